@@ -1,0 +1,63 @@
+// The desired document: all that belongs on one node, complete, under one revision. What is absent from it must stop.
+import { z } from "zod";
+import { AppId, InstanceId, NodeId, ReleaseId, TeamId } from "./ids.ts";
+import { BundleHash, Command, Probes, Resources } from "./release.ts";
+
+/** As in ReleaseSpec, resolved for the node. digest: what the release is pinned to, once its first instance resolved it. */
+export const DesiredSource = z.discriminatedUnion("kind", [
+  z.object({ kind: z.literal("image"), reference: z.string(), digest: z.string().nullable() }),
+  z.object({ kind: z.literal("bundle"), hash: BundleHash }),
+]);
+export type DesiredSource = z.infer<typeof DesiredSource>;
+
+/**
+ * intent run: start it and keep it running. intent drain: keep it running and serving what still reaches it; the control
+ * plane removes it from the document when its time is over. hasEnvironment, privateImage: whether the agent must ask for
+ * the sealed environment or pull credentials before it starts.
+ */
+export const DesiredInstance = z.object({
+  instance: InstanceId,
+  generation: z.int().positive(),
+  app: AppId,
+  appName: z.string(),
+  team: TeamId,
+  release: ReleaseId,
+  version: z.int().positive(),
+  ordinal: z.int().nonnegative(),
+  intent: z.enum(["run", "drain"]),
+  source: DesiredSource,
+  command: Command.optional(),
+  port: z.int(),
+  resources: Resources,
+  probes: Probes,
+  stopGraceMs: z.int(),
+  readOnlyRoot: z.boolean(),
+  hasEnvironment: z.boolean(),
+  privateImage: z.boolean(),
+});
+export type DesiredInstance = z.infer<typeof DesiredInstance>;
+
+/** routes: the newest route version of each app on the node; the gateway names it in every answer. watch: apps whose gateway counters belong in each heartbeat. */
+export const DesiredDocument = z.object({
+  node: NodeId,
+  revision: z.int().nonnegative(),
+  instances: z.array(DesiredInstance),
+  routes: z.record(z.string(), z.int().nonnegative()),
+  watch: z.array(AppId).default([]),
+});
+export type DesiredDocument = z.infer<typeof DesiredDocument>;
+
+/** The variables every instance gets beside its own environment. PORT is the port it must listen on. */
+export const PLATFORM_ENV_NAMES = [
+  "PORT",
+  "BERTH_APP",
+  "BERTH_RELEASE",
+  "BERTH_VERSION",
+  "BERTH_INSTANCE",
+  "BERTH_NODE",
+  "BERTH_REGION",
+] as const;
+
+/** Whether two ids name the same placement in the same life. */
+export const instanceKey = (at: { instance: InstanceId; generation: number }): string =>
+  `${at.instance}/${at.generation}`;

@@ -1,0 +1,114 @@
+// Expected failures, as data: what crosses an RPC boundary instead of an exception, and why an instance or rollout failed.
+import { z } from "zod";
+import { InstanceId, NodeId } from "./ids.ts";
+
+/** Why placement refused: each constraint, how many nodes it excluded, and the most that was missing on the best of them. */
+export const Refusal = z.object({
+  nodesTotal: z.int().nonnegative(),
+  constraints: z.array(
+    z.object({
+      constraint: z.enum(["cpu", "memory", "disk", "pids", "runtime", "region", "cordoned", "not_ready", "cell_full"]),
+      nodesExcluded: z.int().positive(),
+      /** Units of the resource (cpuMilli, bytes, count); null where nothing is measured. missing: on the node nearest to fitting. */
+      requested: z.number().nullable(),
+      missing: z.number().nullable(),
+    }),
+  ),
+});
+export type Refusal = z.infer<typeof Refusal>;
+
+export const INSTANCE_FAILURE_CODES = [
+  "image_not_found",
+  "image_pull_failed",
+  "image_wrong_platform",
+  "bundle_unavailable",
+  "start_failed",
+  "exited",
+  "out_of_memory",
+  "never_ready",
+  "liveness_failed",
+  "environment_unavailable",
+  "node_lost",
+] as const;
+
+/** Why an instance does not serve. exitCode and signal where a process ended; logTail: its last lines, at most 20. */
+export const InstanceFailure = z.object({
+  code: z.enum(INSTANCE_FAILURE_CODES),
+  message: z.string().max(2_000),
+  exitCode: z.int().nullable().default(null),
+  signal: z.string().nullable().default(null),
+  logTail: z.array(z.string().max(2_000)).max(20).default([]),
+});
+export type InstanceFailure = z.infer<typeof InstanceFailure>;
+
+/** Why a rollout ended without completing. */
+export const RolloutFailure = z.discriminatedUnion("kind", [
+  z.object({ kind: z.literal("instance"), instance: InstanceId, node: NodeId.nullable(), failure: InstanceFailure }),
+  z.object({ kind: z.literal("no_capacity"), refusal: Refusal }),
+  z.object({ kind: z.literal("deadline"), waitedMs: z.int(), waitingFor: z.string() }),
+  z.object({ kind: z.literal("verification"), instance: InstanceId, node: NodeId.nullable(), message: z.string() }),
+]);
+export type RolloutFailure = z.infer<typeof RolloutFailure>;
+
+/** A failure an operation may expect. `code` is stable and public; workers/control maps each to one HTTP status. */
+export const FAILURE_CODES = [
+  "invalid_request",
+  "malformed_json",
+  "payload_too_large",
+  "unsupported_media_type",
+  "unauthenticated",
+  "forbidden",
+  "not_found",
+  "conflict",
+  "name_taken",
+  "gone",
+  "precondition_failed",
+  "idempotency_key_reused",
+  "rate_limited",
+  "no_capacity",
+  "rollout_not_active",
+  "nothing_to_roll_back",
+  "no_release",
+  "join_token_used",
+  "join_token_expired",
+  "join_token_unknown",
+  "credential_invalid",
+  "credential_expired",
+  "proof_invalid",
+  "proof_replayed",
+  "node_revoked",
+  "protocol_unsupported",
+  "database_unavailable",
+  "overloaded",
+  "internal",
+] as const;
+export type FailureCode = (typeof FAILURE_CODES)[number];
+
+/** One fault in a request: where (a JSON pointer such as `/spec/port`, or `header:…`, `query:…`) and which rule. */
+export const FieldError = z.object({ pointer: z.string(), rule: z.string(), message: z.string() });
+export type FieldError = z.infer<typeof FieldError>;
+
+export type Failure = {
+  readonly code: FailureCode;
+  readonly message: string;
+  readonly errors?: readonly FieldError[];
+  readonly refusal?: Refusal;
+  readonly retryAfterMs?: number;
+};
+
+/** What every RPC method and every core decision that can be refused returns. */
+export type Result<Value> =
+  { readonly ok: true; readonly value: Value } | { readonly ok: false; readonly failure: Failure };
+
+/** RFC 9457 problem details, as every 4xx and 5xx of the API has it. */
+export const Problem = z.object({
+  type: z.string(),
+  title: z.string(),
+  status: z.int(),
+  detail: z.string(),
+  code: z.enum(FAILURE_CODES),
+  errors: z.array(FieldError).optional(),
+  refusal: Refusal.optional(),
+  requestId: z.string(),
+});
+export type Problem = z.infer<typeof Problem>;

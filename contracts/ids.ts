@@ -1,0 +1,71 @@
+// Ids and names: what every part of Berth uses to point at a thing. Typed prefixes make a wrong id fail at the door.
+import { z } from "zod";
+
+/** A TypeID: a prefix, an underscore and 26 characters of base32 (Crockford) that hold a UUIDv7. */
+function typeId<Prefix extends string>(prefix: Prefix) {
+  return z
+    .string()
+    .regex(new RegExp(`^${prefix}_[0-7][0-9a-hjkmnp-tv-z]{25}$`), {
+      message: `must be an id of the form ${prefix}_ followed by 26 characters`,
+    })
+    .brand<Prefix>();
+}
+
+export const UserId = typeId("user");
+export const TeamId = typeId("team");
+export const ProjectId = typeId("proj");
+export const AppId = typeId("app");
+export const ReleaseId = typeId("rel");
+export const RolloutId = typeId("roll");
+export const InstanceId = typeId("ins");
+export const NodeId = typeId("node");
+export const JoinTokenId = typeId("join");
+export const ApiTokenId = typeId("tok");
+
+export type UserId = z.infer<typeof UserId>;
+export type TeamId = z.infer<typeof TeamId>;
+export type ProjectId = z.infer<typeof ProjectId>;
+export type AppId = z.infer<typeof AppId>;
+export type ReleaseId = z.infer<typeof ReleaseId>;
+export type RolloutId = z.infer<typeof RolloutId>;
+export type InstanceId = z.infer<typeof InstanceId>;
+export type NodeId = z.infer<typeof NodeId>;
+export type JoinTokenId = z.infer<typeof JoinTokenId>;
+export type ApiTokenId = z.infer<typeof ApiTokenId>;
+
+/** A region's name, as operators choose it: `fra`, `local`. */
+export const RegionName = z
+  .string()
+  .regex(/^[a-z][a-z0-9-]{0,30}[a-z0-9]$/, { message: "must be 2 to 32 of a-z, 0-9 and -, beginning with a letter" })
+  .brand<"RegionName">();
+export type RegionName = z.infer<typeof RegionName>;
+
+/** A cell's name: its region, a dot, its number within the region. `fra.0`. Also the Cell object's name. */
+export const CellName = z
+  .string()
+  .regex(/^[a-z][a-z0-9-]{0,30}[a-z0-9]\.(0|[1-9][0-9]{0,4})$/, { message: "must be a region, a dot and a number" })
+  .brand<"CellName">();
+export type CellName = z.infer<typeof CellName>;
+
+/** A DNS label (RFC 1123), because an app's name becomes the first label of its hostname. */
+export const DnsLabel = z.string().regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, {
+  message: "must be a DNS label: 1 to 63 of a-z, 0-9 and -, neither beginning nor ending with -",
+});
+
+/** A hostname of at least two labels, lower case, at most 253 characters. */
+export const Hostname = z
+  .string()
+  .max(253)
+  .regex(/^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, {
+    message: "must be a hostname in lower case, without a port",
+  });
+
+/** An event's id is its place: `<source>#<seq>`, so that the same event always has the same id. */
+export const EventId = z
+  .string()
+  .regex(/^(app|cell):[^#]+#[1-9][0-9]*$/, { message: "must be a source, # and a sequence number" })
+  .brand<"EventId">();
+export type EventId = z.infer<typeof EventId>;
+
+/** Milliseconds since the epoch by the control plane's clock. */
+export const AtMs = z.int().nonnegative();

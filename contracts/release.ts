@@ -1,0 +1,102 @@
+// What a release is made of: source, command, port, resources, probes. Written by customers, so unknown fields are refused.
+import { z } from "zod";
+import { AtMs, ReleaseId } from "./ids.ts";
+
+const MIB = 1024 * 1024;
+
+/** What an instance may use. cpuMilli: 1000 = one core. All are hard limits on the node and what placement reserves. */
+export const Resources = z.strictObject({
+  cpuMilli: z.int().min(10).max(256_000).default(250),
+  memoryBytes: z
+    .int()
+    .min(4 * MIB)
+    .max(4096 * 1024 * MIB)
+    .default(256 * MIB),
+  diskBytes: z
+    .int()
+    .min(1 * MIB)
+    .max(64 * 1024 * 1024 * MIB)
+    .default(1024 * MIB),
+  pids: z.int().min(8).max(32_768).default(256),
+});
+export type Resources = z.infer<typeof Resources>;
+
+const ProbeTiming = {
+  periodMs: z.int().min(50).max(300_000).default(2_000),
+  timeoutMs: z.int().min(50).max(60_000).default(1_000),
+  failureThreshold: z.int().min(1).max(100).default(3),
+};
+
+/** How the agent asks an instance how it is. HTTP: any status from 200 to 399 is a success; TCP: an accepted connection. */
+export const Probe = z.discriminatedUnion("kind", [
+  z.strictObject({
+    kind: z.literal("http"),
+    path: z
+      .string()
+      .max(1024)
+      .regex(/^\/[\x21-\x7e]*$/, { message: "must begin with / and hold no spaces" }),
+    ...ProbeTiming,
+  }),
+  z.strictObject({ kind: z.literal("tcp"), ...ProbeTiming }),
+]);
+export type Probe = z.infer<typeof Probe>;
+
+/** startup (optional) holds the others back until it succeeds; readiness gates traffic; liveness (optional) restarts. */
+export const Probes = z.strictObject({
+  startup: Probe.optional(),
+  readiness: Probe.default({ kind: "tcp", periodMs: 2_000, timeoutMs: 1_000, failureThreshold: 3 }),
+  liveness: Probe.optional(),
+});
+export type Probes = z.infer<typeof Probes>;
+
+export const BundleHash = z
+  .string()
+  .regex(/^sha256:[0-9a-f]{64}$/, { message: "must be sha256: and 64 hexadecimal digits" })
+  .brand<"BundleHash">();
+export type BundleHash = z.infer<typeof BundleHash>;
+
+/** image: a Docker reference (checked with a reference parser at the API). bundle: a gzipped tar of a folder, by its hash. */
+export const Source = z.discriminatedUnion("kind", [
+  z.strictObject({ kind: z.literal("image"), reference: z.string().min(1).max(512) }),
+  z.strictObject({ kind: z.literal("bundle"), hash: BundleHash }),
+]);
+export type Source = z.infer<typeof Source>;
+
+/** No shell is involved: argv as it is. For a bundle `node` means the agent's own Node.js. */
+export const Command = z.array(z.string().min(1).max(4096)).min(1).max(64);
+
+/** Everything of a release but its environment. Immutable once accepted. */
+export const ReleaseSpec = z.strictObject({
+  source: Source,
+  command: Command.optional(),
+  port: z.int().min(1).max(65_535).default(8080),
+  resources: Resources.default(Resources.parse({})),
+  probes: Probes.default(Probes.parse({})),
+  stopGraceMs: z.int().min(0).max(300_000).default(10_000),
+  readOnlyRoot: z.boolean().default(false),
+});
+export type ReleaseSpec = z.infer<typeof ReleaseSpec>;
+
+/** A POSIX environment variable's name. BERTH_ is kept for the platform. */
+export const EnvName = z
+  .string()
+  .max(128)
+  .regex(/^[A-Za-z_][A-Za-z0-9_]*$/, { message: "must be letters, digits and _, not beginning with a digit" })
+  .refine((name) => !name.startsWith("BERTH_"), { message: "BERTH_ is reserved for the platform" });
+export const EnvValue = z
+  .string()
+  .max(32_768)
+  .refine((value) => !value.includes("\0"), { message: "must not contain a NUL byte" });
+
+/** A release as it is shown: names of its environment only, never values. digest: what the source was pinned to. */
+export const Release = z.object({
+  id: ReleaseId,
+  version: z.int().positive(),
+  spec: ReleaseSpec,
+  envNames: z.array(z.string()),
+  digest: z.string().nullable(),
+  message: z.string().nullable(),
+  createdAtMs: AtMs,
+  createdBy: z.string(),
+});
+export type Release = z.infer<typeof Release>;

@@ -1,0 +1,53 @@
+// The gateway ticket and the headers between edge and gateway.
+import { z } from "zod";
+import { AppId, InstanceId, NodeId, TeamId } from "./ids.ts";
+
+export const TICKET_TYP = "berth-ticket+jwt";
+export const TICKET_ISSUER = "berth";
+export const TICKET_TTL_MS_MAX = 60_000;
+
+/** A JWT (EdDSA, typ `berth-ticket+jwt`, iss `berth`, aud = node id, sub = instance id); iat and exp in seconds, exp - iat ≤ 60. */
+export const TicketClaims = z.object({
+  iss: z.literal(TICKET_ISSUER),
+  aud: NodeId,
+  sub: InstanceId,
+  team: TeamId,
+  app: AppId,
+  gen: z.int().positive(),
+  use: z.enum(["app", "verify", "logs", "metrics", "exec"]),
+  iat: z.int(),
+  exp: z.int(),
+});
+export type TicketClaims = z.infer<typeof TicketClaims>;
+
+/** Request headers, edge → gateway. The edge removes client copies of every `berth-` header; the gateway removes them before the app. */
+export const TICKET_HEADER = "berth-ticket";
+/** Answer headers, gateway → edge; the edge removes them before the visitor. */
+export const ROUTE_VERSION_HEADER = "berth-route-version";
+export const INSTANCE_HEADER = "berth-instance";
+/** Set on answers that the gateway itself made, with a GatewayError; absent on the app's own answers. */
+export const GATEWAY_ERROR_HEADER = "berth-gateway-error";
+export const GATEWAY_ERRORS = [
+  "ticket_missing",
+  "ticket_invalid",
+  "ticket_expired",
+  "instance_gone",
+  "connect_failed",
+  "upstream_reset",
+  "upstream_timeout",
+  "too_many_connections",
+] as const;
+export type GatewayError = (typeof GATEWAY_ERRORS)[number];
+/** Given to the app: which request this is; made by the edge where the client sent none. */
+export const REQUEST_ID_HEADER = "x-request-id";
+
+/** Paths under this prefix, with a ticket for that use, are the gateway's own: `/.berth/logs?tail=100&follow=1`, `/.berth/health` (no ticket). */
+export const GATEWAY_PREFIX = "/.berth/";
+
+/** One line of `/.berth/logs` (application/x-ndjson). */
+export const LogLine = z.object({
+  atMs: z.int(),
+  stream: z.enum(["stdout", "stderr", "berth"]),
+  line: z.string(),
+});
+export type LogLine = z.infer<typeof LogLine>;

@@ -1,0 +1,19 @@
+// The bindings that the objects use. The control Worker's environment (workers/control/env.ts) extends it.
+import type { AppRpc, CellRpc, HostRpc, RateLimitRpc, RegionRpc } from "./rpc.ts";
+
+/** A namespace whose stubs speak one of our RPC interfaces. */
+export interface ObjectNamespace<Rpc> {
+  getByName(name: string): Rpc & { fetch(input: Request | string, init?: RequestInit): Promise<Response> };
+}
+
+/** App objects are named by the app's id, Cells by the cell's name, Regions by the region, Hosts by the hostname. */
+export interface ObjectEnv {
+  readonly APP: ObjectNamespace<AppRpc>;
+  readonly CELL: ObjectNamespace<CellRpc>;
+  readonly REGION: ObjectNamespace<RegionRpc>;
+  readonly HOST: ObjectNamespace<HostRpc>;
+  readonly RATE_LIMIT: ObjectNamespace<RateLimitRpc>;
+  readonly ROUTES: KVNamespace;
+  /** JSON of numbers that replace defaults of core/limits.ts in tests and local stacks, such as {"drainMs": 2000}. */
+  readonly TUNING?: string;
+}
