@@ -22,7 +22,12 @@ export type TicketClaims = z.infer<typeof TicketClaims>;
 
 /** Request headers, edge → gateway. The edge removes client copies of every `berth-` header; the gateway removes them before the app. */
 export const TICKET_HEADER = "berth-ticket";
-/** Answer headers, gateway → edge; the edge removes them before the visitor. */
+/** The Host that the visitor named; the gateway gives it to the app as `host` (a Worker's fetch sets its own). */
+export const HOST_HEADER = "berth-host";
+/**
+ * Answer headers, gateway → edge; the edge removes them before the visitor. A request that carries the route version the
+ * edge knows gets them only if the gateway knows a newer one, so that ordinary answers pass the edge untouched.
+ */
 export const ROUTE_VERSION_HEADER = "berth-route-version";
 export const INSTANCE_HEADER = "berth-instance";
 /** Set on answers that the gateway itself made, with a GatewayError; absent on the app's own answers. */
