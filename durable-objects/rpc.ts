@@ -22,6 +22,8 @@ export interface Asked {
   /** `user:<id>`, `token:<id>`, `node:<id>` or `system`. */
   readonly actor: string;
   readonly idempotencyKey: string | null;
+  /** What the key is held against instead of the input, where the input differs at each try (freshly sealed values). */
+  readonly requestHash?: string;
 }
 
 /** The facts of Postgres that an App object holds a copy of, handed over at every call that may create it. */
