@@ -1,0 +1,368 @@
+// The App object's shapes: its tables, what it may forget, the events it is stepped with and the effects it asks for.
+import type { ObservedStatus } from "../../contracts/agent-protocol.ts";
+import type { Accepted, App, Instance, Rollout } from "../../contracts/api.ts";
+import type { BerthEvent } from "../../contracts/events.ts";
+import type { InstanceFailure, Refusal, Result } from "../../contracts/failures.ts";
+import type {
+  AppId,
+  CellName,
+  InstanceId,
+  NodeId,
+  ProjectId,
+  RegionName,
+  ReleaseId,
+  RolloutId,
+  TeamId,
+} from "../../contracts/ids.ts";
+import type { Release, ReleaseSpec } from "../../contracts/release.ts";
+import type { HostRecord, Route } from "../../contracts/route.ts";
+import type { At, Decision, Durable } from "../step.ts";
+import type { Limits } from "../limits.ts";
+import type {
+  CellSummary,
+  CellToApp,
+  CommitRequest,
+  Placement,
+  ReserveAnswer,
+  ReserveRequest,
+  UpdateRequest,
+} from "../messages.ts";
+import type { RolloutRow, Target } from "../rollout/types.ts";
+
+export type Sealed = string;
+export type SealedEnvironment = Readonly<Record<string, Sealed>>;
+
+// ---- tables ----
+
+/** Key "app". phase destroying: instances and hostnames are still being given back. */
+export interface AppRow {
+  readonly app: AppId;
+  readonly team: TeamId;
+  readonly project: ProjectId;
+  readonly name: string;
+  readonly hostnames: readonly string[];
+  readonly regions: readonly RegionName[];
+  readonly createdAtMs: number;
+  readonly phase: "live" | "destroying" | "destroyed";
+  /** Wanted before there is a release; afterwards `current` and the rollout carry it. */
+  readonly replicas: number;
+  /** What serves. null until a first rollout completed. */
+  readonly current: Target | null;
+  /** The active rollout. */
+  readonly rollout: RolloutId | null;
+}
+
+/** Key "counters". Each only rises. deliveredSeq: events that Postgres has. */
+export interface AppCounters {
+  readonly eventSeq: number;
+  readonly deliveredSeq: number;
+  readonly prunedSeq: number;
+  readonly releaseVersion: number;
+  readonly callSeq: number;
+}
+
+export interface ReleaseRow {
+  readonly release: Release;
+  readonly privateImage: boolean;
+  /** Whether a rollout to it ever completed: what a plain rollback may go to. */
+  readonly completed: boolean;
+}
+
+/** Of one slot (key `<release>/<ordinal>`): the last generation given out, and how often its instances failed for good in a row. */
+export interface SlotRow {
+  readonly generation: number;
+  readonly failures: number;
+  readonly notBeforeMs: number;
+}
+
+/**
+ * placing: asks cells for room. committing: holds a reservation. running: in a node's document. draining: out of the route,
+ * serving what still reaches it until untilMs. stopping: removed from the document, not yet acknowledged. ended: final.
+ */
+export type InstancePhase =
+  | {
+      readonly kind: "placing";
+      readonly refused: readonly CellName[];
+      readonly refusal: Refusal | null;
+      readonly refusedSinceMs: number | null;
+      readonly retryAtMs: number;
+      readonly tries: number;
+    }
+  | { readonly kind: "committing"; readonly sinceMs: number }
+  | { readonly kind: "running"; readonly sinceMs: number }
+  | { readonly kind: "draining"; readonly sinceMs: number; readonly untilMs: number; readonly told: boolean }
+  | { readonly kind: "stopping"; readonly sinceMs: number; readonly as: InstanceEnd }
+  | { readonly kind: "ended"; readonly atMs: number; readonly as: InstanceEnd };
+export type InstanceEnd = "stopped" | "failed" | "lost";
+
+export interface InstanceRow {
+  readonly id: InstanceId;
+  readonly release: ReleaseId;
+  readonly version: number;
+  readonly ordinal: number;
+  readonly generation: number;
+  readonly cohort: string;
+  readonly region: RegionName;
+  readonly cell: CellName | null;
+  readonly placement: Placement | null;
+  readonly phase: InstancePhase;
+  /** The node's last word; null when there is none or it can no longer be believed. */
+  readonly observed: ObservedStatus | null;
+  readonly nodeGone: boolean;
+  readonly restarts: number;
+  readonly crashes: number;
+  readonly failure: InstanceFailure | null;
+  /** Whether a route ever named it: then it must drain before it may stop. */
+  readonly routed: boolean;
+  readonly createdAtMs: number;
+  readonly startedAtMs: number | null;
+  readonly readyAtMs: number | null;
+}
+
+/** What this App and one Cell have told each other (key: cell name). A row is never removed, because seqs only rise. */
+export interface CellLinkRow {
+  /** Last message taken from the Cell. */
+  readonly inSeq: number;
+  /** Last commit or update sent. */
+  readonly outSeq: number;
+  readonly routeVersionTold: number;
+  readonly routeToldAtMs: number;
+  /** The commit or update that is out (key in `calls`); one at a time, so that their order holds. */
+  readonly openCall: string | null;
+}
+
+/** A call to a Cell, kept until it is answered; repeated with the same key and body. */
+export interface CallRow {
+  readonly cell: CellName;
+  readonly call: CellCall;
+}
+export type CellCall =
+  | { readonly kind: "reserve"; readonly request: ReserveRequest }
+  | { readonly kind: "commit"; readonly request: CommitRequest }
+  | { readonly kind: "update"; readonly request: UpdateRequest };
+
+/** Key "route". publishedVersion: what KV has. */
+export interface RouteRow {
+  readonly route: Route;
+  readonly publishedVersion: number;
+  readonly publishedAtMs: number;
+}
+
+export interface HostRow {
+  readonly state: "claiming" | "claimed" | "refused" | "releasing";
+}
+
+export interface RegionRow {
+  readonly cells: readonly CellSummary[];
+  readonly atMs: number;
+}
+
+export interface IdempotencyRow {
+  readonly method: AppEvent["kind"];
+  readonly fingerprint: string;
+  readonly reply: unknown;
+  readonly atMs: number;
+}
+
+export interface AppTables {
+  readonly app: AppRow;
+  readonly counters: AppCounters;
+  readonly releases: ReleaseRow;
+  /** Key: release id, or "draft" for what the next release will carry. */
+  readonly environments: SealedEnvironment;
+  readonly slots: SlotRow;
+  readonly rollouts: RolloutRow;
+  readonly instances: InstanceRow;
+  readonly cells: CellLinkRow;
+  readonly calls: CallRow;
+  readonly route: RouteRow;
+  readonly hosts: HostRow;
+  readonly regions: RegionRow;
+  /** Key: seq, zero-padded to 16 digits. */
+  readonly events: BerthEvent;
+  readonly idempotency: IdempotencyRow;
+}
+export const APP_TABLE_NAMES = [
+  "app",
+  "counters",
+  "releases",
+  "environments",
+  "slots",
+  "rollouts",
+  "instances",
+  "cells",
+  "calls",
+  "route",
+  "hosts",
+  "regions",
+  "events",
+  "idempotency",
+] as const satisfies readonly (keyof AppTables)[];
+
+/** Forgotten at a restart. attempts: which effects are out, and when each is repeated; without an entry it is due now. */
+export interface AppVolatile {
+  readonly attempts: ReadonlyMap<string, Attempt>;
+}
+export interface Attempt {
+  readonly tries: number;
+  readonly retryAtMs: number;
+}
+
+// ---- events: one for each method of AppRpc, and one for each outcome of an effect ----
+
+/**
+ * bodyHash: digest of the request's body, for inputs that differ each time although the body is the same (sealed values);
+ * where absent, the input itself is compared.
+ */
+export interface Asked {
+  readonly actor: string;
+  readonly idempotencyKey: string | null;
+  readonly bodyHash?: string;
+}
+
+export interface AppInputs {
+  create: Asked & {
+    readonly app: AppId;
+    readonly team: TeamId;
+    readonly project: ProjectId;
+    readonly name: string;
+    readonly hostnames: readonly string[];
+    readonly regions: readonly RegionName[];
+    readonly replicas: number;
+  };
+  read: { readonly withInstances?: boolean };
+  acceptRelease: Asked & {
+    readonly spec: ReleaseSpec;
+    readonly replicas?: number;
+    readonly message?: string;
+    readonly deadlineMs?: number;
+    readonly privateImage: boolean;
+  };
+  rollback: Asked & { readonly version?: number };
+  scale: Asked & { readonly replicas: number };
+  restart: Asked;
+  changeEnvironment: Asked & { readonly set: Record<string, Sealed>; readonly unset: readonly string[] };
+  cancelRollout: Asked & { readonly rollout: RolloutId };
+  destroy: Asked;
+  listReleases: { readonly beforeVersion?: number; readonly limit: number };
+  readRollout: { readonly rollout: RolloutId };
+  listRollouts: { readonly limit: number };
+  listInstances: { readonly all?: boolean };
+  route: Record<never, never>;
+  listEvents: { readonly afterSeq: number; readonly limit: number };
+  environment: { readonly instance: InstanceId; readonly generation: number; readonly node: NodeId };
+  deliver: { readonly cell: CellName; readonly messages: readonly CellToApp[] };
+  verified: {
+    readonly rollout: RolloutId;
+    readonly results: readonly {
+      readonly instance: InstanceId;
+      readonly generation: number;
+      readonly ok: boolean;
+      readonly message: string;
+    }[];
+  };
+  poke: Record<never, never>;
+}
+
+export interface AppReplies {
+  create: Result<App>;
+  read: Result<App>;
+  acceptRelease: Result<Accepted>;
+  rollback: Result<Accepted>;
+  scale: Result<Accepted>;
+  restart: Result<Accepted>;
+  changeEnvironment: Result<Accepted>;
+  cancelRollout: Result<Rollout>;
+  destroy: Result<App>;
+  listReleases: Result<{ items: Release[]; more: boolean }>;
+  readRollout: Result<Rollout>;
+  listRollouts: Result<{ items: Rollout[] }>;
+  listInstances: Result<{ items: Instance[] }>;
+  route: Result<Route>;
+  listEvents: Result<{ items: BerthEvent[]; lastSeq: number }>;
+  environment: Result<{
+    team: TeamId;
+    app: AppId;
+    sealed: Record<string, Sealed>;
+    privateImage: boolean;
+    spec: ReleaseSpec;
+  }>;
+  deliver: { ackSeq: number };
+  verified: Result<null>;
+  poke: Result<{ nextAtMs: number | null }>;
+}
+
+export type AppMethod = keyof AppInputs;
+export type AppMethodEvent = {
+  [Method in AppMethod]: { readonly kind: Method; readonly input: AppInputs[Method] };
+}[AppMethod];
+
+/** How effects came out. An effect whose outcome never arrives is repeated by itself, so a shell may drop an outcome, never invent one. */
+export type AppOutcome =
+  /** The Cell answered `call_cell` of a reserve. */
+  | { readonly kind: "reserved"; readonly call: string; readonly answer: Result<ReserveAnswer> }
+  /** The Cell answered `call_cell` of a commit. */
+  | { readonly kind: "committed"; readonly call: string; readonly answer: Result<null> }
+  /** The Cell answered `call_cell` of an update. */
+  | { readonly kind: "updated"; readonly call: string; readonly answer: Result<null> }
+  /** `call_cell` threw or timed out: nobody knows whether it took effect. */
+  | { readonly kind: "call_failed"; readonly call: string; readonly message: string }
+  /** The Region answered `ask_region`. */
+  | { readonly kind: "cells_known"; readonly region: RegionName; readonly items: readonly CellSummary[] }
+  | { readonly kind: "region_failed"; readonly region: RegionName; readonly message: string }
+  /** `publish_route` put this version into KV. */
+  | { readonly kind: "route_written"; readonly version: number }
+  | { readonly kind: "route_failed"; readonly version: number; readonly message: string }
+  /** `drain_outbox` came back; lastSeq: what Postgres has of this source. */
+  | { readonly kind: "outbox_acked"; readonly lastSeq: number }
+  | { readonly kind: "outbox_failed"; readonly message: string }
+  /** The Host object answered `claim_host`: ok, or it belongs to another app. */
+  | { readonly kind: "host_claimed"; readonly hostname: string; readonly ok: boolean }
+  | { readonly kind: "host_released"; readonly hostname: string }
+  /** `claim_host` or `release_host` threw. */
+  | { readonly kind: "host_failed"; readonly hostname: string; readonly message: string }
+  /** `verify` threw before the verifier could report. */
+  | { readonly kind: "verify_failed"; readonly rollout: RolloutId; readonly message: string }
+  /** Time has passed: the alarm, at or after wakeAtMs. One that comes early is harmless. */
+  | { readonly kind: "tick" };
+
+export type AppEvent = AppMethodEvent | AppOutcome;
+export type AppReply<Kind extends AppEvent["kind"]> = Kind extends AppMethod ? AppReplies[Kind] : null;
+
+// ---- effects ----
+
+export type AppEffect =
+  /** Ask the Region object for its cells → cells_known | region_failed. */
+  | { readonly kind: "ask_region"; readonly region: RegionName }
+  /** Call a Cell: reserve → reserved, commit → committed, update → updated, any → call_failed. call: the row's key. */
+  | { readonly kind: "call_cell"; readonly call: string; readonly cell: CellName; readonly request: CellCall }
+  /** Put the route into KV under routeKey(app) → route_written | route_failed. */
+  | { readonly kind: "publish_route"; readonly route: Route }
+  /** VerifierRpc.verify → it calls App.verified itself; verify_failed if it could not be reached. */
+  | {
+      readonly kind: "verify";
+      readonly rollout: RolloutId;
+      readonly route: Route;
+      readonly instances: readonly InstanceId[];
+      readonly path: string;
+    }
+  /** Send {"lastSeq": n} to every socket on /events. No outcome. */
+  | { readonly kind: "notify_events"; readonly lastSeq: number }
+  /** Hand these rows to OutboxSinkRpc.accept → outbox_acked | outbox_failed. */
+  | { readonly kind: "drain_outbox"; readonly source: string; readonly events: readonly BerthEvent[] }
+  /** Host.claim, and the record into KV under hostKey(hostname) → host_claimed | host_failed. */
+  | { readonly kind: "claim_host"; readonly record: HostRecord }
+  /** Host.release, and the KV key gone → host_released | host_failed. */
+  | { readonly kind: "release_host"; readonly hostname: string; readonly app: AppId };
+
+export type AppDurable = Durable<AppTables>;
+export type AppDecision<Kind extends AppEvent["kind"]> = Decision<AppTables, AppVolatile, AppEffect, AppReply<Kind>>;
+
+/** core/app/step.ts exports `stepApp` of this type; core/app/volatile.ts exports `emptyAppVolatile()`. */
+export type StepApp = <Event extends AppEvent>(
+  durable: AppDurable,
+  volatile: AppVolatile,
+  event: Event,
+  at: At,
+  limits: Limits,
+) => AppDecision<Event["kind"]>;

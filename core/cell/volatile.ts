@@ -1,0 +1,6 @@
+// What a freshly started Cell object remembers: nothing, so silence is counted from now.
+import type { CellVolatile } from "./types.ts";
+
+export function emptyCellVolatile(nowMs: number): CellVolatile {
+  return { windowsFromMs: nowMs, nodes: new Map(), attempts: new Map(), summary: null, wakeAtMs: null };
+}

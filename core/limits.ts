@@ -1,0 +1,110 @@
+// Every limit of the deciding core, with its reason. Tests and local stacks override them by name (TUNING, BERTH_TUNING).
+
+export const DEFAULT_LIMITS = {
+  /** A drained instance serves on while KV copies of an older route may be in use: they are at most 60 s stale, plus slack. */
+  drainMs: 90_000,
+  /** The shortest drain, when its room is needed: isolates refresh within 5 s and requests get 25 s to end. */
+  drainMinMs: 30_000,
+  /** A node is believed in this long after its last heartbeat: four missed beats of 2 s. */
+  leaseTtlMs: 8_000,
+  /** Silence after which the gateway is asked for a second opinion: leaves two probes of 1 s before the lease ends. */
+  suspectMs: 5_000,
+  /** How late a Cell's own alarm may be before it distrusts its clock and starts its windows anew. */
+  ownLagMs: 1_000,
+  /** A second opinion that has not come back by then is asked for again. */
+  probeTimeoutMs: 1_500,
+  /** Rescheduling freezes when this many nodes and this share of a cell fall silent within silenceWindowMs: it is us. */
+  silentNodesMin: 5,
+  silentSharePercent: 30,
+  silenceWindowMs: 60_000,
+  /** A rollout ends by then, whatever happens; customers may set it per release. */
+  deadlineMs: 600_000,
+  /** From the first start to the first readiness of one instance. */
+  startupBudgetMs: 120_000,
+  /** Crashes of one never-ready instance after which its rollout fails. */
+  crashesMax: 3,
+  /** How long a rollout waits for room before it fails with no_capacity (draining instances of its own extend it). */
+  placementPatienceMs: 5_000,
+  placementRetryMs: 1_000,
+  /** Outside a rollout an unplaced instance is tried for ever, at most this seldom. */
+  placementRetryMaxMs: 30_000,
+  /** How long a Cell holds a reservation that nobody commits: a commit follows within milliseconds, or after a restart. */
+  reservationLeaseMs: 30_000,
+  /** An App's copy of its region's cells is used at once and asked for again when older than this. */
+  cellsFreshMs: 5_000,
+  /** Verification: one round may take this long; a failing round is repeated; after patience the rollout fails. */
+  verifyTimeoutMs: 10_000,
+  verifyRetryMs: 500,
+  verifyPatienceMs: 60_000,
+  /** Replacement of instances that failed for good: 1 s, 2 s, 4 s, … 60 s; an instance that ran ready this long resets it. */
+  replaceBackoffMs: 1_000,
+  replaceBackoffMaxMs: 60_000,
+  replaceResetMs: 60_000,
+  /** Calls between objects: repeated when not answered, with backoff. */
+  callRetryMs: 1_000,
+  callRetryMaxMs: 15_000,
+  /** Events wait this long so that one SQL transaction takes many. */
+  outboxDelayMs: 200,
+  outboxRetryMs: 2_000,
+  outboxRetryMaxMs: 60_000,
+  /** Events per SQL transaction: well under the 1 MB that an RPC and a statement take easily. */
+  outboxBatchMax: 200,
+  /** KV takes one write per second and key. */
+  kvWriteIntervalMs: 1_000,
+  /** While instances are becoming ready one after the other, nodes hear of new route versions at most this often. */
+  routeNotifyIntervalMs: 100,
+  /** Idempotency keys: a day, and bounded (the oldest go first). */
+  idempotencyTtlMs: 86_400_000,
+  idempotencyKeysMax: 1_000,
+  /** What an App object keeps beside what is in use. */
+  releasesKept: 20,
+  rolloutsKept: 50,
+  endedInstancesKept: 100,
+  /** Delivered events kept for SSE clients that come back. */
+  eventsKept: 2_000,
+  /** One row holds a release's sealed environment; a row is at most 2 MB. */
+  environmentBytesMax: 1_000_000,
+  environmentNamesMax: 500,
+  replicasMax: 1_000,
+  /** A Cell object carries at most 64 nodes: about 32 heartbeats/s, far from the 1,000 requests/s of one object. */
+  nodesPerCellMax: 64,
+  /** Boots of a node that are remembered, so that an older one cannot come back. */
+  bootsKept: 32,
+  /** Reorderings of the `ask` lane that are still accepted (bits of the window). */
+  askWindow: 64,
+  /** Messages one App may owe an acknowledgement for; beyond it the Cell remembers only to resend the present state. */
+  messagesPendingMax: 500,
+  messageBatchMax: 100,
+  /** A Cell tells its Region at most this often, unless a node came or went. */
+  summaryIntervalMs: 5_000,
+  /** Pull progress is passed on in steps of this many percent, so that a pull is not a row per heartbeat. */
+  pullProgressPercent: 10,
+  /** Of the objects' shells: an answer that takes longer is given up on (the row that asked for it tries again). */
+  callTimeoutMs: 5_000,
+  /** Quick tries within one call, only for what the platform marks retryable: a reset object is back within 100 ms. */
+  callTriesMax: 3,
+  callQuickRetryMs: 25,
+  callQuickRetryMaxMs: 200,
+  /** An alarm this late was abandoned by the platform (after six failed tries) and is set anew. */
+  alarmOverdueMs: 10_000,
+  /** Event streams that one App object feeds; each is a socket held by a Worker. */
+  eventSocketsMax: 1_000,
+} as const;
+
+export type Limits = { readonly [Name in keyof typeof DEFAULT_LIMITS]: number };
+
+/** Defaults with overrides of known names; anything that is not a positive finite number under a known name is refused. */
+export function limitsFrom(tuning: string | undefined | null): Limits {
+  if (!tuning) return DEFAULT_LIMITS;
+  const overrides: unknown = JSON.parse(tuning);
+  if (typeof overrides !== "object" || overrides === null) throw new Error("TUNING must be a JSON object of numbers");
+  const known: Record<string, number> = {};
+  for (const [name, value] of Object.entries(overrides)) {
+    if (!(name in DEFAULT_LIMITS)) continue; // Agents share the variable and have limits of their own.
+    if (typeof value !== "number" || !Number.isFinite(value) || value < 0) {
+      throw new Error(`TUNING.${name} must be a number of at least 0`);
+    }
+    known[name] = value;
+  }
+  return { ...DEFAULT_LIMITS, ...known };
+}

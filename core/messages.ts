@@ -1,0 +1,85 @@
+// What App and Cell objects say to each other. durable-objects/rpc.ts speaks these same shapes over the wire.
+import type { NodeCapacity, ObservedInstance, RuntimeKind } from "../contracts/agent-protocol.ts";
+import type { DesiredInstance } from "../contracts/desired.ts";
+import type { Refusal } from "../contracts/failures.ts";
+import type { AppId, CellName, InstanceId, NodeId } from "../contracts/ids.ts";
+import type { Resources } from "../contracts/release.ts";
+
+/** What an App asks a Cell to find room for. Ids and generations are the App's; the Cell picks the node. */
+export interface ReserveSlot {
+  readonly instance: InstanceId;
+  readonly generation: number;
+  readonly ordinal: number;
+  readonly resources: Resources;
+  readonly runtimes: readonly RuntimeKind[];
+}
+
+export interface Placement {
+  readonly instance: InstanceId;
+  readonly generation: number;
+  readonly node: NodeId;
+  readonly nodeName: string;
+  readonly failureDomain: string;
+  readonly gatewayUrl: string;
+}
+
+export interface Occupied {
+  readonly failureDomain: string;
+  readonly node: NodeId;
+}
+
+/** Finds room for the slots, all or some, and holds it for leaseMs. The same key gives the same answer. */
+export interface ReserveRequest {
+  readonly key: string;
+  readonly app: AppId;
+  readonly leaseMs: number;
+  readonly occupied: readonly Occupied[];
+  readonly slots: readonly ReserveSlot[];
+}
+
+export interface ReserveAnswer {
+  readonly placements: Placement[];
+  readonly refused: { instance: InstanceId; refusal: Refusal }[];
+}
+
+/** All or nothing: every reservation is still held, or the whole commit is refused with `conflict`. */
+export interface CommitRequest {
+  readonly key: string;
+  readonly app: AppId;
+  readonly seq: number;
+  readonly instances: readonly DesiredInstance[];
+  readonly routeVersion: number;
+}
+
+/** remove also gives back reservations that were never committed. Commits and updates of one app share one rising seq. */
+export interface UpdateRequest {
+  readonly key: string;
+  readonly app: AppId;
+  readonly seq: number;
+  readonly drain: readonly InstanceId[];
+  readonly remove: readonly InstanceId[];
+  readonly routeVersion: number;
+  readonly watch: boolean;
+}
+
+/** Cell → App. seq rises by one per (cell, app). */
+export type CellToApp =
+  | { readonly seq: number; readonly kind: "observed"; readonly node: NodeId; readonly observed: ObservedInstance }
+  | {
+      readonly seq: number;
+      readonly kind: "node_gone";
+      readonly node: NodeId;
+      readonly instances: readonly InstanceId[];
+    }
+  | { readonly seq: number; readonly kind: "node_back"; readonly node: NodeId };
+
+export interface CellSummary {
+  readonly cell: CellName;
+  readonly nodes: number;
+  readonly readyNodes: number;
+  readonly capacity: NodeCapacity;
+  readonly free: NodeCapacity;
+  readonly largestFree: NodeCapacity;
+  readonly runtimes: readonly RuntimeKind[];
+  readonly atMs: number;
+}
