@@ -1,8 +1,7 @@
-// The App object's shapes: its tables, what it may forget, the events it is stepped with and the effects it asks for.
-import type { ObservedStatus } from "../../contracts/agent-protocol.ts";
+// The events an App object is stepped with, what it answers, and the effects it asks for. Its rows: tables.ts.
 import type { Accepted, App, Instance, Rollout } from "../../contracts/api.ts";
 import type { BerthEvent } from "../../contracts/events.ts";
-import type { InstanceFailure, Refusal, Result } from "../../contracts/failures.ts";
+import type { Result } from "../../contracts/failures.ts";
 import type {
   AppId,
   CellName,
@@ -10,214 +9,28 @@ import type {
   NodeId,
   ProjectId,
   RegionName,
-  ReleaseId,
   RolloutId,
   TeamId,
 } from "../../contracts/ids.ts";
 import type { Release, ReleaseSpec } from "../../contracts/release.ts";
 import type { HostRecord, Route } from "../../contracts/route.ts";
-import type { At, Decision, Durable } from "../step.ts";
 import type { Limits } from "../limits.ts";
-import type {
-  CellSummary,
-  CellToApp,
-  CommitRequest,
-  Placement,
-  ReserveAnswer,
-  ReserveRequest,
-  UpdateRequest,
-} from "../messages.ts";
-import type { RolloutRow, Target } from "../rollout/types.ts";
+import type { CellSummary, CellToApp, ReserveAnswer } from "../messages.ts";
+import type { At, Decision, Durable } from "../step.ts";
+import type { AppTables, AppVolatile, CellCall, Sealed } from "./tables.ts";
 
-export type Sealed = string;
-export type SealedEnvironment = Readonly<Record<string, Sealed>>;
-
-// ---- tables ----
-
-/** Key "app". phase destroying: instances and hostnames are still being given back. */
-export interface AppRow {
-  readonly app: AppId;
-  readonly team: TeamId;
-  readonly project: ProjectId;
-  readonly name: string;
-  readonly hostnames: readonly string[];
-  readonly regions: readonly RegionName[];
-  readonly createdAtMs: number;
-  readonly phase: "live" | "destroying" | "destroyed";
-  /** Wanted before there is a release; afterwards `current` and the rollout carry it. */
-  readonly replicas: number;
-  /** What serves. null until a first rollout completed. */
-  readonly current: Target | null;
-  /** The active rollout. */
-  readonly rollout: RolloutId | null;
-}
-
-/** Key "counters". Each only rises. deliveredSeq: events that Postgres has. */
-export interface AppCounters {
-  readonly eventSeq: number;
-  readonly deliveredSeq: number;
-  readonly prunedSeq: number;
-  readonly releaseVersion: number;
-  readonly callSeq: number;
-}
-
-export interface ReleaseRow {
-  readonly release: Release;
-  readonly privateImage: boolean;
-  /** Whether a rollout to it ever completed: what a plain rollback may go to. */
-  readonly completed: boolean;
-}
-
-/** Of one slot (key `<release>/<ordinal>`): the last generation given out, and how often its instances failed for good in a row. */
-export interface SlotRow {
-  readonly generation: number;
-  readonly failures: number;
-  readonly notBeforeMs: number;
-}
-
-/**
- * placing: asks cells for room. committing: holds a reservation. running: in a node's document. draining: out of the route,
- * serving what still reaches it until untilMs. stopping: removed from the document, not yet acknowledged. ended: final.
- */
-export type InstancePhase =
-  | {
-      readonly kind: "placing";
-      readonly refused: readonly CellName[];
-      readonly refusal: Refusal | null;
-      readonly refusedSinceMs: number | null;
-      readonly retryAtMs: number;
-      readonly tries: number;
-    }
-  | { readonly kind: "committing"; readonly sinceMs: number }
-  | { readonly kind: "running"; readonly sinceMs: number }
-  | { readonly kind: "draining"; readonly sinceMs: number; readonly untilMs: number; readonly told: boolean }
-  | { readonly kind: "stopping"; readonly sinceMs: number; readonly as: InstanceEnd }
-  | { readonly kind: "ended"; readonly atMs: number; readonly as: InstanceEnd };
-export type InstanceEnd = "stopped" | "failed" | "lost";
-
-export interface InstanceRow {
-  readonly id: InstanceId;
-  readonly release: ReleaseId;
-  readonly version: number;
-  readonly ordinal: number;
-  readonly generation: number;
-  readonly cohort: string;
-  readonly region: RegionName;
-  readonly cell: CellName | null;
-  readonly placement: Placement | null;
-  readonly phase: InstancePhase;
-  /** The node's last word; null when there is none or it can no longer be believed. */
-  readonly observed: ObservedStatus | null;
-  readonly nodeGone: boolean;
-  readonly restarts: number;
-  readonly crashes: number;
-  readonly failure: InstanceFailure | null;
-  /** Whether a route ever named it: then it must drain before it may stop. */
-  readonly routed: boolean;
-  readonly createdAtMs: number;
-  readonly startedAtMs: number | null;
-  readonly readyAtMs: number | null;
-}
-
-/** What this App and one Cell have told each other (key: cell name). A row is never removed, because seqs only rise. */
-export interface CellLinkRow {
-  /** Last message taken from the Cell. */
-  readonly inSeq: number;
-  /** Last commit or update sent. */
-  readonly outSeq: number;
-  readonly routeVersionTold: number;
-  readonly routeToldAtMs: number;
-  /** The commit or update that is out (key in `calls`); one at a time, so that their order holds. */
-  readonly openCall: string | null;
-}
-
-/** A call to a Cell, kept until it is answered; repeated with the same key and body. */
-export interface CallRow {
-  readonly cell: CellName;
-  readonly call: CellCall;
-}
-export type CellCall =
-  | { readonly kind: "reserve"; readonly request: ReserveRequest }
-  | { readonly kind: "commit"; readonly request: CommitRequest }
-  | { readonly kind: "update"; readonly request: UpdateRequest };
-
-/** Key "route". publishedVersion: what KV has. */
-export interface RouteRow {
-  readonly route: Route;
-  readonly publishedVersion: number;
-  readonly publishedAtMs: number;
-}
-
-export interface HostRow {
-  readonly state: "claiming" | "claimed" | "refused" | "releasing";
-}
-
-export interface RegionRow {
-  readonly cells: readonly CellSummary[];
-  readonly atMs: number;
-}
-
-export interface IdempotencyRow {
-  readonly method: AppEvent["kind"];
-  readonly fingerprint: string;
-  readonly reply: unknown;
-  readonly atMs: number;
-}
-
-export interface AppTables {
-  readonly app: AppRow;
-  readonly counters: AppCounters;
-  readonly releases: ReleaseRow;
-  /** Key: release id, or "draft" for what the next release will carry. */
-  readonly environments: SealedEnvironment;
-  readonly slots: SlotRow;
-  readonly rollouts: RolloutRow;
-  readonly instances: InstanceRow;
-  readonly cells: CellLinkRow;
-  readonly calls: CallRow;
-  readonly route: RouteRow;
-  readonly hosts: HostRow;
-  readonly regions: RegionRow;
-  /** Key: seq, zero-padded to 16 digits. */
-  readonly events: BerthEvent;
-  readonly idempotency: IdempotencyRow;
-}
-export const APP_TABLE_NAMES = [
-  "app",
-  "counters",
-  "releases",
-  "environments",
-  "slots",
-  "rollouts",
-  "instances",
-  "cells",
-  "calls",
-  "route",
-  "hosts",
-  "regions",
-  "events",
-  "idempotency",
-] as const satisfies readonly (keyof AppTables)[];
-
-/** Forgotten at a restart. attempts: which effects are out, and when each is repeated; without an entry it is due now. */
-export interface AppVolatile {
-  readonly attempts: ReadonlyMap<string, Attempt>;
-}
-export interface Attempt {
-  readonly tries: number;
-  readonly retryAtMs: number;
-}
+export * from "./tables.ts";
 
 // ---- events: one for each method of AppRpc, and one for each outcome of an effect ----
 
 /**
- * bodyHash: digest of the request's body, for inputs that differ each time although the body is the same (sealed values);
- * where absent, the input itself is compared.
+ * requestHash: what the key is held against, for inputs that differ each time although the request is the same (freshly
+ * sealed values); where absent, the input itself.
  */
 export interface Asked {
   readonly actor: string;
   readonly idempotencyKey: string | null;
-  readonly bodyHash?: string;
+  readonly requestHash?: string;
 }
 
 export interface AppInputs {

@@ -11,7 +11,7 @@ import type { Node } from "../../contracts/api.ts";
 import type { DesiredDocument, DesiredInstance } from "../../contracts/desired.ts";
 import type { BerthEvent } from "../../contracts/events.ts";
 import type { Result } from "../../contracts/failures.ts";
-import type { AppId, CellName, InstanceId, NodeId, RegionName } from "../../contracts/ids.ts";
+import type { AppId, CellName, NodeId, RegionName } from "../../contracts/ids.ts";
 import type { Resources } from "../../contracts/release.ts";
 import type { Limits } from "../limits.ts";
 import type {

@@ -1,0 +1,73 @@
+// Limits of the node agent, each with its reason. A tuning (tests, local stacks) may replace any of them.
+
+export const AGENT_LIMITS = {
+  /** The beat of a node; the lease outlives four of them, so that one lost answer changes nothing. */
+  heartbeatMs: 2_000,
+  /** Spread over beats so that nodes which booted together do not beat together. */
+  heartbeatJitterMs: 200,
+  /** Less than the beat, so that a lost answer is retried within it. */
+  heartbeatTimeoutMs: 1_500,
+  /** Changes that come together (an instance and its log tail) leave in one heartbeat. */
+  heartbeatCoalesceMs: 5,
+  /** The Worker holds a poll for 25 s; what takes longer than this is lost. */
+  pollTimeoutMs: 35_000,
+  /** Full jitter between these after a failed poll: 2,000 agents that come back at once arrive spread out. */
+  pollBackoffMinMs: 1_000,
+  pollBackoffMaxMs: 30_000,
+  /** Asks (environment, bundle, credential) wait for a start; so they are retried faster, and capped lower. */
+  askTimeoutMs: 10_000,
+  askBackoffMinMs: 200,
+  askBackoffMaxMs: 5_000,
+  /** The first restart is at once; then this, doubled each time up to the maximum. */
+  restartBackoffMinMs: 1_000,
+  restartBackoffMaxMs: 300_000,
+  /** An instance that ran ready for this long is well again: its next crash counts as the first. */
+  restartResetAfterReadyMs: 60_000,
+  /** How long an instance without a startup probe may take to become ready for the first time. */
+  startupBudgetMs: 300_000,
+  /** The first readiness probes: at once, then this, growing by half up to the probe's own period. */
+  probeFirstMs: 10,
+  /** A stopped instance is reported for this long after its stop, so that a lost heartbeat does not hide its end. */
+  stoppedReportMs: 30_000,
+  /** Generations remembered for instances that are no longer in the document. Each is about 60 bytes on disk. */
+  fencesMax: 20_000,
+  /** Starts under way at once: the Engine makes about 13 containers a second; more at once only queue inside it. */
+  startsAtOnceMax: 16,
+  /** Usage is sampled this often: the resolution of metered cpu and memory. */
+  sampleMs: 10_000,
+  /** Resident memory of a process tree is looked at this often; the process runtime has no kernel limit to lean on. */
+  memoryWatchMs: 500,
+  /** One metering row per node in this time. */
+  meteringMs: 300_000,
+  /** A week of rows, should the control plane be away for as long. */
+  meteringRowsMax: 2_016,
+  /** What one heartbeat may carry of them (contracts/agent-protocol.ts). */
+  meteringRowsPerBeatMax: 12,
+  /** Log bytes per file and instance; one rotated file is kept beside the current one. */
+  logFileBytesMax: 4 * 1024 * 1024,
+  /** A longer line is cut: one line may not fill a reader's memory. */
+  logLineBytesMax: 16 * 1024,
+  /** A failure carries this many of the last lines. */
+  logTailLines: 20,
+  /** A dead gateway is noticed by its exit when it is our child; an adopted one is looked at this often. */
+  gatewayWatchMs: 500,
+  /** Failure messages and log lines inside them (contracts/failures.ts). */
+  failureTextMax: 2_000,
+  /** An image pull without any progress for this long has stalled. */
+  pullStallMs: 120_000,
+  /** Bundles are at most 100 MB packed; unpacked they may not fill the node's disk. */
+  bundleUnpackedBytesMax: 1024 * 1024 * 1024,
+  bundleFilesMax: 100_000,
+} as const;
+
+export type AgentLimits = { readonly [Name in keyof typeof AGENT_LIMITS]: number };
+
+/** Numbers of `tuning` replace those of the same name; other names are for other parts of Berth and are passed over. */
+export function agentLimitsFrom(tuning: Readonly<Record<string, unknown>>): AgentLimits {
+  const limits: Record<string, number> = { ...AGENT_LIMITS };
+  for (const name of Object.keys(AGENT_LIMITS)) {
+    const value = tuning[name];
+    if (typeof value === "number" && Number.isFinite(value) && value >= 0) limits[name] = value;
+  }
+  return limits as AgentLimits;
+}

@@ -1,0 +1,27 @@
+// When an ended instance is started again, and when it is given up.
+import type { InstanceFailure } from "../../contracts/failures.ts";
+import type { AgentLimits } from "./limits.ts";
+
+/** Milliseconds from the end of run number `crashes` (counted from 1) to the next start: 0, 1 s, 2 s, 4 s … 5 min. */
+export function restartDelayMs(crashes: number, limits: AgentLimits): number {
+  if (crashes <= 1) return 0;
+  return Math.min(limits.restartBackoffMinMs * 2 ** Math.min(crashes - 2, 40), limits.restartBackoffMaxMs);
+}
+
+/** What no further try on this node can mend. */
+const PERMANENT: readonly InstanceFailure["code"][] = [
+  "image_not_found",
+  "image_wrong_platform",
+  "start_failed",
+  "never_ready",
+];
+
+/** An instance that was ready once is retried for ever: what it needs was there, and may be again. */
+export function isGivenUp(failure: InstanceFailure, everReady: boolean): boolean {
+  return !everReady && PERMANENT.includes(failure.code);
+}
+
+/** How many ends in a row this one makes. readyForMs: how long the run that ended had been ready, 0 if it never was. */
+export function crashesAfter(crashesBefore: number, readyForMs: number, limits: AgentLimits): number {
+  return readyForMs >= limits.restartResetAfterReadyMs ? 1 : crashesBefore + 1;
+}
