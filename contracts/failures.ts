@@ -56,6 +56,8 @@ export const FAILURE_CODES = [
   "malformed_json",
   "payload_too_large",
   "unsupported_media_type",
+  "method_not_allowed",
+  "unprocessable",
   "unauthenticated",
   "forbidden",
   "not_found",
