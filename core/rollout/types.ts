@@ -13,7 +13,7 @@ export interface Target {
 
 export type RolloutReason = Rollout["reason"];
 
-/** verified: keys (instanceKey) that answered through the edge's own code. nextAskAtMs: when the verifier is asked again. */
+/** verified: keys (instanceKey) that answered through the edge's own code. lastMiss: the newest answer that was none. */
 export type RolloutPhase =
   | { readonly kind: "rolling"; readonly ready: number; readonly waitingFor: string | null }
   | {
@@ -21,7 +21,6 @@ export type RolloutPhase =
       readonly ready: number;
       readonly sinceMs: number;
       readonly verified: readonly string[];
-      readonly nextAskAtMs: number;
       readonly lastMiss: {
         readonly instance: InstanceId;
         readonly node: NodeId | null;
@@ -42,5 +41,7 @@ export interface RolloutRow {
   readonly startedAtMs: number;
   readonly deadlineAtMs: number;
   readonly startedBy: string;
+  /** Instances of `from` given up early because their room was needed; never more than instances of `to` were ready. */
+  readonly shed: number;
   readonly phase: RolloutPhase;
 }
