@@ -1,0 +1,89 @@
+// The import arrows of docs/ARCHITECTURE.md as data: what each folder may import, folder by folder.
+
+export interface Allowed {
+  /** Folders of this project, besides the folder itself. */
+  readonly folders: readonly string[];
+  /** npm packages, or a scope of them ("@scope/"). */
+  readonly packages: readonly string[];
+  readonly nodeBuiltins: boolean;
+  readonly cloudflare: boolean;
+}
+
+/** Folders that run only on a developer's machine may import anything that package.json declares. */
+export const unrestrictedFolders = ["dev", "bench", "test"];
+
+export const allowedImports: Readonly<Record<string, Allowed>> = {
+  contracts: { folders: [], packages: ["zod"], nodeBuiltins: false, cloudflare: false },
+  core: { folders: ["contracts"], packages: [], nodeBuiltins: false, cloudflare: false },
+  db: {
+    folders: ["contracts"],
+    packages: ["drizzle-orm", "drizzle-kit", "@neondatabase/serverless"],
+    nodeBuiltins: false,
+    cloudflare: false,
+  },
+  "durable-objects": {
+    folders: ["contracts", "core"],
+    packages: ["itty-durable", "jose"],
+    nodeBuiltins: false,
+    cloudflare: true,
+  },
+  workers: {
+    folders: ["contracts", "core", "db", "durable-objects"],
+    packages: [
+      "zod",
+      "hono",
+      "@hono/zod-openapi",
+      "@scalar/hono-api-reference",
+      "@swimlane/docker-reference",
+      "better-auth",
+      "jose",
+      "typeid-js",
+    ],
+    nodeBuiltins: true,
+    cloudflare: true,
+  },
+  "node-agent": {
+    folders: ["contracts", "core"],
+    packages: [
+      "zod",
+      "@swimlane/docker-reference",
+      "dockerode",
+      "httpxy",
+      "jose",
+      "p-retry",
+      "pino",
+      "tar-stream",
+      "undici",
+      "ws",
+    ],
+    nodeBuiltins: true,
+    cloudflare: false,
+  },
+  cli: {
+    folders: ["contracts"],
+    packages: [
+      "zod",
+      "@clack/prompts",
+      "@commander-js/extra-typings",
+      "cli-table3",
+      "commander",
+      "dockerode",
+      "env-paths",
+      "eventsource-parser",
+      "p-retry",
+      "picocolors",
+      "smol-toml",
+      "tar-stream",
+    ],
+    nodeBuiltins: true,
+    cloudflare: false,
+  },
+  dashboard: { folders: ["contracts"], packages: [], nodeBuiltins: false, cloudflare: false },
+};
+
+/** The one file that may import the objects' classes: it exports them to the runtime. All others see their types. */
+export const objectClassesEntry = "workers/control/index.ts";
+
+/** The edge Worker stays small and lives without Postgres: no database and no library for accounts in its bundle. */
+export const edgeFolder = "workers/edge/";
+export const barredFromEdge = ["db/", "better-auth", "@hono/zod-openapi", "@scalar/hono-api-reference"];
