@@ -14,6 +14,7 @@ import type {
 } from "../../contracts/ids.ts";
 import type { Release } from "../../contracts/release.ts";
 import type { Route } from "../../contracts/route.ts";
+import type { Attempt } from "../attempts.ts";
 import type { CellSummary, CommitRequest, Placement, ReserveRequest, UpdateRequest } from "../messages.ts";
 import type { RolloutRow, Target } from "../rollout/types.ts";
 
@@ -188,8 +189,4 @@ export const APP_TABLE_NAMES = [
 /** Forgotten at a restart. attempts: which effects are out, and when each is repeated; without an entry it is due now. */
 export interface AppVolatile {
   readonly attempts: ReadonlyMap<string, Attempt>;
-}
-export interface Attempt {
-  readonly tries: number;
-  readonly retryAtMs: number;
 }

@@ -11,8 +11,9 @@ import type { Node } from "../../contracts/api.ts";
 import type { DesiredDocument, DesiredInstance } from "../../contracts/desired.ts";
 import type { BerthEvent } from "../../contracts/events.ts";
 import type { Result } from "../../contracts/failures.ts";
-import type { AppId, CellName, NodeId, RegionName } from "../../contracts/ids.ts";
+import type { AppId, CellName, InstanceId, NodeId, RegionName } from "../../contracts/ids.ts";
 import type { Resources } from "../../contracts/release.ts";
+import type { Attempt } from "../attempts.ts";
 import type { Limits } from "../limits.ts";
 import type {
   CellSummary,
@@ -64,6 +65,8 @@ export interface NodeRow {
   /** Newest last. All but the last are over for good. */
   readonly boots: readonly string[];
   readonly meteringSeq: number;
+  /** Instances removed from the document whose room is held until the node says that they stopped. */
+  readonly gone: readonly InstanceId[];
 }
 
 /** A reservation that was committed. gone: removed from the document, its room is held until the node says it stopped. */
@@ -135,7 +138,7 @@ export const CELL_TABLE_NAMES = [
 export interface CellVolatile {
   readonly windowsFromMs: number;
   readonly nodes: ReadonlyMap<NodeId, NodeBeat>;
-  readonly attempts: ReadonlyMap<string, { readonly tries: number; readonly retryAtMs: number }>;
+  readonly attempts: ReadonlyMap<string, Attempt>;
   readonly summary: CellSummary | null;
   /** When this Cell asked to be woken; a later wake than ownLagMs after it means that its own clock cannot be trusted. */
   readonly wakeAtMs: number | null;
@@ -152,7 +155,7 @@ export interface NodeBeat {
   readonly suspectSinceMs: number | null;
   readonly probesFailed: number;
 }
-/** bits: which of the seqs just below `highest` were used (bit 0 = highest - 1). */
+/** used: the seqs within askWindow below `highest` that came already. */
 export interface AskWindow {
   readonly highest: number;
   readonly used: readonly number[];

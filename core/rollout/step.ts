@@ -143,7 +143,7 @@ export function rolloutWakeAtMs(row: RolloutRow, slots: readonly SlotView[], lim
       times.push(slot.refusedSinceMs + limits.placementPatienceMs);
     }
   }
-  if (row.phase.kind === "verifying") times.push(row.phase.sinceMs + limits.verifyPatienceMs);
+  if (row.phase.kind === "verifying" && row.phase.lastMiss) times.push(row.phase.sinceMs + limits.verifyPatienceMs);
   return Math.min(...times);
 }
 

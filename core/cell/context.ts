@@ -1,0 +1,95 @@
+// What the parts of one Cell step share: the draft of its rows, its volatile memory, and what is to be done at the end.
+import type { BerthEvent, EventType } from "../../contracts/events.ts";
+import type { EventId, NodeId } from "../../contracts/ids.ts";
+import { attemptsOf, type Attempts } from "../attempts.ts";
+import { draftOf, type Draft } from "../draft.ts";
+import { seqKey } from "../keys.ts";
+import type { Limits } from "../limits.ts";
+import type { At } from "../step.ts";
+import type { CellCounters, CellDurable, CellEffect, CellRow, CellTables, CellVolatile, NodeBeat } from "./types.ts";
+
+export interface CellContext {
+  readonly draft: Draft<CellTables>;
+  readonly at: At;
+  readonly nowMs: number;
+  readonly limits: Limits;
+  readonly attempts: Attempts;
+  readonly effects: CellEffect[];
+  /** Nodes whose document changes in this step; each gets one new revision at its end. */
+  readonly touched: Set<NodeId>;
+  windowsFromMs: number;
+  /** Something that a Region should hear at once. */
+  urgentSummary: boolean;
+  beats(): ReadonlyMap<NodeId, NodeBeat>;
+  setBeat(node: NodeId, beat: NodeBeat): void;
+}
+
+export const SILENT_BEAT: NodeBeat = {
+  lastHeartbeatAtMs: null,
+  ackRevision: 0,
+  agentVersion: "",
+  used: { cpuMilli: 0, memoryBytes: 0, diskBytes: 0 },
+  gatewayReady: true,
+  lanes: { heartbeat: 0, poll: 0, ask: { highest: 0, used: [] } },
+  suspectSinceMs: null,
+  probesFailed: 0,
+};
+
+export function openContext(durable: CellDurable, volatile: CellVolatile, at: At, limits: Limits): CellContext {
+  let nodes = volatile.nodes;
+  const late = volatile.wakeAtMs !== null && at.nowMs > volatile.wakeAtMs + limits.ownLagMs;
+  return {
+    draft: draftOf(durable),
+    at,
+    nowMs: at.nowMs,
+    limits,
+    attempts: attemptsOf(volatile.attempts, at.nowMs),
+    effects: [],
+    touched: new Set(),
+    windowsFromMs: late ? at.nowMs : volatile.windowsFromMs,
+    urgentSummary: false,
+    beats: () => nodes,
+    setBeat(node, beat) {
+      if (nodes === volatile.nodes) nodes = new Map(volatile.nodes);
+      (nodes as Map<NodeId, NodeBeat>).set(node, beat);
+    },
+  };
+}
+
+export const beatOf = (ctx: CellContext, node: NodeId): NodeBeat => ctx.beats().get(node) ?? SILENT_BEAT;
+
+const NO_COUNTERS: CellCounters = { eventSeq: 0, deliveredSeq: 0 };
+export const countersOf = (ctx: CellContext): CellCounters => ctx.draft.get("counters", "counters") ?? NO_COUNTERS;
+
+/** The Cell's own row; every event but enrol and reads of an empty Cell has one. */
+export const cellOf = (ctx: CellContext): CellRow | undefined => ctx.draft.get("cell", "cell");
+
+/** Appends to the event log; the outbox hands it on a little later, with others. */
+export function emit(
+  ctx: CellContext,
+  event: { type: EventType; subject: string; actor?: string; data?: Record<string, unknown> },
+): void {
+  const cell = cellOf(ctx);
+  if (!cell) return;
+  const counters = countersOf(ctx);
+  if (counters.eventSeq === counters.deliveredSeq) {
+    ctx.attempts.postpone("outbox", ctx.nowMs + ctx.limits.outboxDelayMs);
+  }
+  const seq = counters.eventSeq + 1;
+  const source = `cell:${cell.cell}`;
+  const row: BerthEvent = {
+    id: `${source}#${seq}` as EventId,
+    source,
+    seq,
+    type: event.type,
+    version: 1,
+    team: null,
+    subject: event.subject,
+    actor: event.actor ?? "system",
+    causeId: null,
+    atMs: ctx.nowMs,
+    data: event.data ?? {},
+  };
+  ctx.draft.put("counters", "counters", { ...counters, eventSeq: seq });
+  ctx.draft.put("events", seqKey(seq), row);
+}

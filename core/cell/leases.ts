@@ -1,0 +1,99 @@
+// How long silence is believed: suspect, then unreachable (its gateway answers) or lost (it does not).
+import type { NodeId } from "../../contracts/ids.ts";
+import { earliest } from "../attempts.ts";
+import { beatOf, cellOf, emit, type CellContext } from "./context.ts";
+import { tellAppsOfNode } from "./messages.ts";
+import type { NodeRow } from "./types.ts";
+
+const probeKey = (node: NodeId): string => `probe:${node}`;
+
+/** Silence counts from the last heartbeat, or from when this Cell could first have heard one. */
+const silentSinceMs = (ctx: CellContext, node: NodeId): number =>
+  Math.max(beatOf(ctx, node).lastHeartbeatAtMs ?? 0, ctx.windowsFromMs);
+
+export function watchLeases(ctx: CellContext): void {
+  for (const node of ctx.draft.values("nodes")) {
+    if (node.phase !== "ready" && node.phase !== "unreachable") continue;
+    const silentMs = ctx.nowMs - silentSinceMs(ctx, node.id);
+    if (silentMs < ctx.limits.suspectMs) continue;
+    const beat = beatOf(ctx, node.id);
+    if (node.phase === "ready" && beat.suspectSinceMs === null) {
+      ctx.setBeat(node.id, { ...beat, suspectSinceMs: ctx.nowMs, probesFailed: 0 });
+      emit(ctx, { type: "node.suspect", subject: node.id, data: { name: node.name, silentMs } });
+      ctx.urgentSummary = true;
+    }
+    if (silentMs >= ctx.limits.leaseTtlMs && isGivenUp(ctx, node) && !isFrozen(ctx)) {
+      lose(ctx, node);
+      continue;
+    }
+    probe(ctx, node);
+  }
+}
+
+/** Two opinions against it, or nobody who could be asked. */
+function isGivenUp(ctx: CellContext, node: NodeRow): boolean {
+  return (
+    beatOf(ctx, node.id).probesFailed >= 2 || (node.phase === "ready" && ctx.attempts.tries(probeKey(node.id)) >= 2)
+  );
+}
+
+function probe(ctx: CellContext, node: NodeRow): void {
+  const cell = cellOf(ctx);
+  const waitMs = ctx.limits.probeTimeoutMs;
+  if (!cell || !ctx.attempts.claim(probeKey(node.id), waitMs, waitMs)) return;
+  ctx.effects.push({ kind: "probe_gateway", cell: cell.cell, node: node.id, gatewayUrl: node.gatewayUrl });
+}
+
+export function gatewayProbed(ctx: CellContext, id: NodeId, answered: boolean): void {
+  const node = ctx.draft.get("nodes", id);
+  const beat = beatOf(ctx, id);
+  if (!node || (node.phase !== "unreachable" && beat.suspectSinceMs === null)) return;
+  if (!answered) {
+    ctx.setBeat(id, { ...beat, probesFailed: beat.probesFailed + 1 });
+    return;
+  }
+  // Asked again at leisure: it serves, but nobody hears its agent.
+  ctx.setBeat(id, { ...beat, probesFailed: 0 });
+  ctx.attempts.settle(probeKey(id));
+  ctx.attempts.postpone(probeKey(id), ctx.nowMs + ctx.limits.suspectMs);
+  if (node.phase !== "ready") return;
+  ctx.draft.put("nodes", id, { ...node, phase: "unreachable", phaseSinceMs: ctx.nowMs });
+  emit(ctx, { type: "node.unreachable", subject: id, data: { name: node.name } });
+  ctx.urgentSummary = true;
+}
+
+/** Many nodes silent at once while gateways still answer: it is us, so nothing is rescheduled. */
+function isFrozen(ctx: CellContext): boolean {
+  let nodes = 0;
+  let silent = 0;
+  let answering = 0;
+  for (const node of ctx.draft.values("nodes")) {
+    if (node.phase === "removed" || node.phase === "enrolled") continue;
+    nodes += 1;
+    const sinceMs = node.phase === "ready" ? beatOf(ctx, node.id).suspectSinceMs : node.phaseSinceMs;
+    if (sinceMs === null || ctx.nowMs - sinceMs > ctx.limits.silenceWindowMs) continue;
+    silent += 1;
+    if (node.phase === "unreachable") answering += 1;
+  }
+  const share = (100 * silent) / Math.max(1, nodes);
+  return answering > 0 && silent >= ctx.limits.silentNodesMin && share > ctx.limits.silentSharePercent;
+}
+
+function lose(ctx: CellContext, node: NodeRow): void {
+  ctx.draft.put("nodes", node.id, { ...node, phase: "lost", phaseSinceMs: ctx.nowMs });
+  ctx.setBeat(node.id, { ...beatOf(ctx, node.id), suspectSinceMs: null, probesFailed: 0 });
+  ctx.attempts.settle(probeKey(node.id));
+  emit(ctx, { type: "node.lost", subject: node.id, data: { name: node.name } });
+  tellAppsOfNode(ctx, node, "node_gone");
+  ctx.urgentSummary = true;
+}
+
+/** When silence alone changes something next. */
+export function leaseWakeAtMs(ctx: CellContext): number | null {
+  let next: number | null = null;
+  for (const node of ctx.draft.values("nodes")) {
+    if (node.phase !== "ready" || beatOf(ctx, node.id).suspectSinceMs !== null) continue;
+    next = earliest(next, silentSinceMs(ctx, node.id) + ctx.limits.suspectMs);
+  }
+  return next;
+}

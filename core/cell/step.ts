@@ -1,0 +1,147 @@
+// One step of a Cell: judge the event, then look again at leases, messages, the outbox and documents.
+import { earliest } from "../attempts.ts";
+import { seqKey } from "../keys.ts";
+import { ok, refuse } from "../results.ts";
+import type { Limits } from "../limits.ts";
+import { assertNever, type At } from "../step.ts";
+import { cellOf, countersOf, openContext, type CellContext } from "./context.ts";
+import { composeDocument } from "./document.ts";
+import { dropExpired } from "./ledger.ts";
+import { gatewayProbed, leaseWakeAtMs, watchLeases } from "./leases.ts";
+import { acknowledge, deliverDue, deliveryKey } from "./messages.ts";
+import { admit, enrol, heartbeat, revoke } from "./nodes.ts";
+import { commit, reserve, update } from "./placements.ts";
+import type { CellDecision, CellDurable, CellEvent, CellReplies, CellReply, CellVolatile } from "./types.ts";
+import { nodeViews, summaryOf } from "./views.ts";
+
+export function stepCell<Event extends CellEvent>(
+  durable: CellDurable,
+  volatile: CellVolatile,
+  event: Event,
+  at: At,
+  limits: Limits,
+): CellDecision<Event["kind"]> {
+  const ctx = openContext(durable, volatile, at, limits);
+  dropExpired(ctx);
+  const reply = answer(ctx, event);
+  watchLeases(ctx);
+  deliverDue(ctx);
+  drainOutbox(ctx);
+  publishDocuments(ctx);
+  const summary = reportSummary(ctx, volatile);
+  const wakeAtMs = earliest(leaseWakeAtMs(ctx), ctx.attempts.nextAtMs());
+  return {
+    rowChanges: ctx.draft.changes(),
+    volatile: {
+      windowsFromMs: ctx.windowsFromMs,
+      nodes: ctx.beats(),
+      attempts: ctx.attempts.done(),
+      summary,
+      wakeAtMs,
+    },
+    effects: ctx.effects,
+    reply: (event.kind === "poke" ? ok({ nextAtMs: wakeAtMs }) : reply) as CellReply<Event["kind"]>,
+    wakeAtMs,
+  };
+}
+
+function answer(ctx: CellContext, event: CellEvent): CellReplies[keyof CellReplies] | null {
+  switch (event.kind) {
+    case "enrol":
+      return enrol(ctx, event.input);
+    case "heartbeat":
+      return heartbeat(ctx, event.input);
+    case "admit":
+      return admit(ctx, event.input);
+    case "reserve":
+      return reserve(ctx, event.input);
+    case "commit":
+      return commit(ctx, event.input);
+    case "update":
+      return update(ctx, event.input);
+    case "revoke":
+      return revoke(ctx, event.input);
+    case "listNodes":
+    case "readNode":
+    case "summary":
+      return read(ctx, event);
+    case "delivered":
+      acknowledge(ctx, event.app, event.ackSeq);
+      return null;
+    case "delivery_failed":
+      ctx.attempts.failed(deliveryKey(event.app), ctx.limits.callRetryMs, ctx.limits.callRetryMaxMs);
+      return null;
+    case "gateway_probed":
+      gatewayProbed(ctx, event.node, event.answered);
+      return null;
+    case "outbox_acked":
+      outboxAcked(ctx, event.lastSeq);
+      return null;
+    case "outbox_failed":
+      ctx.attempts.failed("outbox", ctx.limits.outboxRetryMs, ctx.limits.outboxRetryMaxMs);
+      return null;
+    case "poke":
+    case "tick":
+      return null;
+    default:
+      return assertNever(event);
+  }
+}
+
+type ReadEvent = Extract<CellEvent, { kind: "listNodes" | "readNode" | "summary" }>;
+
+function read(ctx: CellContext, event: ReadEvent): CellReplies["listNodes" | "readNode" | "summary"] {
+  const cell = cellOf(ctx);
+  if (event.kind === "listNodes") return ok({ items: cell ? nodeViews(ctx, cell) : [] });
+  if (!cell) return refuse("not_found", "This cell has no nodes.");
+  if (event.kind === "summary") return ok(summaryOf(ctx, cell));
+  const [node] = nodeViews(ctx, cell, event.input.node);
+  return node ? ok(node) : refuse("not_found", "This cell does not know the node.");
+}
+
+/** Each touched node gets one new revision and hears of it; its document is complete, so a lost wake-up costs only time. */
+function publishDocuments(ctx: CellContext): void {
+  for (const id of ctx.touched) {
+    const before = ctx.draft.get("nodes", id);
+    if (!before || before.phase === "removed") continue;
+    const node = { ...before, revision: before.revision + 1 };
+    ctx.draft.put("nodes", id, node);
+    const desired = composeDocument(node, ctx.draft.values("instances"), (app) => ctx.draft.get("apps", app));
+    ctx.effects.push({ kind: "wake_node", node: id, revision: node.revision, desired });
+  }
+}
+
+function drainOutbox(ctx: CellContext): void {
+  const cell = cellOf(ctx);
+  const { eventSeq, deliveredSeq } = countersOf(ctx);
+  const { outboxRetryMs, outboxRetryMaxMs, outboxBatchMax } = ctx.limits;
+  if (!cell || eventSeq === deliveredSeq || !ctx.attempts.claim("outbox", outboxRetryMs, outboxRetryMaxMs)) return;
+  const events = [];
+  for (let seq = deliveredSeq + 1; seq <= Math.min(eventSeq, deliveredSeq + outboxBatchMax); seq += 1) {
+    const event = ctx.draft.get("events", seqKey(seq));
+    if (event) events.push(event);
+  }
+  ctx.effects.push({ kind: "drain_outbox", source: `cell:${cell.cell}`, events });
+}
+
+/** Nobody streams a Cell's events from the Cell, so what Postgres has is forgotten here. */
+function outboxAcked(ctx: CellContext, lastSeq: number): void {
+  const counters = countersOf(ctx);
+  const delivered = Math.min(lastSeq, counters.eventSeq);
+  if (delivered > counters.deliveredSeq) {
+    for (let seq = counters.deliveredSeq + 1; seq <= delivered; seq += 1) ctx.draft.drop("events", seqKey(seq));
+    ctx.draft.put("counters", "counters", { ...counters, deliveredSeq: delivered });
+  }
+  ctx.attempts.settle("outbox");
+}
+
+/** Tells the Region when nodes come and go, at other times seldom and only of news. */
+function reportSummary(ctx: CellContext, volatile: CellVolatile): CellVolatile["summary"] {
+  const cell = cellOf(ctx);
+  const told = volatile.summary;
+  if (!cell) return told;
+  if (!ctx.urgentSummary && told && ctx.nowMs < told.atMs + ctx.limits.summaryIntervalMs) return told;
+  const summary = summaryOf(ctx, cell);
+  ctx.effects.push({ kind: "report_summary", region: cell.region, summary });
+  return summary;
+}

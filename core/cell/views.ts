@@ -1,0 +1,84 @@
+// How a Cell shows itself: its nodes to operators, its summary to the Region.
+import type { NodeCapacity, RuntimeKind } from "../../contracts/agent-protocol.ts";
+import type { Node } from "../../contracts/api.ts";
+import type { NodeId } from "../../contracts/ids.ts";
+import type { CellSummary } from "../messages.ts";
+import { RESOURCE_NAMES } from "../placement/constraints.ts";
+import { subtract } from "../placement/place.ts";
+import { beatOf, type CellContext } from "./context.ts";
+import { NOTHING, add, heldByNode, takesPlacements } from "./ledger.ts";
+import type { CellRow, NodeRow } from "./types.ts";
+
+export function nodeViews(ctx: CellContext, cell: CellRow, only?: NodeId): Node[] {
+  const held = heldByNode(ctx);
+  const counts = new Map<NodeId, number>();
+  for (const row of ctx.draft.values("instances")) {
+    if (row.state.kind === "desired") counts.set(row.node, (counts.get(row.node) ?? 0) + 1);
+  }
+  const rows = only ? [ctx.draft.get("nodes", only)] : [...ctx.draft.values("nodes")];
+  return rows
+    .filter((row) => row !== undefined)
+    .map((row) => nodeView(ctx, cell, row, held.get(row.id) ?? NOTHING, counts.get(row.id) ?? 0));
+}
+
+function nodeView(ctx: CellContext, cell: CellRow, row: NodeRow, reserved: NodeCapacity, instances: number): Node {
+  const beat = beatOf(ctx, row.id);
+  return {
+    id: row.id,
+    name: row.name,
+    cell: cell.cell,
+    region: row.region,
+    failureDomain: row.failureDomain,
+    labels: { ...row.labels },
+    phase: row.phase === "ready" && beat.suspectSinceMs !== null ? "suspect" : row.phase,
+    cordoned: false,
+    runtime: row.runtime,
+    platform: row.platform,
+    agentVersion: beat.agentVersion || row.agentVersion,
+    gatewayUrl: row.gatewayUrl,
+    capacity: row.capacity,
+    reserved,
+    instances,
+    revision: row.revision,
+    ackRevision: beat.ackRevision,
+    lastHeartbeatAtMs: beat.lastHeartbeatAtMs,
+    enrolledAtMs: row.enrolledAtMs,
+  };
+}
+
+export function summaryOf(ctx: CellContext, cell: CellRow): CellSummary {
+  const held = heldByNode(ctx);
+  let nodes = 0;
+  let readyNodes = 0;
+  let capacity = NOTHING;
+  let free = NOTHING;
+  let largestFree = NOTHING;
+  const runtimes = new Set<RuntimeKind>();
+  for (const row of ctx.draft.values("nodes")) {
+    if (row.phase === "removed") continue;
+    nodes += 1;
+    if (!takesPlacements(ctx, row)) continue;
+    readyNodes += 1;
+    const left = subtract(row.capacity, held.get(row.id) ?? NOTHING);
+    capacity = add(capacity, row.capacity);
+    free = add(free, left);
+    largestFree = largestOf(largestFree, left);
+    runtimes.add(row.runtime);
+  }
+  return {
+    cell: cell.cell,
+    nodes,
+    readyNodes,
+    capacity,
+    free,
+    largestFree,
+    runtimes: [...runtimes].sort(),
+    atMs: ctx.nowMs,
+  };
+}
+
+function largestOf(a: NodeCapacity, b: NodeCapacity): NodeCapacity {
+  const largest = { ...a };
+  for (const name of RESOURCE_NAMES) largest[name] = Math.max(a[name], b[name]);
+  return largest;
+}
