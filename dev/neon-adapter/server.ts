@@ -29,7 +29,10 @@ export async function startNeonAdapter({ port, postgres }: NeonAdapterOptions): 
   });
   const webSockets = new WebSocketServer({ noServer: true, perMessageDeflate: false });
   server.on("upgrade", (request, socket, head) => {
-    if (pathOf(request) !== "/v1" && pathOf(request) !== "/v2") return socket.destroy();
+    if (pathOf(request) !== "/v1") {
+      socket.destroy();
+      return;
+    }
     socket.on("error", () => socket.destroy());
     webSockets.handleUpgrade(request, socket, head, (webSocket) => pipeToPostgres(webSocket, postgres));
   });
