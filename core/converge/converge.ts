@@ -67,14 +67,17 @@ export function converge(input: ConvergeInput): Plan {
   };
 }
 
+const ABSENT = "absent from the document";
+
 /** An instance that must not run here, or not in this generation. */
 function dismiss(
   { instance, state }: LocalInstance,
   { nowMs, limits }: ConvergeInput,
   wakes: number[],
-  reason = "absent from the document",
+  reason = ABSENT,
 ): Action[] {
   if (state.kind === "stopping") return [];
+  if (state.kind === "stopped" && reason !== ABSENT) return [{ kind: "forget", instance, reason }];
   if (state.kind !== "stopped") {
     return [
       { kind: "withdraw", instance, reason },
@@ -98,10 +101,10 @@ function advance(
   if (fence !== undefined && generation < fence.generation) {
     return { note: `fenced: generation ${fence.generation} was seen here` };
   }
-  if (local !== undefined && local.generation < generation)
+  if (local !== undefined && local.generation < generation && local.state.kind !== "stopped")
     return { note: `waits until ${local.generation} has stopped` };
   if (local !== undefined && local.generation > generation) return { note: `generation ${local.generation} is here` };
-  if (local === undefined) {
+  if (local === undefined || local.generation < generation) {
     if (fence?.generation === generation && fence.stopped) return { note: "was stopped here, which is final" };
     return { kind: "start", instance, reason: "in the document and not here" };
   }
