@@ -1,0 +1,56 @@
+// The `berth` command tree: global flags, every command, and how usage errors end.
+import { Command } from "@commander-js/extra-typings";
+import { appCommands } from "./commands/apps.ts";
+import { authCommands } from "./commands/auth.ts";
+import { completionCommand } from "./commands/completion.ts";
+import { demoCommand } from "./commands/demo.ts";
+import { deployCommand } from "./commands/deploy.ts";
+import { doctorCommand } from "./commands/doctor.ts";
+import { envCommand } from "./commands/env.ts";
+import { initCommand } from "./commands/init.ts";
+import { lifecycleCommands } from "./commands/lifecycle.ts";
+import { logsCommand } from "./commands/logs.ts";
+import { nodesCommand } from "./commands/nodes.ts";
+import { registryCommand } from "./commands/registry.ts";
+import { EXIT } from "./failure.ts";
+
+/** Assembled anew for each run (and for the completion script, which walks it). */
+export function createProgram(): Command {
+  const program = new Command("berth")
+    .description("Deploy apps to servers you own.")
+    .version("0.1.0")
+    .option("--json", "print one JSON value instead of text")
+    .option("--api <url>", "the API's address (or BERTH_API_URL)")
+    .option("--team <slug>", "act in this team (or BERTH_TEAM)")
+    .showSuggestionAfterError(true)
+    .showHelpAfterError("(berth --help lists the commands)")
+    .configureHelp({ showGlobalOptions: true })
+    .addHelpText("after", EXIT_CODES_TEXT) as unknown as Command;
+  const commands = [
+    deployCommand(),
+    initCommand(),
+    ...appCommands(),
+    ...lifecycleCommands(),
+    logsCommand(),
+    envCommand(),
+    registryCommand(),
+    nodesCommand(),
+    ...authCommands(),
+    demoCommand(),
+    doctorCommand(),
+    completionCommand(createProgram),
+  ];
+  for (const command of commands) program.addCommand(command as unknown as Command);
+  exitWithUsageCode(program);
+  return program;
+}
+
+const EXIT_CODES_TEXT = `
+Exit codes: ${EXIT.ok} done, ${EXIT.failed} it failed, ${EXIT.usage} wrong usage, ${EXIT.signedOut} not signed in or not allowed,
+${EXIT.notFound} not found, ${EXIT.unreachable} the API cannot be reached, ${EXIT.detached} detached with Ctrl-C (the work goes on).`;
+
+/** commander exits with 1 for usage errors; scripts can tell them apart by 2. */
+function exitWithUsageCode(command: Command): void {
+  command.exitOverride((error) => process.exit(error.exitCode === 0 ? EXIT.ok : EXIT.usage));
+  for (const child of command.commands) exitWithUsageCode(child as unknown as Command);
+}

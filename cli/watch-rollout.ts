@@ -1,0 +1,137 @@
+// A rollout as it happens: events as they come, a line per instance that changed, and how it ended.
+import pc from "picocolors";
+import type { Rollout } from "../contracts/api.ts";
+import { Rollout as RolloutSchema } from "../contracts/api.ts";
+import type { BerthEvent } from "../contracts/events.ts";
+import type { Refusal, RolloutFailure } from "../contracts/failures.ts";
+import type { AppId } from "../contracts/ids.ts";
+import type { Context } from "./context.ts";
+import { CommandFailure, EXIT } from "./failure.ts";
+import { bytes } from "./output.ts";
+
+const FINAL = new Set(["completed", "failed", "cancelled", "superseded"]);
+/** The state itself is re-read this often, so that a lost event never leaves a watcher hanging. */
+const REREAD_MS = 5_000;
+
+/**
+ * Follows a rollout to its end and returns it. Ctrl-C detaches (exit 130): the rollout goes on without a watcher.
+ */
+export async function watchRollout(
+  context: Context,
+  app: { id: AppId; name: string },
+  rollout: Rollout,
+): Promise<Rollout> {
+  const stop = new AbortController();
+  const onInterrupt = (): void => {
+    context.out.note(
+      `\nDetached. The rollout goes on: \`berth status ${app.name}\` shows it, \`berth rollback ${app.name}\` undoes it.`,
+    );
+    process.exit(EXIT.detached);
+  };
+  process.once("SIGINT", onInterrupt);
+  const path = `/v1/apps/${app.id}/rollouts/${rollout.id}`;
+  const read = (): Promise<Rollout> => context.api.call(RolloutSchema, "GET", path);
+  const poll = setInterval(() => void endIfFinal(), REREAD_MS);
+  async function endIfFinal(): Promise<void> {
+    const now = await read().catch(() => null);
+    if (now !== null && FINAL.has(now.phase)) stop.abort();
+  }
+  try {
+    await endIfFinal();
+    for await (const event of context.api.events(app.id, 0, stop.signal)) {
+      if (event.atMs < rollout.startedAtMs) continue;
+      const text = describe(event);
+      if (text !== null) context.out.line(`  ${text}`);
+      if (event.subject === rollout.id && FINAL.has(event.type.slice("rollout.".length))) break;
+    }
+    return await read();
+  } finally {
+    clearInterval(poll);
+    stop.abort();
+    process.off("SIGINT", onInterrupt);
+  }
+}
+
+/** Shows how a rollout ended; a failed one ends the command with exit code 1. */
+export function concludeRollout(
+  context: Context,
+  app: { name: string; url: string },
+  rollout: Rollout,
+  startedMs: number,
+): void {
+  const seconds = ((Date.now() - startedMs) / 1000).toFixed(1);
+  if (rollout.phase === "completed") {
+    const where =
+      rollout.replicas === 0 ? "scaled to zero" : `${rollout.verified} of ${rollout.replicas} answered at ${app.url}`;
+    context.out.result(rollout, () =>
+      context.out.line(`${pc.green("✓")} v${rollout.toVersion} is live: ${where} (${seconds} s)`),
+    );
+    return;
+  }
+  context.out.result(rollout, () => {});
+  const kept = rollout.fromVersion === null ? "" : ` v${rollout.fromVersion} keeps serving.`;
+  throw new CommandFailure(
+    `v${rollout.toVersion} ${rollout.phase}.${rollout.failure === null ? "" : ` ${explain(rollout.failure)}`}${kept}`,
+    EXIT.failed,
+    rollout.phase === "failed"
+      ? `\`berth logs ${app.name}\` shows what runs; mend it and \`berth deploy\` again.`
+      : null,
+  );
+}
+
+/** Why a rollout failed, with the node and the last log lines where an instance is the cause. */
+export function explain(failure: RolloutFailure): string {
+  switch (failure.kind) {
+    case "instance": {
+      const where = failure.node === null ? "" : ` on ${failure.node}`;
+      const tail = failure.failure.logTail.map((line) => `\n    ${pc.dim("│")} ${line}`).join("");
+      return `${failure.failure.message} (${failure.failure.code}${where}).${tail === "" ? "" : ` Its last lines:${tail}\n `}`;
+    }
+    case "no_capacity":
+      return `No node can take it: ${explainRefusal(failure.refusal)}.`;
+    case "deadline":
+      return `It was not done after ${Math.round(failure.waitedMs / 1000)} s; it waited for ${failure.waitingFor}.`;
+    case "verification":
+      return `An instance did not answer through the edge: ${failure.message}.`;
+  }
+}
+
+export function explainRefusal(refusal: Refusal): string {
+  if (refusal.nodesTotal === 0) return "there are no nodes (`berth nodes token` makes a join token)";
+  const parts = refusal.constraints.map(({ constraint, nodesExcluded, missing }) => {
+    const unit = constraint === "memory" || constraint === "disk" ? bytes : (count: number): string => `${count}`;
+    const suffix = constraint === "cpu" ? " m" : "";
+    return `${nodesExcluded} excluded by ${constraint}${missing === null ? "" : ` (${unit(missing)}${suffix} missing on the nearest)`}`;
+  });
+  return `of ${refusal.nodesTotal} nodes, ${parts.join(", ")}`;
+}
+
+const text = (value: unknown): string => (typeof value === "string" || typeof value === "number" ? String(value) : "");
+
+/** One line of progress, or null for events that say nothing new to a person. */
+export function describe(event: BerthEvent): string | null {
+  const { data } = event;
+  const who = `${pc.dim(`#${text(data.ordinal) || "?"}`)} ${text(data.nodeName)}`.trim();
+  switch (event.type) {
+    case "rollout.started":
+      return `${pc.cyan("→")} rolling out v${text(data.toVersion)}`;
+    case "instance.placed":
+      return `${pc.cyan("·")} ${who} placed`;
+    case "instance.pulling":
+      return `${pc.cyan("·")} ${who} pulling`;
+    case "instance.starting":
+      return `${pc.cyan("·")} ${who} starting`;
+    case "instance.ready":
+      return `${pc.green("·")} ${who} ready`;
+    case "instance.restarting":
+    case "instance.failed":
+    case "instance.unready":
+      return `${pc.red("·")} ${who} ${event.type.slice("instance.".length)}: ${text(data.message)}`;
+    case "placement.refused":
+      return `${pc.yellow("·")} no room yet: ${text(data.message)}`;
+    case "rollout.verifying":
+      return `${pc.cyan("→")} asking every replica through the edge`;
+    default:
+      return null;
+  }
+}
