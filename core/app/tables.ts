@@ -189,4 +189,6 @@ export const APP_TABLE_NAMES = [
 /** Forgotten at a restart. attempts: which effects are out, and when each is repeated; without an entry it is due now. */
 export interface AppVolatile {
   readonly attempts: ReadonlyMap<string, Attempt>;
+  /** What the last step that looked at everything answered as wakeAtMs; "unknown" before there was one. */
+  readonly wakeAtMs: number | null | "unknown";
 }

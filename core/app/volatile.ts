@@ -2,5 +2,5 @@
 import type { AppVolatile } from "./types.ts";
 
 export function emptyAppVolatile(): AppVolatile {
-  return { attempts: new Map() };
+  return { attempts: new Map(), wakeAtMs: "unknown" };
 }

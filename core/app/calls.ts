@@ -1,0 +1,153 @@
+// Calls to Cells: rows until answered. Commits and updates go one at a time per cell, so that their order holds.
+import type { DesiredInstance } from "../../contracts/desired.ts";
+import type { Result } from "../../contracts/failures.ts";
+import type { CellName, InstanceId } from "../../contracts/ids.ts";
+import { seqKey } from "../keys.ts";
+import { activeRollout, appOf, changeInstance, count, countersOf, type AppContext } from "./context.ts";
+import { end, isMeant, stop } from "./instances.ts";
+import { routeOf } from "./route.ts";
+import type { CallRow, CellCall, CellLinkRow, InstanceRow } from "./types.ts";
+
+const NEW_LINK: CellLinkRow = { inSeq: 0, outSeq: 0, routeVersionTold: 0, routeToldAtMs: 0, openCall: null };
+export const cellLinkOf = (ctx: AppContext, cell: CellName): CellLinkRow => ctx.draft.get("cells", cell) ?? NEW_LINK;
+export const callAttempt = (call: string): string => `call:${call}`;
+
+/** Writes the call down; the step's end sends it. Its key is unique over all apps, so that a Cell can tell repetitions. */
+export function openCall(ctx: AppContext, cell: CellName, make: (key: string) => CellCall): string {
+  const callSeq = countersOf(ctx).callSeq + 1;
+  count(ctx, { callSeq });
+  const key = `${appOf(ctx).app}/${seqKey(callSeq)}`;
+  ctx.draft.put("calls", key, { cell, call: make(key) });
+  return key;
+}
+
+export function sendCalls(ctx: AppContext): void {
+  const { callRetryMs, callRetryMaxMs } = ctx.limits;
+  for (const [key, { cell, call }] of ctx.draft.entries("calls")) {
+    ctx.wanted.add(callAttempt(key));
+    if (!ctx.attempts.claim(callAttempt(key), callRetryMs, callRetryMaxMs)) continue;
+    ctx.effects.push({ kind: "call_cell", call: key, cell, request: call });
+  }
+}
+
+interface Owed {
+  readonly commit: InstanceRow[];
+  readonly drain: InstanceRow[];
+  readonly remove: InstanceRow[];
+  live: boolean;
+}
+
+/** What each cell has not heard yet, in at most one call per cell. */
+export function syncCells(ctx: AppContext): void {
+  const owed = new Map<CellName, Owed>();
+  for (const row of ctx.draft.values("instances")) {
+    if (!row.cell || row.phase.kind === "ended") continue;
+    const known = owed.get(row.cell);
+    const entry: Owed = known ?? { commit: [], drain: [], remove: [], live: false };
+    if (!known) owed.set(row.cell, entry);
+    if (row.phase.kind === "committing") entry.commit.push(row);
+    if (row.phase.kind === "stopping") entry.remove.push(row);
+    if (row.phase.kind === "draining" && !row.phase.told) entry.drain.push(row);
+    if (row.phase.kind === "running" || row.phase.kind === "draining") entry.live = true;
+  }
+  for (const [cell, entry] of owed) {
+    const link = cellLinkOf(ctx, cell);
+    if (link.openCall === null) syncCell(ctx, cell, link, entry);
+  }
+}
+
+function syncCell(ctx: AppContext, cell: CellName, link: CellLinkRow, owed: Owed): void {
+  const { app } = appOf(ctx);
+  const seq = link.outSeq + 1;
+  const { version: routeVersion } = routeOf(ctx).route;
+  let openCallKey: string;
+  if (owed.commit.length > 0) {
+    const instances = owed.commit.flatMap((row) => desiredOf(ctx, row));
+    openCallKey = openCall(ctx, cell, (key) => ({
+      kind: "commit",
+      request: { key, app, seq, instances, routeVersion },
+    }));
+  } else if (owed.drain.length + owed.remove.length > 0 || isRouteDue(ctx, link, routeVersion, owed.live)) {
+    const drain = owed.drain.map((row) => row.id);
+    const remove = owed.remove.map((row) => row.id);
+    const watch = activeRollout(ctx) !== null;
+    const request = { app, seq, drain, remove, routeVersion, watch };
+    openCallKey = openCall(ctx, cell, (key) => ({ kind: "update", request: { key, ...request } }));
+    for (const row of owed.drain) {
+      if (row.phase.kind === "draining") changeInstance(ctx, row, { phase: { ...row.phase, told: true } });
+    }
+  } else return;
+  const told = { routeVersionTold: routeVersion, routeToldAtMs: ctx.nowMs };
+  ctx.draft.put("cells", cell, { ...link, ...told, outSeq: seq, openCall: openCallKey });
+}
+
+/** At once when the app has come to rest; while instances come up one by one, in small batches. */
+function isRouteDue(ctx: AppContext, link: CellLinkRow, version: number, live: boolean): boolean {
+  if (!live || link.routeVersionTold >= version) return false;
+  const dueAtMs = link.routeToldAtMs + ctx.limits.routeNotifyIntervalMs;
+  if (activeRollout(ctx)?.phase.kind !== "rolling" || dueAtMs <= ctx.nowMs) return true;
+  ctx.wakeBy(dueAtMs);
+  return false;
+}
+
+function desiredOf(ctx: AppContext, row: InstanceRow): DesiredInstance[] {
+  const { app, name, team } = appOf(ctx);
+  const kept = ctx.draft.get("releases", row.release);
+  if (!kept) return [];
+  const { release, privateImage } = kept;
+  const { spec } = release;
+  const source =
+    spec.source.kind === "image"
+      ? { ...spec.source, digest: release.digest }
+      : { kind: "bundle" as const, hash: spec.source.hash };
+  return [
+    {
+      instance: row.id,
+      generation: row.generation,
+      app,
+      appName: name,
+      team,
+      release: row.release,
+      version: row.version,
+      ordinal: row.ordinal,
+      intent: "run",
+      source,
+      ...(spec.command ? { command: spec.command } : {}),
+      port: spec.port,
+      resources: spec.resources,
+      probes: spec.probes,
+      stopGraceMs: spec.stopGraceMs,
+      readOnlyRoot: spec.readOnlyRoot,
+      hasEnvironment: release.envNames.length > 0,
+      privateImage,
+    },
+  ];
+}
+
+/** The call's row, taken away because it was answered; undefined for an answer that came before. */
+export function closeCall(ctx: AppContext, key: string): CallRow | undefined {
+  const row = ctx.draft.get("calls", key);
+  if (!row) return undefined;
+  ctx.draft.drop("calls", key);
+  ctx.attempts.settle(callAttempt(key));
+  const link = cellLinkOf(ctx, row.cell);
+  if (link.openCall === key) ctx.draft.put("cells", row.cell, { ...link, openCall: null });
+  return row;
+}
+
+/** A refused commit placed nothing: its instances give way to new ones, and give back what they held. */
+export function committed(ctx: AppContext, instances: readonly DesiredInstance[], answer: Result<null>): void {
+  for (const { instance } of instances) {
+    const row = ctx.draft.get("instances", instance);
+    if (!row || row.phase.kind !== "committing") continue;
+    if (!answer.ok) stop(ctx, row, "stopped");
+    else if (isMeant(row)) changeInstance(ctx, row, { phase: { kind: "running", sinceMs: ctx.nowMs } });
+  }
+}
+
+export function updated(ctx: AppContext, removed: readonly InstanceId[]): void {
+  for (const instance of removed) {
+    const row = ctx.draft.get("instances", instance);
+    if (row) end(ctx, row);
+  }
+}

@@ -1,0 +1,114 @@
+// What Cells tell: each message once, in order; what nodes saw of instances becomes their rows and events.
+import type { ObservedInstance } from "../../contracts/agent-protocol.ts";
+import type { EventType } from "../../contracts/events.ts";
+import type { CellName, InstanceId, NodeId } from "../../contracts/ids.ts";
+import type { CellToApp } from "../messages.ts";
+import { assertNever } from "../step.ts";
+import { cellLinkOf } from "./calls.ts";
+import { changeInstance, emit, type AppContext } from "./context.ts";
+import type { AppInputs, InstanceRow } from "./types.ts";
+import { instanceView } from "./views.ts";
+
+/** Takes what follows on the last message taken; a gap waits for its repetition. */
+export function deliver(ctx: AppContext, { cell, messages }: AppInputs["deliver"]): { ackSeq: number } {
+  const link = cellLinkOf(ctx, cell);
+  let { inSeq } = link;
+  for (const message of [...messages].sort((a, b) => a.seq - b.seq)) {
+    if (message.seq !== inSeq + 1) continue;
+    inSeq = message.seq;
+    take(ctx, cell, message);
+  }
+  if (inSeq !== link.inSeq) ctx.draft.put("cells", cell, { ...link, inSeq });
+  return { ackSeq: inSeq };
+}
+
+function take(ctx: AppContext, cell: CellName, message: CellToApp): void {
+  switch (message.kind) {
+    case "observed":
+      return observe(ctx, message.node, message.observed);
+    case "node_gone":
+      return nodeGone(ctx, message.instances);
+    case "node_back":
+      return nodeBack(ctx, cell, message.node);
+    default:
+      return assertNever(message);
+  }
+}
+
+function nodeGone(ctx: AppContext, instances: readonly InstanceId[]): void {
+  for (const id of instances) {
+    const row = ctx.draft.get("instances", id);
+    if (!row || row.nodeGone || row.phase.kind === "ended" || row.phase.kind === "stopping") continue;
+    const failure = {
+      code: "node_lost" as const,
+      message: `${row.placement?.nodeName ?? "Its node"} does not answer.`,
+      exitCode: null,
+      signal: null,
+      logTail: [],
+    };
+    const lost = changeInstance(ctx, row, { nodeGone: true, observed: null, failure });
+    emit(ctx, { type: "instance.failed", subject: id, data: { instance: instanceView(ctx, lost) } });
+  }
+}
+
+/** What it runs there is said anew after this message. */
+function nodeBack(ctx: AppContext, cell: CellName, node: NodeId): void {
+  for (const row of [...ctx.draft.values("instances")]) {
+    if (row.nodeGone && row.cell === cell && row.placement?.node === node) {
+      changeInstance(ctx, row, { nodeGone: false, failure: null });
+    }
+  }
+}
+
+function observe(ctx: AppContext, node: NodeId, observed: ObservedInstance): void {
+  const row = ctx.draft.get("instances", observed.instance);
+  if (!row || row.phase.kind === "ended" || row.generation !== observed.generation) return;
+  if (row.placement?.node !== node) return;
+  const { status } = observed;
+  const before = row.observed;
+  const crashedAgain =
+    status.kind === "backoff" && (before?.kind !== "backoff" || before.retryAtMs !== status.retryAtMs);
+  const failure = "failure" in status ? status.failure : status.kind === "ready" ? null : row.failure;
+  const begun = status.kind !== "pending" && status.kind !== "pulling";
+  const after = changeInstance(ctx, row, {
+    // A node that has it proves the commit, even if the Cell's answer was lost.
+    phase: row.phase.kind === "committing" ? { kind: "running", sinceMs: ctx.nowMs } : row.phase,
+    observed: status,
+    restarts: observed.restarts,
+    crashes: Math.max(observed.restarts, row.crashes + (crashedAgain ? 1 : 0)),
+    failure,
+    startedAtMs: row.startedAtMs ?? (begun ? ctx.nowMs : null),
+    readyAtMs: row.readyAtMs ?? (status.kind === "ready" ? ctx.nowMs : null),
+  });
+  const type = eventTypeOf(before?.kind ?? null, status.kind);
+  if (type) emit(ctx, { type, subject: row.id, data: { instance: instanceView(ctx, after) } });
+  if (observed.digest) pin(ctx, row, observed.digest);
+}
+
+/** The first instance to resolve the image decides for all: later documents name the digest (releases are immutable). */
+function pin(ctx: AppContext, row: InstanceRow, digest: string): void {
+  const kept = ctx.draft.get("releases", row.release);
+  if (!kept || kept.release.digest !== null) return;
+  ctx.draft.put("releases", row.release, { ...kept, release: { ...kept.release, digest } });
+  emit(ctx, { type: "release.pinned", subject: row.release, data: { version: kept.release.version, digest } });
+}
+
+type StatusKind = ObservedInstance["status"]["kind"];
+
+function eventTypeOf(before: StatusKind | null, after: StatusKind): EventType | null {
+  if (after === "pulling") return "instance.pulling";
+  if (after === "backoff") return "instance.restarting";
+  if (before === after) return null;
+  switch (after) {
+    case "starting":
+      return "instance.starting";
+    case "ready":
+      return "instance.ready";
+    case "unready":
+      return "instance.unready";
+    case "failed":
+      return "instance.failed";
+    default:
+      return null;
+  }
+}

@@ -1,0 +1,122 @@
+// Finds room: asks the cells of each region, one call per cell for all slots, the next cell for what was refused.
+import type { CellName, RegionName } from "../../contracts/ids.ts";
+import { rankOf } from "../random.ts";
+import { mergeRefusals } from "../placement/constraints.ts";
+import type { CellSummary, Occupied, ReserveAnswer, ReserveRequest } from "../messages.ts";
+import { changeInstance, emit, appOf, type AppContext } from "./context.ts";
+import { openCall } from "./calls.ts";
+import { isMeant } from "./instances.ts";
+import { hurryDrains, instancesBeingReserved } from "./reconcile.ts";
+import type { InstanceRow } from "./types.ts";
+import { instanceView } from "./views.ts";
+
+type PlacingRow = InstanceRow & { phase: Extract<InstanceRow["phase"], { kind: "placing" }> };
+const isPlacing = (row: InstanceRow): row is PlacingRow => row.phase.kind === "placing";
+
+export function findRoom(ctx: AppContext): void {
+  const reserving = instancesBeingReserved(ctx);
+  const asks = new Map<CellName, PlacingRow[]>();
+  for (const row of [...ctx.draft.values("instances")]) {
+    if (!isPlacing(row) || reserving.has(row.id)) continue;
+    if (row.phase.retryAtMs > ctx.nowMs) {
+      ctx.wakeBy(row.phase.retryAtMs);
+      continue;
+    }
+    const region = ctx.draft.get("regions", row.region);
+    if (!region) {
+      askRegion(ctx, row.region);
+      continue;
+    }
+    if (ctx.nowMs - region.atMs >= ctx.limits.cellsFreshMs) askRegion(ctx, row.region);
+    const cell = cellsInOrder(ctx, region.cells).find((name) => !row.phase.refused.includes(name));
+    if (cell) asks.set(cell, [...(asks.get(cell) ?? []), row]);
+    else refusedEverywhere(ctx, row);
+  }
+  for (const [cell, rows] of asks) reserve(ctx, cell, rows);
+}
+
+/** Emptiest first, those without a ready node last; equal ones by chance. */
+function cellsInOrder(ctx: AppContext, cells: readonly CellSummary[]): CellName[] {
+  const share = (cell: CellSummary): number =>
+    cell.readyNodes === 0 ? -1 : Math.round((20 * cell.free.memoryBytes) / Math.max(1, cell.capacity.memoryBytes));
+  return [...cells]
+    .sort((a, b) => share(b) - share(a) || rankOf(ctx.at.seed, a.cell) - rankOf(ctx.at.seed, b.cell))
+    .map(({ cell }) => cell);
+}
+
+export function askRegion(ctx: AppContext, region: RegionName): void {
+  const key = `region:${region}`;
+  ctx.wanted.add(key);
+  if (!ctx.attempts.claim(key, ctx.limits.callRetryMs, ctx.limits.callRetryMaxMs)) return;
+  ctx.effects.push({ kind: "ask_region", region });
+}
+
+function reserve(ctx: AppContext, cell: CellName, rows: readonly PlacingRow[]): void {
+  const cohorts = new Set(rows.map((row) => row.cohort));
+  const occupied: Occupied[] = [];
+  for (const row of ctx.draft.values("instances")) {
+    if (!row.placement || !cohorts.has(row.cohort) || !isMeant(row) || row.nodeGone) continue;
+    occupied.push({ failureDomain: row.placement.failureDomain, node: row.placement.node });
+  }
+  const slots: ReserveRequest["slots"][number][] = [];
+  for (const { id, generation, ordinal, release } of rows) {
+    const spec = ctx.draft.get("releases", release)?.release.spec;
+    if (!spec) continue;
+    const runtimes = spec.source.kind === "image" ? (["docker"] as const) : (["docker", "process"] as const);
+    slots.push({ instance: id, generation, ordinal, resources: spec.resources, runtimes });
+  }
+  const { app } = appOf(ctx);
+  openCall(ctx, cell, (key) => ({
+    kind: "reserve",
+    request: { key, app, leaseMs: ctx.limits.reservationLeaseMs, occupied, slots },
+  }));
+}
+
+/** answer null: the cell takes no part, as if it had no nodes. */
+export function reserved(ctx: AppContext, cell: CellName, request: ReserveRequest, answer: ReserveAnswer | null): void {
+  const granted = new Map(answer?.placements.map((placement) => [placement.instance, placement]));
+  const refusals = new Map(answer?.refused.map(({ instance, refusal }) => [instance, refusal]));
+  for (const { instance, generation } of request.slots) {
+    const row = ctx.draft.get("instances", instance);
+    if (!row || row.generation !== generation) continue;
+    const placement = granted.get(instance);
+    if (placement && isPlacing(row)) {
+      const phase = { kind: "committing", sinceMs: ctx.nowMs } as const;
+      const placed = changeInstance(ctx, row, { cell, placement, phase });
+      emit(ctx, { type: "instance.placed", subject: row.id, data: { instance: instanceView(ctx, placed) } });
+    } else if (placement && row.phase.kind === "stopping") {
+      changeInstance(ctx, row, { cell, placement }); // Its room is given back with the next update.
+    } else if (!placement && isPlacing(row)) {
+      const fresh = refusals.get(instance) ?? { nodesTotal: 0, constraints: [] };
+      const before = row.phase.refused.length === 0 ? null : row.phase.refusal;
+      const refused = [...row.phase.refused, cell];
+      changeInstance(ctx, row, { phase: { ...row.phase, refused, refusal: mergeRefusals(before, fresh) } });
+    }
+  }
+}
+
+function refusedEverywhere(ctx: AppContext, row: PlacingRow): void {
+  const { tries, refusedSinceMs } = row.phase;
+  const refusal = row.phase.refusal ?? { nodesTotal: 0, constraints: [] };
+  const { placementRetryMs, placementRetryMaxMs } = ctx.limits;
+  const retryAtMs = ctx.nowMs + Math.min(placementRetryMaxMs, placementRetryMs * 2 ** Math.min(tries, 10));
+  const since = refusedSinceMs ?? ctx.nowMs;
+  changeInstance(ctx, row, {
+    phase: { kind: "placing", refused: [], refusal, refusedSinceMs: since, retryAtMs, tries: tries + 1 },
+  });
+  ctx.wakeBy(retryAtMs);
+  askRegionIfStale(ctx, row.region);
+  hurryDrains(ctx);
+  if (refusedSinceMs !== null) return;
+  emit(ctx, {
+    type: "placement.refused",
+    subject: row.id,
+    data: { ordinal: row.ordinal, refusal, version: row.version },
+  });
+}
+
+function askRegionIfStale(ctx: AppContext, region: RegionName): void {
+  const known = ctx.draft.get("regions", region);
+  if (!known || known.cells.length === 0 || ctx.nowMs - known.atMs >= ctx.limits.placementRetryMs)
+    askRegion(ctx, region);
+}
