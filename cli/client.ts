@@ -26,6 +26,8 @@ export interface ApiOptions {
   readonly team?: string | undefined;
 }
 
+type Init = Omit<RequestInit, "headers"> & { headers?: Record<string, string> };
+
 const ATTEMPTS_MAX = 3;
 
 export function createApi({ apiUrl, token, team }: ApiOptions): Api {
@@ -36,7 +38,7 @@ export function createApi({ apiUrl, token, team }: ApiOptions): Api {
   };
 
   /** Writes carry one idempotency key over all attempts, so that a lost answer never makes a second effect. */
-  async function attempt(path: string, init: RequestInit): Promise<Response> {
+  async function attempt(path: string, init: Init): Promise<Response> {
     const isWrite = init.method !== undefined && init.method !== "GET";
     const sent = { ...headers, ...(isWrite ? { "idempotency-key": randomUUID() } : {}) };
     for (let tried = 1; ; tried += 1) {
@@ -53,7 +55,7 @@ export function createApi({ apiUrl, token, team }: ApiOptions): Api {
     }
   }
 
-  async function checked(path: string, init: RequestInit): Promise<Response> {
+  async function checked(path: string, init: Init): Promise<Response> {
     const answer = await attempt(path, init);
     if (answer.ok) return answer;
     throw await failureOfAnswer(answer);
@@ -68,7 +70,11 @@ export function createApi({ apiUrl, token, team }: ApiOptions): Api {
       return schema.parse(answer.status === 204 ? null : await answer.json());
     },
     async upload(path, bytes) {
-      const init = { method: "PUT", body: bytes as Uint8Array<ArrayBuffer>, headers: { "content-type": "application/gzip" } };
+      const init = {
+        method: "PUT",
+        body: bytes as Uint8Array<ArrayBuffer>,
+        headers: { "content-type": "application/gzip" },
+      };
       await (await checked(path, init)).body?.cancel();
     },
     async stream(path, signal) {
@@ -82,7 +88,7 @@ export function createApi({ apiUrl, token, team }: ApiOptions): Api {
 
 /** Server-sent events that resume after the last one seen whenever the stream ends. Ends only when the signal says so. */
 async function* followEvents(
-  open: (path: string, init: RequestInit) => Promise<Response>,
+  open: (path: string, init: Init) => Promise<Response>,
   app: string,
   afterSeq: number,
   signal: AbortSignal,

@@ -24,7 +24,10 @@ export function logsCommand() {
         stop.abort();
         process.exit(0);
       });
-      const body = await context.api.stream(appPath(appNameOf(context, named), `/logs?${query}`), stop.signal);
+      const body = await context.api.stream(
+        appPath(appNameOf(context, named), `/logs?${query.toString()}`),
+        stop.signal,
+      );
       for await (const text of lines(body)) {
         const line = AppLogLine.parse(JSON.parse(text));
         if (context.out.json) process.stdout.write(`${JSON.stringify(line)}\n`);
