@@ -1,5 +1,14 @@
 // The bindings that the objects use. The control Worker's environment (workers/control/env.ts) extends it.
-import type { AppRpc, CellRpc, HostRpc, RateLimitRpc, RegionRpc } from "./rpc.ts";
+import type {
+  AppRpc,
+  CellRpc,
+  GatewayProbeRpc,
+  HostRpc,
+  OutboxSinkRpc,
+  RateLimitRpc,
+  RegionRpc,
+  VerifierRpc,
+} from "./rpc.ts";
 
 /** A namespace whose stubs speak one of our RPC interfaces. */
 export interface ObjectNamespace<Rpc> {
@@ -16,4 +25,11 @@ export interface ObjectEnv {
   readonly ROUTES: KVNamespace;
   /** JSON of numbers that replace defaults of core/limits.ts in tests and local stacks, such as {"drainMs": 2000}. */
   readonly TUNING?: string;
+}
+
+/** The entrypoints that the control Worker's main module exports beside the objects; reached through ctx.exports. */
+export interface ControlExports {
+  readonly OutboxSink: OutboxSinkRpc;
+  readonly Verifier: VerifierRpc;
+  readonly GatewayProbe: GatewayProbeRpc;
 }

@@ -11,7 +11,16 @@ import type { Accepted, App, Instance, Node, Rollout } from "../contracts/api.ts
 import type { DesiredInstance } from "../contracts/desired.ts";
 import type { BerthEvent } from "../contracts/events.ts";
 import type { Refusal, Result } from "../contracts/failures.ts";
-import type { AppId, CellName, InstanceId, NodeId, ProjectId, RegionName, RolloutId, TeamId } from "../contracts/ids.ts";
+import type {
+  AppId,
+  CellName,
+  InstanceId,
+  NodeId,
+  ProjectId,
+  RegionName,
+  RolloutId,
+  TeamId,
+} from "../contracts/ids.ts";
 import type { Release, ReleaseSpec } from "../contracts/release.ts";
 import type { HostRecord, Route } from "../contracts/route.ts";
 import type { NodeCapacity, RuntimeKind } from "../contracts/agent-protocol.ts";
@@ -55,7 +64,9 @@ export interface AppRpc {
   rollback(input: Asked & { version?: number }): Promise<Result<Accepted>>;
   scale(input: Asked & { replicas: number }): Promise<Result<Accepted>>;
   restart(input: Asked): Promise<Result<Accepted>>;
-  changeEnvironment(input: Asked & { set: Record<string, Sealed>; unset: readonly string[] }): Promise<Result<Accepted>>;
+  changeEnvironment(
+    input: Asked & { set: Record<string, Sealed>; unset: readonly string[] },
+  ): Promise<Result<Accepted>>;
   cancelRollout(input: Asked & { rollout: RolloutId }): Promise<Result<Rollout>>;
   destroy(input: Asked): Promise<Result<App>>;
   listReleases(input: { beforeVersion?: number; limit: number }): Promise<Result<{ items: Release[]; more: boolean }>>;
@@ -71,7 +82,9 @@ export interface AppRpc {
     instance: InstanceId;
     generation: number;
     node: NodeId;
-  }): Promise<Result<{ team: TeamId; app: AppId; sealed: Record<string, Sealed>; privateImage: boolean; spec: ReleaseSpec }>>;
+  }): Promise<
+    Result<{ team: TeamId; app: AppId; sealed: Record<string, Sealed>; privateImage: boolean; spec: ReleaseSpec }>
+  >;
   /** From a Cell, at least once, in order: rows of one cell have rising seq; the answer acknowledges. */
   deliver(input: { cell: CellName; messages: readonly CellToApp[] }): Promise<{ ackSeq: number }>;
   /** From the verifier Worker: which instances answered through the edge's own code (invariant 21). */
@@ -87,7 +100,12 @@ export interface AppRpc {
 /** Cell → App. seq rises by one per (cell, app). */
 export type CellToApp =
   | { readonly seq: number; readonly kind: "observed"; readonly node: NodeId; readonly observed: ObservedInstance }
-  | { readonly seq: number; readonly kind: "node_gone"; readonly node: NodeId; readonly instances: readonly InstanceId[] }
+  | {
+      readonly seq: number;
+      readonly kind: "node_gone";
+      readonly node: NodeId;
+      readonly instances: readonly InstanceId[];
+    }
   | { readonly seq: number; readonly kind: "node_back"; readonly node: NodeId };
 
 /** What an App asks a Cell to find room for. Ids and generations are the App's; the Cell picks the node. */
@@ -117,9 +135,7 @@ export interface CellRpc {
     operator: string;
   }): Promise<Result<{ revision: number; leaseTtlMs: number }>>;
   /** Revocation and replay (boot, lane, seq) are judged here, before anything else. */
-  heartbeat(
-    input: NodeProof & { request: HeartbeatRequest; gatewayHost?: string },
-  ): Promise<Result<HeartbeatResponse>>;
+  heartbeat(input: NodeProof & { request: HeartbeatRequest; gatewayHost?: string }): Promise<Result<HeartbeatResponse>>;
   /** For every other agent request: is this node known, not revoked, and the proof fresh? */
   admit(input: NodeProof): Promise<Result<{ sealKey: string; team: null }>>;
   /** Finds room for the slots, all or some; holds it for leaseMs. The same key gives the same answer. */
@@ -132,7 +148,13 @@ export interface CellRpc {
     slots: readonly ReserveSlot[];
   }): Promise<Result<{ placements: Placement[]; refused: { instance: InstanceId; refusal: Refusal }[] }>>;
   /** Turns reservations into desired instances and bumps the nodes' revisions. routeVersion: see DesiredDocument.routes. */
-  commit(input: { key: string; app: AppId; seq: number; instances: readonly DesiredInstance[]; routeVersion: number }): Promise<Result<null>>;
+  commit(input: {
+    key: string;
+    app: AppId;
+    seq: number;
+    instances: readonly DesiredInstance[];
+    routeVersion: number;
+  }): Promise<Result<null>>;
   /** Changes intents, drops instances (they stop), and tells nodes the app's newest route version. seq rises per app. */
   update(input: {
     key: string;
@@ -187,7 +209,10 @@ export interface HostRpc {
 
 /** On the guarded itty-durable class, addressed by the customer. A fixed UTC minute, persisted before it answers. */
 export interface RateLimitRpc {
-  take(input: { limitPerMinute: number; cost: number }): Promise<Result<{ allowed: boolean; remaining: number; resetAtMs: number }>>;
+  take(input: {
+    limitPerMinute: number;
+    cost: number;
+  }): Promise<Result<{ allowed: boolean; remaining: number; resetAtMs: number }>>;
 }
 
 /** Named entrypoints of the control Worker that the objects call through ctx.exports (no object ever waits on the internet). */
@@ -197,7 +222,13 @@ export interface OutboxSinkRpc {
 }
 export interface VerifierRpc {
   /** Asks each instance through the edge's own ticket and fetch code and reports to App.verified. Never throws. */
-  verify(input: { app: AppId; rollout: RolloutId; route: Route; instances: readonly InstanceId[]; path: string }): Promise<void>;
+  verify(input: {
+    app: AppId;
+    rollout: RolloutId;
+    route: Route;
+    instances: readonly InstanceId[];
+    path: string;
+  }): Promise<void>;
 }
 export interface GatewayProbeRpc {
   /** A second opinion on a silent node: does its gateway answer `/.berth/health` within 1 s? */

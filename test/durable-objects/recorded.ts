@@ -1,0 +1,31 @@
+// What the recording entrypoints were asked, and how they shall answer. Tests and the Worker share one isolate.
+import type { BerthEvent } from "../../contracts/events.ts";
+import type { GatewayProbeRpc, OutboxSinkRpc, VerifierRpc } from "../../durable-objects/rpc.ts";
+
+export interface Recorded {
+  sink: "works" | "away" | "throws" | "answer_lost";
+  verifier: "works" | "throws";
+  prober: "answers" | "silent" | "throws";
+  batches: Parameters<OutboxSinkRpc["accept"]>[0][];
+  events: Map<string, BerthEvent[]>;
+  verifications: Parameters<VerifierRpc["verify"]>[0][];
+  probes: Parameters<GatewayProbeRpc["probe"]>[0][];
+}
+
+const fresh = (): Recorded => ({
+  sink: "works",
+  verifier: "works",
+  prober: "answers",
+  batches: [],
+  events: new Map(),
+  verifications: [],
+  probes: [],
+});
+
+/** One for the isolate, wherever this module is loaded from. */
+const shared = globalThis as { berthRecorded?: Recorded };
+export const recorded: Recorded = (shared.berthRecorded ??= fresh());
+
+export function resetRecorded(): void {
+  Object.assign(recorded, fresh());
+}

@@ -1,0 +1,42 @@
+// The Worker around the objects under test. Its entrypoints stand where the control Worker's do: they record, and fail on demand.
+import { WorkerEntrypoint } from "cloudflare:workers";
+import type { Result } from "../../contracts/failures.ts";
+import type { GatewayProbeRpc, OutboxSinkRpc, VerifierRpc } from "../../durable-objects/rpc.ts";
+import { recorded } from "./recorded.ts";
+
+export { App, Cell, Host, RateLimit, Region } from "../../durable-objects/index.ts";
+
+/** Keeps what Postgres would: each source's events, in order, each once. */
+export class OutboxSink extends WorkerEntrypoint implements OutboxSinkRpc {
+  async accept(input: Parameters<OutboxSinkRpc["accept"]>[0]): Promise<Result<{ lastSeq: number }>> {
+    recorded.batches.push(input);
+    if (recorded.sink === "throws") throw new Error("the sink fell over");
+    if (recorded.sink === "away") return { ok: false, failure: { code: "database_unavailable", message: "away" } };
+    const stored = recorded.events.get(input.source) ?? [];
+    for (const event of input.events) if (event.seq === stored.length + 1) stored.push(event);
+    recorded.events.set(input.source, stored);
+    if (recorded.sink === "answer_lost") throw new Error("the answer was lost");
+    return { ok: true, value: { lastSeq: stored.length } };
+  }
+}
+
+export class Verifier extends WorkerEntrypoint implements VerifierRpc {
+  async verify(input: Parameters<VerifierRpc["verify"]>[0]): Promise<void> {
+    recorded.verifications.push(input);
+    if (recorded.verifier === "throws") throw new Error("the verifier fell over");
+  }
+}
+
+export class GatewayProbe extends WorkerEntrypoint implements GatewayProbeRpc {
+  async probe(input: Parameters<GatewayProbeRpc["probe"]>[0]): Promise<{ answered: boolean }> {
+    recorded.probes.push(input);
+    if (recorded.prober === "throws") throw new Error("the prober fell over");
+    return { answered: recorded.prober === "answers" };
+  }
+}
+
+export default {
+  fetch(): Response {
+    return new Response(null, { status: 404 });
+  },
+};
