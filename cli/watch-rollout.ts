@@ -1,9 +1,11 @@
 // A rollout as it happens: events as they come, a line per instance that changed, and how it ended.
 import pc from "picocolors";
+import { z } from "zod";
+import { Instance, Rollout as RolloutSchema } from "../contracts/api.ts";
 import type { Rollout } from "../contracts/api.ts";
-import { Rollout as RolloutSchema } from "../contracts/api.ts";
 import type { BerthEvent } from "../contracts/events.ts";
-import type { Refusal, RolloutFailure } from "../contracts/failures.ts";
+import { Refusal } from "../contracts/failures.ts";
+import type { RolloutFailure } from "../contracts/failures.ts";
 import type { AppId } from "../contracts/ids.ts";
 import type { Context } from "./context.ts";
 import { CommandFailure, EXIT } from "./failure.ts";
@@ -106,32 +108,41 @@ export function explainRefusal(refusal: Refusal): string {
   return `of ${refusal.nodesTotal} nodes, ${parts.join(", ")}`;
 }
 
-const text = (value: unknown): string => (typeof value === "string" || typeof value === "number" ? String(value) : "");
+/** What the events of an App object carry, as far as a person is told about it. */
+const Data = z.object({
+  instance: Instance.optional(),
+  rollout: RolloutSchema.optional(),
+  refusal: Refusal.optional(),
+});
 
 /** One line of progress, or null for events that say nothing new to a person. */
 export function describe(event: BerthEvent): string | null {
-  const { data } = event;
-  const who = `${pc.dim(`#${text(data.ordinal) || "?"}`)} ${text(data.nodeName)}`.trim();
-  switch (event.type) {
-    case "rollout.started":
-      return `${pc.cyan("→")} rolling out v${text(data.toVersion)}`;
-    case "instance.placed":
-      return `${pc.cyan("·")} ${who} placed`;
-    case "instance.pulling":
-      return `${pc.cyan("·")} ${who} pulling`;
-    case "instance.starting":
-      return `${pc.cyan("·")} ${who} starting`;
-    case "instance.ready":
-      return `${pc.green("·")} ${who} ready`;
-    case "instance.restarting":
-    case "instance.failed":
-    case "instance.unready":
-      return `${pc.red("·")} ${who} ${event.type.slice("instance.".length)}: ${text(data.message)}`;
-    case "placement.refused":
-      return `${pc.yellow("·")} no room yet: ${text(data.message)}`;
-    case "rollout.verifying":
-      return `${pc.cyan("→")} asking every replica through the edge`;
-    default:
-      return null;
+  const { instance, rollout, refusal } = Data.parse(event.data);
+  if (instance !== undefined) return describeInstance(event, instance);
+  if (event.type === "rollout.started" && rollout !== undefined) {
+    return `${pc.cyan("→")} rolling out v${rollout.toVersion}, ${rollout.replicas} instance${rollout.replicas === 1 ? "" : "s"}`;
   }
+  if (event.type === "rollout.verifying") return `${pc.cyan("→")} asking every replica through the edge`;
+  if (event.type === "placement.refused" && refusal !== undefined) {
+    return `${pc.yellow("·")} no room: ${explainRefusal(refusal)}`;
+  }
+  return null;
+}
+
+const INSTANCE_COLOURS: Partial<Record<BerthEvent["type"], (text: string) => string>> = {
+  "instance.placed": pc.cyan,
+  "instance.pulling": pc.cyan,
+  "instance.starting": pc.cyan,
+  "instance.ready": pc.green,
+  "instance.unready": pc.yellow,
+  "instance.restarting": pc.red,
+  "instance.failed": pc.red,
+};
+
+function describeInstance(event: BerthEvent, instance: Instance): string | null {
+  const colour = INSTANCE_COLOURS[event.type];
+  if (colour === undefined) return null;
+  const word = event.type.slice("instance.".length);
+  const why = instance.failure === null || event.type === "instance.ready" ? "" : `: ${instance.failure.message}`;
+  return `${colour("·")} v${instance.version} #${instance.ordinal} on ${instance.nodeName ?? "–"} ${word}${why}`;
 }
