@@ -46,8 +46,11 @@ export function reconcile(ctx: AppContext): void {
       drainOn(ctx, row, row.phase.untilMs);
     } else {
       const home = wanted.find(({ target }) => target.cohort === row.cohort);
-      if (!home || row.ordinal >= home.slots) retire(ctx, row, drainMsOf(ctx, row));
-      else if (isBroken(row) && !isOnTrial(ctx, row)) {
+      if (!home) retire(ctx, row, drainMsOf(ctx, row));
+      else if (row.ordinal >= home.slots) {
+        // Surplus serves on while one of those that stay does not (invariant 11).
+        if (!isReady(row) || readyWithin(ctx, home) >= home.slots) retire(ctx, row, drainMsOf(ctx, row));
+      } else if (isBroken(row) && !isOnTrial(ctx, row)) {
         noteFailure(ctx, row);
         stop(ctx, row, "failed");
       } else {
@@ -64,6 +67,14 @@ export function reconcile(ctx: AppContext): void {
       fillSlot(ctx, target, ordinal, slots.get(`${target.cohort}/${ordinal}`) ?? []);
     }
   }
+}
+
+function readyWithin(ctx: AppContext, { target, slots }: Wanted): number {
+  let ready = 0;
+  for (const row of ctx.draft.values("instances")) {
+    if (row.cohort === target.cohort && row.ordinal < slots && isReady(row)) ready += 1;
+  }
+  return ready;
 }
 
 function drainOn(ctx: AppContext, row: InstanceRow, untilMs: number): void {

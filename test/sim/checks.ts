@@ -15,6 +15,7 @@ export class Checks {
   private readonly documents = new Map<NodeId, { revision: number; text: string }>();
   private readonly routeVersions = new Map<AppId, { version: number; text: string }>();
   private readonly endpoints = new Map<AppId, number>();
+  private readonly ready = new Map<AppId, Map<string, number>>();
   private readonly seenEvents = new Map<AppId, number>();
   private readonly written = new Map<object, number>();
   private readonly cluster: Cluster;
@@ -109,14 +110,17 @@ export class Checks {
     this.checkFloor(app, host, slots.size);
   }
 
-  /** 11: no step that was not told of a failure takes the served count below what the rollout may use up. */
+  /** 11: no step that was not told of a failure takes the served count below what the current release had to give. */
   private checkFloor(app: AppId, host: AppHost, now: number): void {
     const before = this.endpoints.get(app) ?? 0;
     this.endpoints.set(app, now);
+    const readyBefore = this.ready.get(app);
+    this.ready.set(app, readyByCohort(host));
     const { current, rollout } = host.tables.app.get("app")!;
     if (!current || host.lastEvent === "deliver") return;
     const active = rollout ? host.tables.rollouts.get(rollout) : undefined;
-    const floor = Math.min(before, current.replicas, active?.to.replicas ?? current.replicas);
+    const serving = readyBefore?.get(current.cohort) ?? 0;
+    const floor = Math.min(before, serving, current.replicas, active?.to.replicas ?? current.replicas);
     const shed = [...host.tables.rollouts.values()].some((row) => row.shed > 0);
     if (now < floor && !shed) this.fault(`11: ${before} endpoints became ${now} by ${host.lastEvent}; floor ${floor}`);
     if (active || !host.tables.route.get("route")) return;
@@ -246,4 +250,14 @@ export class Checks {
       if (known !== version) this.fault(`20: a gateway of ${app} knows route ${known} of ${version}`);
     }
   }
+}
+
+/** How many instances of each cohort serve, or could. */
+function readyByCohort(host: AppHost): Map<string, number> {
+  const counts = new Map<string, number>();
+  for (const row of host.tables.instances.values()) {
+    if (row.phase.kind !== "running" || row.nodeGone || row.observed?.kind !== "ready") continue;
+    counts.set(row.cohort, (counts.get(row.cohort) ?? 0) + 1);
+  }
+  return counts;
 }
