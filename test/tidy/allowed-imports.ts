@@ -17,7 +17,7 @@ export const allowedImports: Readonly<Record<string, Allowed>> = {
   core: { folders: ["contracts"], packages: [], nodeBuiltins: false, cloudflare: false },
   db: {
     folders: ["contracts"],
-    packages: ["drizzle-orm", "drizzle-kit", "@neondatabase/serverless"],
+    packages: ["drizzle-orm", "drizzle-kit", "@neondatabase/serverless", "pg", "typeid-js"],
     nodeBuiltins: false,
     cloudflare: false,
   },

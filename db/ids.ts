@@ -1,0 +1,44 @@
+// TypeIDs outside, uuids in Postgres: the conversion, and the column types that do it unseen.
+import { customType } from "drizzle-orm/pg-core";
+import { TypeID, typeid } from "typeid-js";
+
+/** `app_01h…` → `018f…-…`. Throws if the id has another prefix. */
+export function toUuid(id: string, prefix: string): string {
+  return TypeID.fromString(id, prefix).toUUID();
+}
+
+/** The reverse of toUuid. */
+export function fromUuid(prefix: string, uuid: string): string {
+  return TypeID.fromUUID(prefix, uuid).toString();
+}
+
+/** A fresh id of that prefix: a UUIDv7, so that ids sort by the time they were made. */
+export function mintId<Id extends string>(prefix: string): Id {
+  return typeid(prefix).toString() as Id;
+}
+
+/** A uuid column whose values are TypeIDs of one prefix. */
+export const idColumn = <Id extends string>(prefix: string) =>
+  customType<{ data: Id; driverData: string }>({
+    dataType: () => "uuid",
+    toDriver: (id) => toUuid(id, prefix),
+    fromDriver: (uuid) => fromUuid(prefix, uuid) as Id,
+  });
+
+/** A point in time as milliseconds since the epoch; timestamptz(3), so that nothing finer is lost on the way. */
+export const atMs = customType<{ data: number; driverData: string }>({
+  dataType: () => "timestamp (3) with time zone",
+  toDriver: (ms) => new Date(ms).toISOString(),
+  fromDriver: (value) => new Date(value).getTime(),
+});
+
+/** A hash as lower-case hexadecimal digits outside, as bytes inside. */
+export const hexBytes = customType<{ data: string; driverData: string | Uint8Array }>({
+  dataType: () => "bytea",
+  toDriver: (hex) => `\\x${hex}`,
+  fromDriver: (value) => (typeof value === "string" ? value.replace(/^\\x/, "") : hexOf(value)),
+});
+
+function hexOf(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
