@@ -1,21 +1,27 @@
-// The test projects: `workers` runs inside workerd, `node` and `db` on Node, `e2e` on the real stack, one file at a time.
+// The test projects: `objects` and `workers` run inside workerd, `node` and `db` on Node, `e2e` on the real stack.
 import { existsSync, globSync } from "node:fs";
 import { cloudflareTest } from "@cloudflare/vitest-plugin";
 import { defineConfig, type TestProjectInlineConfiguration } from "vitest/config";
 
 const globalSetup = existsSync("test/global-setup.ts") ? ["test/global-setup.ts"] : [];
 
-const workers: TestProjectInlineConfiguration = {
-  plugins: [cloudflareTest({ wrangler: { configPath: "./wrangler.toml" } })],
-  test: {
-    name: "workers",
-    include: ["test/workers/**/*.test.ts", "test/durable-objects/**/*.test.ts"],
-    globalSetup,
-    testTimeout: 30_000,
-    // itty-durable ships extensionless imports, which workerd cannot load unless they are bundled first.
-    deps: { optimizer: { ssr: { enabled: true, include: ["itty-durable"] } } },
-  },
-};
+/** Tests that run inside workerd, in the isolate of the Worker that `configPath` describes. */
+function inWorkerd(name: string, configPath: string, include: string): TestProjectInlineConfiguration {
+  return {
+    plugins: [cloudflareTest({ wrangler: { configPath } })],
+    test: {
+      name,
+      include: [include],
+      testTimeout: 30_000,
+      // itty-durable ships extensionless imports, which workerd cannot load unless they are bundled first.
+      deps: { optimizer: { ssr: { enabled: true, include: ["itty-durable"] } } },
+    },
+  };
+}
+
+const objects = inWorkerd("objects", "./test/durable-objects/wrangler.toml", "test/durable-objects/**/*.test.ts");
+const control = inWorkerd("workers", "./wrangler.toml", "test/workers/**/*.test.ts");
+const workers = { ...control, test: { ...control.test, globalSetup } };
 
 const node: TestProjectInlineConfiguration = {
   test: {
@@ -50,9 +56,11 @@ function hasTests({ test }: TestProjectInlineConfiguration): boolean {
 
 export default defineConfig({
   test: {
-    projects: [workers, node, db, e2e].filter(hasTests),
+    projects: [objects, workers, node, db, e2e].filter(hasTests),
     reporters: process.env.CI ? ["default", "json"] : ["default"],
     outputFile: { json: ".vitest/results.json" },
     passWithNoTests: false,
+    // Inside workerd, the callee's end of a refused RPC rejects too; the caller's end is what a test asserts.
+    onUnhandledError: ({ message }) => !String(message).startsWith("The RPC receiver does not implement the method"),
   },
 });

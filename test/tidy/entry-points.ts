@@ -16,7 +16,12 @@ export const programEntryPoints = [
 /** bench/deploy.ts and its like: each file directly in bench/ is a program. */
 export const programFolders = ["bench"];
 
-export const testEntryPoints = ["test/sim/main.ts", "test/tidy/check.ts", "test/global-setup.ts"];
+export const testEntryPoints = [
+  "test/sim/main.ts",
+  "test/tidy/check.ts",
+  "test/global-setup.ts",
+  "test/durable-objects/worker.ts",
+];
 
 export function isProgramEntry(path: string): boolean {
   const folder = path.slice(0, path.lastIndexOf("/"));
