@@ -16,6 +16,8 @@ export class Checks {
   private readonly routeVersions = new Map<AppId, { version: number; text: string }>();
   private readonly endpoints = new Map<AppId, number>();
   private readonly ready = new Map<AppId, Map<string, number>>();
+  private readonly shed = new Set<string>();
+  private readonly counted = new Map<string, number>();
   private readonly seenEvents = new Map<AppId, number>();
   private readonly written = new Map<object, number>();
   private readonly cluster: Cluster;
@@ -46,8 +48,8 @@ export class Checks {
   }
 
   private checkApp(app: AppId, host: AppHost): void {
-    const { instances } = host.tables;
-    this.checkOwners(instances.values());
+    this.countEvents(app, host);
+    this.checkOwners(host.tables.instances.values());
     this.checkRoute(app, host);
     this.checkRollouts(app, host);
   }
@@ -134,6 +136,8 @@ export class Checks {
   private checkRollouts(app: AppId, host: AppHost): void {
     for (const row of host.tables.rollouts.values()) {
       const active = row.phase.kind === "rolling" || row.phase.kind === "verifying";
+      if (row.shed > 0 && !this.shed.has(row.id)) this.world.happened("rollout gave up old instances for room");
+      if (row.shed > 0) this.shed.add(row.id);
       if (active && this.world.nowMs > row.deadlineAtMs + 5_000) this.fault(`22: ${row.id} is over its deadline`);
       if (active && host.tables.app.get("app")!.rollout !== row.id) this.fault(`22: ${row.id} is active but nobody's`);
     }
@@ -141,10 +145,6 @@ export class Checks {
     for (let seq = (this.seenEvents.get(app) ?? 0) + 1; seq <= eventSeq; seq += 1) {
       const event = host.tables.events.get(String(seq).padStart(16, "0"));
       if (!event) continue;
-      if (event.type.startsWith("rollout.") || event.type === "placement.refused") {
-        this.world.happened(event.type);
-        this.world.note(`${app.slice(-6)} ${event.type} ${event.subject} ${JSON.stringify(event.data).slice(0, 240)}`);
-      }
       if (event.type === "rollout.completed") this.checkTruth(host, event.subject);
     }
     this.seenEvents.set(app, eventSeq);
@@ -164,9 +164,22 @@ export class Checks {
     }
   }
 
+  /** So that a run says which of the rarer paths it really took. */
+  private countEvents(source: string, host: AppHost | CellHost): void {
+    const { eventSeq } = host.tables.counters.get("counters") ?? { eventSeq: 0 };
+    for (let seq = (this.counted.get(source) ?? 0) + 1; seq <= eventSeq; seq += 1) {
+      const event = host.tables.events.get(String(seq).padStart(16, "0"));
+      if (!event || event.type.startsWith("instance.") || event.type === "route.published") continue;
+      this.world.happened(event.type);
+      this.world.note(`${source.slice(-6)} ${event.type} ${event.subject} ${JSON.stringify(event.data).slice(0, 240)}`);
+    }
+    this.counted.set(source, eventSeq);
+  }
+
   /** 2, 10: documents change only with a higher revision; what is held never exceeds a node's capacity. */
   private checkCell(name: string, host: CellHost): void {
     const { nodes, instances, reservations } = host.tables;
+    this.countEvents(name, host);
     for (const node of nodes.values()) {
       const held = { cpuMilli: 0, memoryBytes: 0, diskBytes: 0, pids: 0 };
       const add = (resources: typeof held): void => {
