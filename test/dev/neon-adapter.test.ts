@@ -185,7 +185,7 @@ describe("what is no query", () => {
   test("types values itself when raw text is not asked for", async () => {
     const query = "select 7 as i, true as b, '{\"a\":1}'::jsonb as j, null as n, 'NaN'::float8 as f";
     const response = await post(JSON.stringify({ query, params: [] }), { "neon-connection-string": postgres.url });
-    expect((await response.json()).rows).toEqual([{ i: 7, b: true, j: { a: 1 }, n: null, f: "NaN" }]);
+    expect(await response.json()).toMatchObject({ rows: [{ i: 7, b: true, j: { a: 1 }, n: null, f: "NaN" }] });
   });
 });
 

@@ -1,0 +1,51 @@
+// The stack's two Workers: bundled from what production deploys, configured by the same wrangler.toml, each in a workerd of its own.
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { bundleWorker } from "../workers-host/bundle.ts";
+import type { HostPlan, HostReady } from "../workers-host/plan.ts";
+import { readWranglerConfig } from "../workers-host/wrangler-config.ts";
+import { spawnNode, untilReadyMessage, type ChildSpec } from "./child.ts";
+import { writePrivate } from "./state.ts";
+
+export interface WorkerPlan {
+  readonly role: "control" | "edge";
+  readonly tomlPath: string;
+  readonly stateDir: string;
+  readonly port: number;
+  /** Replace and add to the variables in wrangler.toml; secrets too. */
+  readonly bindings: Readonly<Record<string, string>>;
+  readonly onWorkerd: (pid: number | null) => void;
+}
+
+/** Bundles the Worker and writes the plan for its host; the child it returns can be started any number of times. */
+export async function workerSpec({ role, tomlPath, stateDir, port, bindings, onWorkerd }: WorkerPlan): Promise<ChildSpec> {
+  const worker = readWranglerConfig(tomlPath);
+  const scriptPath = join(stateDir, "bundles", `${role}.mjs`);
+  const planPath = join(stateDir, "plans", `${role}.json`);
+  await bundleWorker(worker.mainPath, scriptPath);
+  const plan: HostPlan = {
+    name: worker.name,
+    scriptPath,
+    port,
+    storageDir: join(stateDir, "storage"),
+    registryDir: join(stateDir, "registry"),
+    everyMinute: worker.everyMinute,
+    bindings: { ...worker.vars, ...bindings },
+    options: worker.options,
+  };
+  writePrivate(planPath, JSON.stringify(plan));
+  return {
+    role,
+    start: (environment) =>
+      spawnNode({
+        script: fileURLToPath(new URL("../workers-host/main.ts", import.meta.url)),
+        args: [planPath],
+        logFile: join(stateDir, "logs", `${role}.log`),
+        environment,
+        channel: true,
+      }),
+    untilReady: (child) => untilReadyMessage<HostReady>(child, ({ workerdPid }) => onWorkerd(workerdPid)),
+    stopSignal: "SIGTERM",
+    ownsGroup: true,
+  };
+}

@@ -1,0 +1,31 @@
+// Bundles a Worker into one module, with the conditions and the defaults that `wrangler deploy` uses.
+import { build, type Plugin } from "esbuild";
+import { isBuiltin } from "node:module";
+
+/** `import "crypto"` means `node:crypto` in workerd, which knows Node's modules by their prefixed names only. */
+const nodeBuiltins: Plugin = {
+  name: "node-builtins",
+  setup({ onResolve }) {
+    onResolve({ filter: /^(node|cloudflare|workerd):/ }, ({ path }) => ({ path, external: true }));
+    onResolve({ filter: /^[a-z_/]+$/ }, ({ path }) => (isBuiltin(path) ? { path: `node:${path}`, external: true } : undefined));
+  },
+};
+
+export async function bundleWorker(mainPath: string, outputPath: string): Promise<void> {
+  await build({
+    entryPoints: [mainPath],
+    outfile: outputPath,
+    bundle: true,
+    format: "esm",
+    target: "es2024",
+    conditions: ["workerd", "worker", "browser"],
+    mainFields: ["browser", "module", "main"],
+    loader: { ".txt": "text", ".html": "text", ".sql": "text", ".bin": "binary" },
+    define: { "process.env.NODE_ENV": '"production"', "global.process.env.NODE_ENV": '"production"' },
+    keepNames: true,
+    sourcemap: "inline",
+    sourcesContent: false,
+    logLevel: "error",
+    plugins: [nodeBuiltins],
+  });
+}
