@@ -9,8 +9,8 @@ export interface Allowed {
   readonly cloudflare: boolean;
 }
 
-/** Folders that run only on a developer's machine may import anything that package.json declares. */
-export const unrestrictedFolders = ["dev", "bench", "test"];
+/** Folders of which nothing ships may import anything that package.json declares. */
+export const unrestrictedFolders = ["dev", "bench", "test", "examples"];
 
 export const allowedImports: Readonly<Record<string, Allowed>> = {
   contracts: { folders: [], packages: ["zod"], nodeBuiltins: false, cloudflare: false },
@@ -23,7 +23,7 @@ export const allowedImports: Readonly<Record<string, Allowed>> = {
   },
   "durable-objects": {
     folders: ["contracts", "core"],
-    packages: ["itty-durable", "jose"],
+    packages: ["itty-durable", "jose", "zod"],
     nodeBuiltins: false,
     cloudflare: true,
   },

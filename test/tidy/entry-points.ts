@@ -13,8 +13,8 @@ export const programEntryPoints = [
   "vitest.config.ts",
 ];
 
-/** bench/deploy.ts and its like: each file directly in bench/ is a program. */
-export const programFolders = ["bench"];
+/** Each file directly in bench/ is a program, and so is a main.ts in dev/ (a process of the stack) and an example's server. */
+const programPaths = [/^bench\/[^/]+\.ts$/, /^dev\/.+\/main\.ts$/, /^examples\/[^/]+\/server\.m?[jt]s$/];
 
 export const testEntryPoints = [
   "test/sim/main.ts",
@@ -24,8 +24,7 @@ export const testEntryPoints = [
 ];
 
 export function isProgramEntry(path: string): boolean {
-  const folder = path.slice(0, path.lastIndexOf("/"));
-  return programEntryPoints.includes(path) || programFolders.includes(folder);
+  return programEntryPoints.includes(path) || programPaths.some((pattern) => pattern.test(path));
 }
 
 export function isTestEntry(path: string): boolean {
