@@ -1,4 +1,5 @@
 // The stack's two Workers: bundled from what production deploys, configured by the same wrangler.toml, each in a workerd of its own.
+import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { bundleWorker } from "../workers-host/bundle.ts";
@@ -36,6 +37,8 @@ export async function workerSpec({ role, tomlPath, stateDir, port, bindings, onW
   writePrivate(planPath, JSON.stringify(plan));
   return {
     role,
+    // A killed host leaves its entry, which would keep its successor unfound for 90 s.
+    prepare: async () => rmSync(join(plan.registryDir, plan.name), { force: true }),
     start: (environment) =>
       spawnNode({
         script: fileURLToPath(new URL("../workers-host/main.ts", import.meta.url)),
