@@ -1,0 +1,99 @@
+// The one way to Postgres: Neon's driver, over HTTP for what one request can say, over a WebSocket for real transactions.
+import { neon, neonConfig, Pool } from "@neondatabase/serverless";
+import type { BatchItem, BatchResponse } from "drizzle-orm/batch";
+import { drizzle as overHttp, type NeonHttpDatabase } from "drizzle-orm/neon-http";
+import { drizzle as overSocket, type NeonDatabase } from "drizzle-orm/neon-serverless";
+import { DatabaseUnavailable, rethrow } from "./errors.ts";
+import { setScope, type Scope } from "./scope.ts";
+
+export interface ConnectOptions {
+  readonly url: string;
+  /** host:port of the local Neon adapter; absent in production. */
+  readonly adapter?: string;
+}
+
+/** What builds statements; nothing of it runs until the batch is sent. */
+export type Statements = NeonHttpDatabase;
+export type Transaction = Parameters<Parameters<NeonDatabase["transaction"]>[0]>[0];
+type Item = BatchItem<"pg">;
+
+/** Every method throws DatabaseUnavailable where Postgres cannot be reached in time. */
+export interface Database {
+  /** One statement under a scope, in one HTTP request. */
+  run<Query extends Item>(scope: Scope, build: (statements: Statements) => Query): Promise<Query["_"]["result"]>;
+  /** Several statements in one transaction and one HTTP request. */
+  runAll<First extends Item, Queries extends readonly [First, ...Item[]]>(
+    scope: Scope,
+    build: (statements: Statements) => Queries,
+  ): Promise<BatchResponse<Queries>>;
+  /** A transaction whose statements depend on each other's answers. Costs a handshake; made, used and ended here. */
+  transaction<Value>(scope: Scope, work: (tx: Transaction) => Promise<Value>): Promise<Value>;
+}
+
+const CONNECT_TIMEOUT_MS = 3_000;
+/** Postgres' own statement_timeout of 5 s (db/migrate.ts) speaks first, where Postgres can still speak. */
+const STATEMENT_TIMEOUT_MS = 6_000;
+
+/** The URL alone decides where; `adapter` only says that a local stand-in for Neon's proxy speaks its two wires. */
+export function connect({ url, adapter }: ConnectOptions): Database {
+  configure(adapter);
+  const statements = overHttp(neon(url));
+  return {
+    async run(scope, build) {
+      const query = build(statements);
+      const results = await statements.batch([statements.execute(setScope(scope)), query] as [Item, Item]).catch(rethrow);
+      return results[1];
+    },
+    async runAll(scope, build) {
+      const queries = build(statements);
+      const batch = [statements.execute(setScope(scope)), ...queries] as [Item, ...Item[]];
+      const results = await statements.batch(batch).catch(rethrow);
+      return results.slice(1) as never;
+    },
+    transaction: (scope, work) => inTransaction(url, scope, work),
+  };
+}
+
+function configure(adapter: string | undefined): void {
+  neonConfig.fetchFunction = (input: string, init: RequestInit) =>
+    fetch(input, { ...init, signal: AbortSignal.timeout(STATEMENT_TIMEOUT_MS) });
+  if (adapter === undefined) return;
+  neonConfig.fetchEndpoint = `http://${adapter}/sql`;
+  neonConfig.wsProxy = () => `${adapter}/v1`;
+  neonConfig.useSecureWebSocket = false;
+  neonConfig.pipelineTLS = false;
+  neonConfig.pipelineConnect = false;
+}
+
+async function inTransaction<Value>(
+  url: string,
+  scope: Scope,
+  work: (tx: Transaction) => Promise<Value>,
+): Promise<Value> {
+  const pool = new Pool({
+    connectionString: url,
+    max: 1,
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    query_timeout: STATEMENT_TIMEOUT_MS,
+  });
+  // A connection that breaks while nothing is asked of it: the next statement says so, which is soon enough.
+  pool.on("error", () => {});
+  try {
+    const client = await pool.connect().catch((error: unknown) => {
+      throw new DatabaseUnavailable(error);
+    });
+    client.on("error", () => {});
+    try {
+      return await overSocket(client).transaction(async (tx) => {
+        await tx.execute(setScope(scope));
+        return work(tx);
+      });
+    } finally {
+      client.release();
+    }
+  } catch (error) {
+    rethrow(error);
+  } finally {
+    await pool.end().catch(() => {});
+  }
+}
