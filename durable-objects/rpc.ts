@@ -137,7 +137,12 @@ export interface CellRpc {
   /** Revocation and replay (boot, lane, seq) are judged here, before anything else. */
   heartbeat(input: NodeProof & { request: HeartbeatRequest; gatewayHost?: string }): Promise<Result<HeartbeatResponse>>;
   /** For every other agent request: is this node known, not revoked, and the proof fresh? */
-  admit(input: NodeProof): Promise<Result<{ sealKey: string; team: null }>>;
+  admit(
+    input: NodeProof & {
+      /** Asked about: `placed` is what this node's document says of it, null where it is not in there. */
+      instance?: InstanceId;
+    },
+  ): Promise<Result<{ sealKey: string; team: null; placed?: DesiredInstance | null }>>;
   /** Finds room for the slots, all or some; holds it for leaseMs. The same key gives the same answer. */
   reserve(input: {
     key: string;

@@ -54,7 +54,12 @@ export function enrol(ctx: CellContext, input: CellInputs["enrol"]): CellReplies
 
 export function admit(ctx: CellContext, input: CellInputs["admit"]): CellReplies["admit"] {
   const judged = judgeProof(ctx, input);
-  return judged.ok ? ok({ sealKey: judged.node.sealKey, team: null }) : judged;
+  if (!judged.ok) return judged;
+  const admitted = { sealKey: judged.node.sealKey, team: null };
+  if (input.instance === undefined) return ok(admitted);
+  const row = ctx.draft.get("instances", input.instance);
+  const placed = row?.node === input.node && row.state.kind === "desired" ? row.desired : null;
+  return ok({ ...admitted, placed });
 }
 
 export function heartbeat(ctx: CellContext, input: CellInputs["heartbeat"]): Result<HeartbeatResponse> {

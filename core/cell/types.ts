@@ -180,7 +180,7 @@ export interface CellInputs {
     readonly operator: string;
   };
   heartbeat: NodeProof & { readonly request: HeartbeatRequest };
-  admit: NodeProof;
+  admit: NodeProof & { readonly instance?: InstanceId };
   reserve: ReserveRequest;
   commit: CommitRequest;
   update: UpdateRequest;
@@ -194,7 +194,7 @@ export interface CellInputs {
 export interface CellReplies {
   enrol: Result<{ revision: number; leaseTtlMs: number }>;
   heartbeat: Result<HeartbeatResponse>;
-  admit: Result<{ sealKey: string; team: null }>;
+  admit: Result<{ sealKey: string; team: null; placed?: DesiredInstance | null }>;
   reserve: Result<ReserveAnswer>;
   commit: Result<null>;
   update: Result<null>;
