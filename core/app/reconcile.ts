@@ -87,7 +87,7 @@ function fillSlot(ctx: AppContext, target: Target, ordinal: number, group: reado
   const byGeneration = [...group].sort((a, b) => a.generation - b.generation);
   const newest = byGeneration.at(-1);
   if (newest && byGeneration.length > 1) {
-    const healthy = byGeneration.filter((row) => row.phase.kind === "running" && !row.nodeGone);
+    const healthy = byGeneration.filter((row) => row !== newest && row.phase.kind === "running" && !row.nodeGone);
     const keep = isReady(newest) ? newest : healthy.at(0);
     for (const row of byGeneration) {
       const superfluous = keep && row !== keep && (row.generation > keep.generation || keep === newest);
