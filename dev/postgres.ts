@@ -1,6 +1,16 @@
 // The local stack's Postgres: the real server from npm, on a data directory that survives restarts and SIGKILL.
 import { execFileSync, spawn, type ChildProcess } from "node:child_process";
-import { chownSync, closeSync, existsSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chownSync,
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
@@ -53,13 +63,20 @@ async function runInitdb(home: string, databaseDir: string, password: string): P
     "--locale=C.UTF-8",
     "--no-instructions",
   ];
-  const child = spawn(join(postgresBinaries(home), "initdb"), flags, { stdio: ["ignore", "pipe", "pipe"], cwd: home, ...user });
+  const child = spawn(join(postgresBinaries(home), "initdb"), flags, {
+    stdio: ["ignore", "pipe", "pipe"],
+    cwd: home,
+    ...user,
+  });
   let output = "";
   child.stdout.on("data", (chunk) => (output += String(chunk)));
   child.stderr.on("data", (chunk) => (output += String(chunk)));
   try {
-    const code = await new Promise<number | null>((resolve, reject) => child.once("error", reject).once("close", resolve));
-    if (code !== 0) throw new Error(`initdb failed (exit ${code}):\n${output.trim().split("\n").slice(-15).join("\n")}`);
+    const code = await new Promise<number | null>((resolve, reject) =>
+      child.once("error", reject).once("close", resolve),
+    );
+    if (code !== 0)
+      throw new Error(`initdb failed (exit ${code}):\n${output.trim().split("\n").slice(-15).join("\n")}`);
   } finally {
     rmSync(passwordFile, { force: true });
   }
@@ -104,18 +121,31 @@ export function spawnPostgres(options: PostgresOptions, logFile: string): ChildP
   const child = spawn(
     join(postgresBinaries(options.dir), "postgres"),
     ["-D", join(options.dir, "data"), "-p", String(options.port), ...settings.flatMap((setting) => ["-c", setting])],
-    { stdio: ["ignore", log, log], detached: true, cwd: options.dir, env: { ...process.env, ...options.environment }, ...serverUser() },
+    {
+      stdio: ["ignore", log, log],
+      detached: true,
+      cwd: options.dir,
+      env: { ...process.env, ...options.environment },
+      ...serverUser(),
+    },
   );
   closeSync(log);
   return child;
 }
 
-export function adminUrl({ port, password }: Pick<PostgresOptions, "port" | "password">, database = "postgres"): string {
+export function adminUrl(
+  { port, password }: Pick<PostgresOptions, "port" | "password">,
+  database = "postgres",
+): string {
   return `postgres://${SUPERUSER}:${encodeURIComponent(password)}@127.0.0.1:${port}/${database}`;
 }
 
 /** Waits until a query is answered; throws with the log's end if the process ends or takes longer than a minute. */
-export async function untilPostgresReady(options: PostgresOptions, child: ChildProcess, logFile: string): Promise<void> {
+export async function untilPostgresReady(
+  options: PostgresOptions,
+  child: ChildProcess,
+  logFile: string,
+): Promise<void> {
   const deadlineMs = performance.now() + START_TIMEOUT_MS;
   for (;;) {
     const client = new pg.Client({ connectionString: adminUrl(options), connectionTimeoutMillis: 2_000 });

@@ -54,7 +54,8 @@ export async function startNeonAdapter({ port, postgres }: NeonAdapterOptions): 
 
 async function handle(sql: SqlEndpoint, request: IncomingMessage, response: ServerResponse): Promise<void> {
   if (request.method === "GET" && pathOf(request) === "/health") return send(response, 200, { ok: true });
-  if (request.method !== "POST" || pathOf(request) !== "/sql") return send(response, 404, { message: "POST /sql, or a WebSocket on /v1" });
+  if (request.method !== "POST" || pathOf(request) !== "/sql")
+    return send(response, 404, { message: "POST /sql, or a WebSocket on /v1" });
   const body = await readBody(request);
   if (body === null) return send(response, 413, { message: "request is too large (max is 67108864 bytes)" });
   const { status, body: answer } = await sql.answer(request.headers, body);

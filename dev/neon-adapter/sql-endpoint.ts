@@ -128,27 +128,43 @@ async function runBatch(client: pg.PoolClient, request: SqlRequest) {
 
 function run(client: pg.PoolClient, { query, params }: SqlQuery): Promise<pg.QueryArrayResult> {
   // `queryMode: extended` refuses several statements in one text, as the real proxy does.
-  const config = { text: query, values: [...params], rowMode: "array" as const, types: RAW_TEXT_TYPES, queryMode: "extended" };
+  const config = {
+    text: query,
+    values: [...params],
+    rowMode: "array" as const,
+    types: RAW_TEXT_TYPES,
+    queryMode: "extended",
+  };
   return client.query(config as pg.QueryArrayConfig);
 }
 
 /** A pooled connection must not carry one request's SET or LISTEN into another's. */
 function changesSession({ command }: pg.QueryArrayResult): boolean {
-  return command === "SET" || command === "LISTEN" || command === "PREPARE" || command === "BEGIN" || command === "START";
+  return (
+    command === "SET" || command === "LISTEN" || command === "PREPARE" || command === "BEGIN" || command === "START"
+  );
 }
 
 function render(result: pg.QueryArrayResult, { arrayMode, rawText }: SqlRequest) {
   const rows = rawText
     ? result.rows
-    : result.rows.map((row) => row.map((value, i) => toJsonValue(value as string | null, result.fields[i]?.dataTypeID ?? 0)));
-  const bytes = rows.reduce((sum, row) => sum + row.reduce((inner: number, value) => inner + String(value).length, 0), 0);
-  if (bytes > RESULT_BYTES_MAX) throw Object.assign(new Error("response is too large (max is 67108864 bytes)"), { isAnswer: true });
+    : result.rows.map((row) =>
+        row.map((value, i) => toJsonValue(value as string | null, result.fields[i]?.dataTypeID ?? 0)),
+      );
+  const bytes = rows.reduce(
+    (sum, row) => sum + row.reduce((inner: number, value) => inner + String(value).length, 0),
+    0,
+  );
+  if (bytes > RESULT_BYTES_MAX)
+    throw Object.assign(new Error("response is too large (max is 67108864 bytes)"), { isAnswer: true });
   return {
     command: result.command,
     rowCount: result.rowCount ?? 0,
     rowAsArray: arrayMode,
     fields: result.fields,
-    rows: arrayMode ? rows : rows.map((row) => Object.fromEntries(row.map((value, i) => [result.fields[i]?.name ?? "", value]))),
+    rows: arrayMode
+      ? rows
+      : rows.map((row) => Object.fromEntries(row.map((value, i) => [result.fields[i]?.name ?? "", value]))),
   };
 }
 

@@ -40,7 +40,8 @@ export function parseSqlRequest(headers: Headers, body: string): SqlRequest | { 
     return typeof value === "string" ? value : null;
   };
   const connection = header("neon-connection-string");
-  if (connection === null || !URL.canParse(connection)) return { refusal: "neon-connection-string is missing or no URL" };
+  if (connection === null || !URL.canParse(connection))
+    return { refusal: "neon-connection-string is missing or no URL" };
   const url = new URL(connection);
   const isolationName = header("neon-batch-isolation-level");
   const isolation = isolationName === null ? null : ISOLATION_LEVELS[isolationName];

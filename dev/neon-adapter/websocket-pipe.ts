@@ -17,7 +17,8 @@ export function pipeToPostgres(webSocket: WebSocket, target: { readonly host: st
   const stream = createWebSocketStream(webSocket);
   pipeline(stream, upstream, stream, () => {
     upstream.destroy();
-    if (webSocket.readyState === webSocket.OPEN) webSocket.close(CLOSE_UPSTREAM_FAILED, "Postgres ended the connection");
+    if (webSocket.readyState === webSocket.OPEN)
+      webSocket.close(CLOSE_UPSTREAM_FAILED, "Postgres ended the connection");
     // A client that does not answer the close must not keep the socket.
     setTimeout(() => webSocket.terminate(), 1_000).unref();
   });

@@ -30,7 +30,10 @@ export interface EndOptions {
   readonly graceMs?: number;
 }
 
-export async function end(identity: ProcessIdentity, { politely = "SIGTERM", graceMs = 5_000 }: EndOptions = {}): Promise<void> {
+export async function end(
+  identity: ProcessIdentity,
+  { politely = "SIGTERM", graceMs = 5_000 }: EndOptions = {},
+): Promise<void> {
   if (!signal(identity, politely)) return;
   if (politely !== "SIGKILL" && (await untilGone(identity, graceMs))) return;
   signal(identity, "SIGKILL");

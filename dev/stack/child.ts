@@ -38,7 +38,10 @@ export class SupervisedChild {
   #restarting = false;
   #ready: Promise<void> = Promise.resolve();
 
-  constructor(spec: ChildSpec, { ledger, stackId, log }: { ledger: Ledger; stackId: string; log: (line: string) => void }) {
+  constructor(
+    spec: ChildSpec,
+    { ledger, stackId, log }: { ledger: Ledger; stackId: string; log: (line: string) => void },
+  ) {
     this.role = spec.role;
     this.#spec = spec;
     this.#ledger = ledger;

@@ -18,7 +18,12 @@ const StackState = z.object({
     BETTER_AUTH_SECRET: z.string(),
     SETUP_TOKEN: z.string(),
   }),
-  operator: z.object({ email: z.string(), password: z.string(), token: z.string().nullable(), team: z.string().nullable() }),
+  operator: z.object({
+    email: z.string(),
+    password: z.string(),
+    token: z.string().nullable(),
+    team: z.string().nullable(),
+  }),
 });
 export type StackState = z.infer<typeof StackState>;
 

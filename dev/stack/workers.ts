@@ -19,7 +19,14 @@ export interface WorkerPlan {
 }
 
 /** Bundles the Worker and writes the plan for its host; the child it returns can be started any number of times. */
-export async function workerSpec({ role, tomlPath, stateDir, port, bindings, onWorkerd }: WorkerPlan): Promise<ChildSpec> {
+export async function workerSpec({
+  role,
+  tomlPath,
+  stateDir,
+  port,
+  bindings,
+  onWorkerd,
+}: WorkerPlan): Promise<ChildSpec> {
   const worker = readWranglerConfig(tomlPath);
   const scriptPath = join(stateDir, "bundles", `${role}.mjs`);
   const planPath = join(stateDir, "plans", `${role}.json`);

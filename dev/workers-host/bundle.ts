@@ -7,7 +7,9 @@ const nodeBuiltins: Plugin = {
   name: "node-builtins",
   setup({ onResolve }) {
     onResolve({ filter: /^(node|cloudflare|workerd):/ }, ({ path }) => ({ path, external: true }));
-    onResolve({ filter: /^[a-z_/]+$/ }, ({ path }) => (isBuiltin(path) ? { path: `node:${path}`, external: true } : undefined));
+    onResolve({ filter: /^[a-z_/]+$/ }, ({ path }) =>
+      isBuiltin(path) ? { path: `node:${path}`, external: true } : undefined,
+    );
   },
 };
 

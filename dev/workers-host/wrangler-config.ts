@@ -18,7 +18,9 @@ const WranglerConfig = z.strictObject({
   limits: z.unknown().optional(),
   durable_objects: z
     .strictObject({
-      bindings: z.array(z.strictObject({ name: z.string(), class_name: z.string(), script_name: z.string().optional() })),
+      bindings: z.array(
+        z.strictObject({ name: z.string(), class_name: z.string(), script_name: z.string().optional() }),
+      ),
     })
     .default({ bindings: [] }),
   migrations: z.array(z.strictObject({ tag: z.string(), new_sqlite_classes: z.array(z.string()) })).default([]),
@@ -28,7 +30,15 @@ const WranglerConfig = z.strictObject({
     .array(z.strictObject({ binding: z.string(), service: z.string(), entrypoint: z.string().optional() }))
     .default([]),
   triggers: z.strictObject({ crons: z.array(z.literal("* * * * *")) }).default({ crons: [] }),
-  rules: z.array(z.strictObject({ type: z.enum(["Text", "Data"]), globs: z.array(z.string()), fallthrough: z.boolean().optional() })).default([]),
+  rules: z
+    .array(
+      z.strictObject({
+        type: z.enum(["Text", "Data"]),
+        globs: z.array(z.string()),
+        fallthrough: z.boolean().optional(),
+      }),
+    )
+    .default([]),
   vars: z.record(z.string(), z.string()).default({}),
 });
 
@@ -50,14 +60,17 @@ export interface LocalWorker {
 
 export function readWranglerConfig(tomlPath: string): LocalWorker {
   const parsed = WranglerConfig.safeParse(parse(readFileSync(tomlPath, "utf8")));
-  if (!parsed.success) throw new Error(`${tomlPath}: the local stack cannot run this:\n${z.prettifyError(parsed.error)}`);
+  if (!parsed.success)
+    throw new Error(`${tomlPath}: the local stack cannot run this:\n${z.prettifyError(parsed.error)}`);
   const config = parsed.data;
   const sqliteClasses = new Set(config.migrations.flatMap((migration) => migration.new_sqlite_classes));
-  const durableObjects = config.durable_objects.bindings.map(({ name, class_name: className, script_name: scriptName }) => {
-    if (scriptName !== undefined) return [name, { className, scriptName }] as const;
-    if (!sqliteClasses.has(className)) throw new Error(`${tomlPath}: no migration makes ${className} a SQLite class`);
-    return [name, { className, useSQLite: true }] as const;
-  });
+  const durableObjects = config.durable_objects.bindings.map(
+    ({ name, class_name: className, script_name: scriptName }) => {
+      if (scriptName !== undefined) return [name, { className, scriptName }] as const;
+      if (!sqliteClasses.has(className)) throw new Error(`${tomlPath}: no migration makes ${className} a SQLite class`);
+      return [name, { className, useSQLite: true }] as const;
+    },
+  );
   return {
     name: config.name,
     mainPath: resolve(dirname(tomlPath), config.main),
@@ -69,7 +82,9 @@ export function readWranglerConfig(tomlPath: string): LocalWorker {
       durableObjects: Object.fromEntries(durableObjects),
       kvNamespaces: Object.fromEntries(config.kv_namespaces.map(({ binding, id }) => [binding, id])),
       r2Buckets: Object.fromEntries(config.r2_buckets.map(({ binding, bucket_name: bucket }) => [binding, bucket])),
-      serviceBindings: Object.fromEntries(config.services.map(({ binding, service, entrypoint }) => [binding, { name: service, entrypoint }])),
+      serviceBindings: Object.fromEntries(
+        config.services.map(({ binding, service, entrypoint }) => [binding, { name: service, entrypoint }]),
+      ),
     },
   };
 }

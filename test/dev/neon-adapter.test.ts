@@ -59,7 +59,9 @@ describe("one query over HTTP", () => {
   });
 
   test("places a syntax error", async () => {
-    const error = await neon(postgres.url).query("select from from").catch((caught: unknown) => caught);
+    const error = await neon(postgres.url)
+      .query("select from from")
+      .catch((caught: unknown) => caught);
     expect(error).toMatchObject({ code: "42601", position: "13" });
   });
 
@@ -76,7 +78,9 @@ describe("one query over HTTP", () => {
   test("does not carry one request's setting into the next", async () => {
     const sql = neon(postgres.url);
     await sql`set application_name = 'stained'`;
-    const names = await Promise.all(Array.from({ length: 8 }, () => sql`select current_setting('application_name') as name`));
+    const names = await Promise.all(
+      Array.from({ length: 8 }, () => sql`select current_setting('application_name') as name`),
+    );
     expect(names.flat().map((row) => row.name)).not.toContain("stained");
   });
 
@@ -95,7 +99,10 @@ describe("a transaction over HTTP", () => {
   test("commits all of its queries, with the isolation asked for", async () => {
     const sql = neon(postgres.url);
     const [inserted, level] = await sql.transaction(
-      [sql`insert into ship (id) values (20), (21) returning id`, sql`select current_setting('transaction_isolation') as level`],
+      [
+        sql`insert into ship (id) values (20), (21) returning id`,
+        sql`select current_setting('transaction_isolation') as level`,
+      ],
       { isolationLevel: "Serializable" },
     );
     expect(inserted).toEqual([{ id: 20 }, { id: 21 }]);
@@ -111,7 +118,9 @@ describe("a transaction over HTTP", () => {
 
   test("refuses to write when it is read only", async () => {
     const sql = neon(postgres.url);
-    await expect(sql.transaction([sql`insert into ship (id) values (40)`], { readOnly: true })).rejects.toMatchObject({ code: "25006" });
+    await expect(sql.transaction([sql`insert into ship (id) values (40)`], { readOnly: true })).rejects.toMatchObject({
+      code: "25006",
+    });
   });
 });
 
@@ -139,7 +148,10 @@ describe("a pool over WebSockets", () => {
   test("carries an error's code and constraint", async () => {
     const pool = new Pool({ connectionString: postgres.url });
     await pool.query("insert into ship (id) values (60)");
-    await expect(pool.query("insert into ship (id) values (60)")).rejects.toMatchObject({ code: "23505", constraint: "ship_pkey" });
+    await expect(pool.query("insert into ship (id) values (60)")).rejects.toMatchObject({
+      code: "23505",
+      constraint: "ship_pkey",
+    });
     await pool.end();
   });
 

@@ -61,5 +61,7 @@ test("text sorts by code point and is UTF-8, passwords are asked for by SCRAM", 
     { encoding: "UTF8", datcollate: "C.UTF-8" },
   ]); // prettier-ignore
   expect(existsSync(join(postgres.dataDir, "pg_hba.conf"))).toBe(true);
-  expect(readFileSync(join(postgres.dataDir, "pg_hba.conf"), "utf8")).not.toMatch(/^\s*(local|host)\s.*\b(trust|password|md5)\s*$/m);
+  expect(readFileSync(join(postgres.dataDir, "pg_hba.conf"), "utf8")).not.toMatch(
+    /^\s*(local|host)\s.*\b(trust|password|md5)\s*$/m,
+  );
 }, 30_000);

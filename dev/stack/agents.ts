@@ -1,0 +1,95 @@
+// The stack's node agents: one bundled file, one process per node, each in a failure domain of its own.
+import { execFile } from "node:child_process";
+import { existsSync, mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import Docker from "dockerode";
+import { spawnNode, type ChildSpec } from "./child.ts";
+
+const run = promisify(execFile);
+const ENGINE_TIMEOUT_MS = 2_000;
+const PURGE_TIMEOUT_MS = 60_000;
+
+export type Runtime = "docker" | "process";
+
+/** What an agent is told; its own folder holds what it learnt. */
+export interface AgentPlan {
+  readonly name: string;
+  readonly failureDomain: string;
+  readonly region: string;
+  readonly runtime: Runtime;
+  readonly gatewayPort: number;
+  readonly controlUrl: string;
+  readonly bundlePath: string;
+  readonly stateDir: string;
+}
+
+export function agentDir({ stateDir, name }: Pick<AgentPlan, "stateDir" | "name">): string {
+  return join(stateDir, "agents", name);
+}
+
+export function agentRole(name: string): string {
+  return `agent:${name}`;
+}
+
+/** A Docker Engine where one answers, else detached processes (for trusted code only, as the agent says itself). */
+export async function chooseRuntime(wanted: "auto" | Runtime): Promise<Runtime> {
+  if (wanted !== "auto") return wanted;
+  try {
+    await Promise.race([
+      new Docker({ timeout: ENGINE_TIMEOUT_MS }).ping(),
+      new Promise((_, reject) => setTimeout(() => reject(new Error("no answer")), ENGINE_TIMEOUT_MS).unref()),
+    ]);
+    return "docker";
+  } catch {
+    return "process";
+  }
+}
+
+/** makeJoinToken is asked at each start until the node has enrolled, because a token is good once and for 15 minutes. */
+export function agentSpec(plan: AgentPlan, makeJoinToken: () => Promise<string>): ChildSpec {
+  const dir = agentDir(plan);
+  mkdirSync(dir, { recursive: true, mode: 0o700 });
+  let token: string | null = null;
+  return {
+    role: agentRole(plan.name),
+    prepare: async () => {
+      token = isEnrolled(dir) ? null : await makeJoinToken();
+    },
+    start: (environment) =>
+      spawnNode({
+        script: plan.bundlePath,
+        args: [
+          "run",
+          ...["--dir", dir, "--control", plan.controlUrl, "--name", plan.name, "--region", plan.region],
+          ...[
+            "--failure-domain",
+            plan.failureDomain,
+            "--runtime",
+            plan.runtime,
+            "--gateway-port",
+            String(plan.gatewayPort),
+          ],
+        ],
+        logFile: join(plan.stateDir, "logs", `${plan.name}.log`),
+        // Not in the arguments, which every user of the machine can read.
+        environment: { ...environment, ...(token === null ? {} : { BERTH_JOIN_TOKEN: token }) },
+        channel: false,
+      }),
+    // Enrolment and the first heartbeat show in the node's phase, which the stack waits for.
+    untilReady: async () => {},
+    stopSignal: "SIGTERM",
+    // Its gateway and apps outlive it by design.
+    ownsGroup: false,
+  };
+}
+
+function isEnrolled(dir: string): boolean {
+  return existsSync(join(dir, "identity.json"));
+}
+
+/** Ends a node's gateway and apps and forgets the node: `berth-agent purge`. A folder without a node is left as it is. */
+export async function purgeAgent(bundlePath: string, dir: string): Promise<void> {
+  if (!existsSync(bundlePath) || !existsSync(dir)) return;
+  await run(process.execPath, [bundlePath, "purge", "--dir", dir], { timeout: PURGE_TIMEOUT_MS });
+}
