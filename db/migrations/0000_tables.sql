@@ -301,7 +301,7 @@ CREATE INDEX "nodes_cell" ON "nodes" USING btree ("cell","id");--> statement-bre
 CREATE INDEX "audit_team" ON "audit" USING btree ("team_id","id");--> statement-breakpoint
 CREATE INDEX "audit_subject" ON "audit" USING btree ("subject","id");--> statement-breakpoint
 CREATE INDEX "idempotency_keys_age" ON "idempotency_keys" USING btree ("created_at");--> statement-breakpoint
-CREATE INDEX "environment_versions_app" ON "environment_versions" USING btree ("team_id","app_id","name","id");--> statement-breakpoint
+CREATE INDEX "environment_versions_app" ON "environment_versions" USING btree ("team_id","app_id","id");--> statement-breakpoint
 CREATE INDEX "api_tokens_team" ON "api_tokens" USING btree ("team_id","id");--> statement-breakpoint
 CREATE INDEX "memberships_user" ON "memberships" USING btree ("user_id","team_id");--> statement-breakpoint
 CREATE POLICY "apps_team" ON "apps" AS PERMISSIVE FOR ALL TO "berth_app" USING ("apps"."team_id" = nullif(current_setting('berth.team', true), '')::uuid) WITH CHECK ("apps"."team_id" = nullif(current_setting('berth.team', true), '')::uuid);--> statement-breakpoint

@@ -35,7 +35,7 @@ export const environmentVersions = pgTable(
   },
   (table) => [
     foreignKey({ columns: [table.teamId, table.appId], foreignColumns: [apps.teamId, apps.id] }),
-    index("environment_versions_app").on(table.teamId, table.appId, table.name, table.id),
+    index("environment_versions_app").on(table.teamId, table.appId, table.id),
     teamPolicy("environment_versions", table.teamId),
   ],
 );

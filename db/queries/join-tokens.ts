@@ -1,0 +1,115 @@
+// Join tokens: made by an operator, used once, by one key.
+import { and, desc, eq, gt, isNull, lt, sql } from "drizzle-orm";
+import type { JoinToken } from "../../contracts/api.ts";
+import type { Failure, Result } from "../../contracts/failures.ts";
+import { JoinTokenId, type NodeId, type RegionName } from "../../contracts/ids.ts";
+import type { Database } from "../connect.ts";
+import { joinTokens } from "../schema/nodes.ts";
+import { insertAudit, recordAudit, type By } from "./audit.ts";
+import { decodeCursor, pageOf, type Page, type PageRequest } from "./page.ts";
+
+const shown = {
+  id: joinTokens.id,
+  region: joinTokens.region,
+  createdAtMs: joinTokens.createdAtMs,
+  expiresAtMs: joinTokens.expiresAtMs,
+  usedAtMs: joinTokens.usedAtMs,
+  usedBy: joinTokens.usedBy,
+};
+
+/** hash: SHA-256 of the token, in hexadecimal digits. */
+export async function createJoinToken(
+  db: Database,
+  input: By & { id: JoinTokenId; hash: string; region: RegionName | null; expiresInMs: number },
+): Promise<JoinToken> {
+  const { id, hash, region, expiresInMs, actor } = input;
+  const expires = sql`now() + make_interval(secs => ${expiresInMs / 1_000})`;
+  const [, , [row]] = await db.runAll({ kind: "operator" }, (statements) => [
+    statements
+      .insert(joinTokens)
+      .values({ id, hash, region, createdBy: actor, expiresAtMs: expires })
+      .onConflictDoNothing({ target: joinTokens.id }),
+    insertAudit(statements, { ...input, team: null, action: "join_token.create", subject: id }),
+    statements.select(shown).from(joinTokens).where(eq(joinTokens.id, id)),
+  ]);
+  if (row === undefined) throw new Error(`join token ${id} vanished within its transaction`);
+  return row;
+}
+
+/** Newest first. */
+export async function listJoinTokens(db: Database, page: PageRequest): Promise<Result<Page<JoinToken>>> {
+  const cursor = decodeCursor(page.cursor, (key) => JoinTokenId.safeParse(key).success);
+  if (!cursor.ok) return cursor;
+  const before = cursor.value as JoinTokenId | null;
+  const rows = await db.run({ kind: "operator" }, (statements) =>
+    statements
+      .select(shown)
+      .from(joinTokens)
+      .where(before === null ? undefined : lt(joinTokens.id, before))
+      .orderBy(desc(joinTokens.id))
+      .limit(page.limit + 1),
+  );
+  return { ok: true, value: pageOf(rows, page.limit, (row) => row.id, (row) => row) };
+}
+
+export interface ConsumedJoinToken {
+  readonly id: JoinTokenId;
+  /** The node that this token made: on a retry by the same key the one of the first try. */
+  readonly node: NodeId;
+  readonly region: RegionName | null;
+  /** The actor who made the token. */
+  readonly createdBy: string;
+}
+
+/**
+ * Uses the token up for the key with thumbprint jkt, in one statement, so that of two at once one wins. node: a fresh id, taken
+ * if this is the first use. join_token_unknown, join_token_expired or join_token_used; each refusal is audited.
+ */
+export async function consumeJoinToken(
+  db: Database,
+  input: { hash: string; node: NodeId; jkt: string; region: RegionName; requestId?: string },
+): Promise<Result<ConsumedJoinToken>> {
+  const { hash, node, jkt } = input;
+  const ours = eq(joinTokens.hash, hash);
+  const [, [row]] = await db.runAll({ kind: "enrol" }, (statements) => [
+    statements
+      .update(joinTokens)
+      .set({ usedAtMs: sql`now()`, usedBy: node, usedByJkt: jkt })
+      .where(
+        and(
+          ours,
+          isNull(joinTokens.usedAtMs),
+          gt(joinTokens.expiresAtMs, sql`now()`),
+          sql`coalesce(${joinTokens.region}, ${input.region}) = ${input.region}`,
+        ),
+      ),
+    statements
+      .select({ ...shown, usedByJkt: joinTokens.usedByJkt, createdBy: joinTokens.createdBy })
+      .from(joinTokens)
+      .where(ours),
+  ]);
+  if (row?.usedBy && row.usedByJkt === jkt) {
+    return { ok: true, value: { id: row.id, node: row.usedBy, region: row.region, createdBy: row.createdBy } };
+  }
+  const failure = refusalOf(row, input.region);
+  await recordAudit(db, {
+    team: null,
+    actor: `key:${jkt}`,
+    action: "join_token.use",
+    subject: row?.id ?? "unknown",
+    outcome: failure.code,
+    requestId: input.requestId,
+  });
+  return { ok: false, failure };
+}
+
+function refusalOf(row: { usedAtMs: number | null; region: RegionName | null } | undefined, region: RegionName): Failure {
+  if (row === undefined) return { code: "join_token_unknown", message: "no such join token" };
+  if (row.usedAtMs !== null) {
+    return { code: "join_token_used", message: "this join token was used by another node; make a new one" };
+  }
+  if (row.region !== null && row.region !== region) {
+    return { code: "forbidden", message: `this join token is for region ${row.region}, not ${region}` };
+  }
+  return { code: "join_token_expired", message: "this join token has expired; make a new one" };
+}

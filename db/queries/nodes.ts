@@ -1,0 +1,87 @@
+// Which node is in which cell, for the operator's lists and for finding a node's Cell object.
+import { and, desc, eq, isNull, lt, sql } from "drizzle-orm";
+import type { Result } from "../../contracts/failures.ts";
+import { NodeId, type CellName, type RegionName } from "../../contracts/ids.ts";
+import type { Database } from "../connect.ts";
+import { nodes } from "../schema/nodes.ts";
+import { insertAudit, type By } from "./audit.ts";
+import { decodeCursor, pageOf, type Page, type PageRequest } from "./page.ts";
+
+export interface NodeRecord {
+  readonly id: NodeId;
+  readonly name: string;
+  readonly cell: CellName;
+  readonly region: RegionName;
+  readonly failureDomain: string;
+  readonly jkt: string;
+  readonly enrolledBy: string;
+  readonly enrolledAtMs: number;
+  readonly revokedAtMs: number | null;
+}
+
+/** After the Cell took the node; the same node again is an update. */
+export async function recordNode(
+  db: Database,
+  node: Omit<NodeRecord, "enrolledAtMs" | "revokedAtMs">,
+): Promise<void> {
+  const { name, cell, region, failureDomain } = node;
+  await db.run({ kind: "enrol" }, (statements) =>
+    statements
+      .insert(nodes)
+      .values(node)
+      .onConflictDoUpdate({ target: nodes.id, set: { name, cell, region, failureDomain } }),
+  );
+}
+
+/** By id, or by name (the newest of that name that is not revoked). */
+export async function findNode(db: Database, idOrName: string): Promise<NodeRecord | null> {
+  const id = NodeId.safeParse(idOrName);
+  const which = id.success ? eq(nodes.id, id.data) : and(eq(nodes.name, idOrName), isNull(nodes.revokedAtMs));
+  const [row] = await db.run({ kind: "operator" }, (statements) =>
+    statements.select().from(nodes).where(which).orderBy(desc(nodes.id)).limit(1),
+  );
+  return row ?? null;
+}
+
+/** Newest first, without the revoked ones unless asked for. */
+export async function listNodes(
+  db: Database,
+  page: PageRequest & { readonly revoked?: boolean },
+): Promise<Result<Page<NodeRecord>>> {
+  const cursor = decodeCursor(page.cursor, (key) => NodeId.safeParse(key).success);
+  if (!cursor.ok) return cursor;
+  const before = cursor.value as NodeId | null;
+  const rows = await db.run({ kind: "operator" }, (statements) =>
+    statements
+      .select()
+      .from(nodes)
+      .where(
+        and(
+          page.revoked ? undefined : isNull(nodes.revokedAtMs),
+          before === null ? undefined : lt(nodes.id, before),
+        ),
+      )
+      .orderBy(desc(nodes.id))
+      .limit(page.limit + 1),
+  );
+  return { ok: true, value: pageOf(rows, page.limit, (row) => row.id, (row) => row) };
+}
+
+/** Every cell that has ever had a node: what the sweep pokes. */
+export async function listCells(db: Database): Promise<CellName[]> {
+  const rows = await db.run({ kind: "operator" }, (statements) =>
+    statements.selectDistinct({ cell: nodes.cell }).from(nodes).orderBy(nodes.cell),
+  );
+  return rows.map((row) => row.cell);
+}
+
+/** Beside the Cell's own revocation, which is what counts. */
+export async function markNodeRevoked(db: Database, input: By & { node: NodeId }): Promise<void> {
+  await db.runAll({ kind: "operator" }, (statements) => [
+    statements
+      .update(nodes)
+      .set({ revokedAtMs: sql`now()` })
+      .where(and(eq(nodes.id, input.node), isNull(nodes.revokedAtMs))),
+    insertAudit(statements, { ...input, team: null, action: "node.revoke", subject: input.node }),
+  ]);
+}

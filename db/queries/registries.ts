@@ -1,0 +1,68 @@
+// Pull credentials of a team, one per registry host; sealed before they come here.
+import { and, asc, eq } from "drizzle-orm";
+import type { TeamId } from "../../contracts/ids.ts";
+import type { Database } from "../connect.ts";
+import { registries } from "../schema/secrets.ts";
+import { insertAudit, type By } from "./audit.ts";
+
+export interface RegistryRecord {
+  readonly host: string;
+  readonly username: string;
+  readonly updatedAtMs: number;
+}
+
+const shown = { host: registries.host, username: registries.username, updatedAtMs: registries.updatedAtMs };
+const ofHost = (team: TeamId, host: string) => and(eq(registries.teamId, team), eq(registries.host, host));
+
+/** Sets or replaces. */
+export async function putRegistry(
+  db: Database,
+  input: By & { team: TeamId; host: string; username: string; sealedPassword: string },
+): Promise<RegistryRecord> {
+  const { team, host, username, sealedPassword } = input;
+  const [[row]] = await db.runAll({ kind: "team", team }, (statements) => [
+    statements
+      .insert(registries)
+      .values({ teamId: team, host, username, sealedPassword, updatedAtMs: Date.now() })
+      .onConflictDoUpdate({
+        target: [registries.teamId, registries.host],
+        set: { username, sealedPassword, updatedAtMs: Date.now() },
+      })
+      .returning(shown),
+    insertAudit(statements, { ...input, action: "registry.put", subject: host, data: { username } }),
+  ]);
+  if (row === undefined) throw new Error(`the credential for ${host} was not stored`);
+  return row;
+}
+
+/** All of a team, by host; there are few. */
+export function listRegistries(db: Database, team: TeamId): Promise<RegistryRecord[]> {
+  return db.run({ kind: "team", team }, (statements) =>
+    statements.select(shown).from(registries).where(eq(registries.teamId, team)).orderBy(asc(registries.host)),
+  );
+}
+
+/** The sealed credential, for a node that pulls. Null: the team has none for that host. */
+export async function findRegistry(
+  db: Database,
+  team: TeamId,
+  host: string,
+): Promise<{ username: string; sealedPassword: string } | null> {
+  const [row] = await db.run({ kind: "team", team }, (statements) =>
+    statements
+      .select({ username: registries.username, sealedPassword: registries.sealedPassword })
+      .from(registries)
+      .where(ofHost(team, host)),
+  );
+  return row ?? null;
+}
+
+/** False: there was none. */
+export async function deleteRegistry(db: Database, input: By & { team: TeamId; host: string }): Promise<boolean> {
+  const { team, host } = input;
+  const [deleted] = await db.runAll({ kind: "team", team }, (statements) => [
+    statements.delete(registries).where(ofHost(team, host)).returning({ host: registries.host }),
+    insertAudit(statements, { ...input, action: "registry.delete", subject: host }),
+  ]);
+  return deleted.length > 0;
+}

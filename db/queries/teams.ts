@@ -1,0 +1,64 @@
+// Teams and who is in them, as berth_auth.
+import { and, asc, eq } from "drizzle-orm";
+import type { Result } from "../../contracts/failures.ts";
+import type { TeamId, UserId } from "../../contracts/ids.ts";
+import type { Database, Transaction } from "../connect.ts";
+import { violatedConstraint } from "../errors.ts";
+import { memberships, teams } from "../schema/teams.ts";
+import { insertAudit, type By } from "./audit.ts";
+import { teamOfUser, type TeamOfUser } from "./callers.ts";
+
+/** The user's teams, oldest membership first. */
+export function listTeamsOf(db: Database, user: UserId): Promise<TeamOfUser[]> {
+  return db.run({ kind: "auth" }, (statements) =>
+    statements
+      .select(teamOfUser)
+      .from(memberships)
+      .innerJoin(teams, eq(teams.id, memberships.teamId))
+      .where(eq(memberships.userId, user))
+      .orderBy(asc(memberships.createdAtMs), asc(memberships.teamId)),
+  );
+}
+
+/** name_taken: slugs are unique over the installation, because hostnames are made of them. */
+export async function createTeam(
+  db: Database,
+  input: By & { id: TeamId; slug: string; name: string; owner: UserId },
+): Promise<Result<TeamOfUser>> {
+  const { id, slug, name, owner } = input;
+  try {
+    const [, , , [team]] = await db.runAll({ kind: "auth" }, (statements) => [
+      statements.insert(teams).values({ id, slug, name }),
+      statements.insert(memberships).values({ teamId: id, userId: owner, role: "owner" }),
+      insertAudit(statements, { ...input, team: id, action: "team.create", subject: id, data: { slug } }),
+      statements
+        .select(teamOfUser)
+        .from(memberships)
+        .innerJoin(teams, eq(teams.id, memberships.teamId))
+        .where(and(eq(memberships.userId, owner), eq(teams.id, id))),
+    ]);
+    if (team === undefined) throw new Error(`team ${id} vanished within its transaction`);
+    return { ok: true, value: team };
+  } catch (error) {
+    if (violatedConstraint(error) !== "teams_slug_unique") throw error;
+    return { ok: false, failure: { code: "name_taken", message: `a team with the slug ${slug} exists already` } };
+  }
+}
+
+/** A team of one, at sign-up: the first of the slugs that nobody has. */
+export async function createPersonalTeam(
+  tx: Transaction,
+  input: { id: TeamId; slugs: readonly string[]; name: string; owner: UserId },
+): Promise<void> {
+  for (const slug of input.slugs) {
+    const made = await tx
+      .insert(teams)
+      .values({ id: input.id, slug, name: input.name })
+      .onConflictDoNothing({ target: teams.slug })
+      .returning({ id: teams.id });
+    if (made.length === 0) continue;
+    await tx.insert(memberships).values({ teamId: input.id, userId: input.owner, role: "owner" });
+    return;
+  }
+  throw new Error(`no slug is free: ${input.slugs.join(", ")}`);
+}
