@@ -23,8 +23,12 @@ export const AGENT_LIMITS = {
   restartBackoffMaxMs: 300_000,
   /** An instance that ran ready for this long is well again: its next crash counts as the first. */
   restartResetAfterReadyMs: 60_000,
-  /** How long an instance without a startup probe may take to become ready for the first time. */
-  startupBudgetMs: 300_000,
+  /**
+   * From the start of an instance without a startup probe to its first readiness. The control plane counts as long; the
+   * agent speaks at startupBudgetShare of it, so that its report, which has the log lines, comes first.
+   */
+  startupBudgetMs: 120_000,
+  startupBudgetShare: 0.9,
   /** The first readiness probes: at once, then this, growing by half up to the probe's own period. */
   probeFirstMs: 10,
   /** A stopped instance is reported for this long after its stop, so that a lost heartbeat does not hide its end. */
