@@ -1,0 +1,41 @@
+// Writes that Postgres alone answers: the first answer under a key is kept, sealed, and given again to whoever repeats it.
+import { mintId } from "../../../db/ids.ts";
+import { beginRequest, finishRequest } from "../../../db/queries/idempotency.ts";
+import { open, requestHash, seal } from "../secrets/seal.ts";
+import type { ControlRequest } from "./context.ts";
+import { databaseOf } from "./database.ts";
+import { unwrap } from "./respond.ts";
+
+interface Write<Value> {
+  /** `app.create`, `token.create`, …: with the input it is what the key is held against. */
+  readonly operation: string;
+  readonly input: unknown;
+  /** Of the id that the first try mints; a retry goes on with the same id. */
+  readonly prefix: string;
+  readonly act: (id: string) => Promise<Value>;
+}
+
+/** The App objects keep keys per app; the caller's own name in front keeps two people's keys apart. */
+export function askedBy(c: ControlRequest): { actor: string; idempotencyKey: string | null } {
+  const { actor } = c.get("caller");
+  const key = c.req.header("idempotency-key");
+  return { actor, idempotencyKey: key === undefined ? null : `${actor} ${key}` };
+}
+
+/** Only successes are kept: a refusal had no effect, so asking again may find things changed. */
+export async function writeOnce<Value>(c: ControlRequest, { operation, input, prefix, act }: Write<Value>): Promise<Value> {
+  const key = c.req.header("idempotency-key");
+  if (key === undefined) return act(mintId(prefix));
+  const { team, actor } = c.get("caller");
+  const database = databaseOf(c.env);
+  const at = { team: team.id, actor, key };
+  const hash = await requestHash(c.env.SECRETS_KEYS, [operation, input]);
+  const begun = unwrap(await beginRequest(database, { ...at, operation, requestHash: hash, resource: mintId(prefix) }));
+  // Answers may hold a token that is shown once: they rest as ciphertext.
+  const place = { team: team.id, scope: "idempotency", name: `${actor} ${key}` };
+  if (begun.body !== null) return JSON.parse(await open(c.env.SECRETS_KEYS, place, begun.body as string)) as Value;
+  const value = await act(begun.resource);
+  const sealed = await seal(c.env.SECRETS_KEYS, place, JSON.stringify(value));
+  await finishRequest(database, { ...at, status: 201, body: sealed });
+  return value;
+}

@@ -1,0 +1,55 @@
+// The names under which contracts' schemas stand in the OpenAPI document. Registered in place, so that nested ones are references too.
+import { z } from "@hono/zod-openapi";
+import * as api from "../../../contracts/api.ts";
+import { InstanceFailure, Problem, Refusal, RolloutFailure } from "../../../contracts/failures.ts";
+import { BerthEvent } from "../../../contracts/events.ts";
+import { NodeCapacity, ObservedStatus } from "../../../contracts/agent-protocol.ts";
+import { Probe, Release, ReleaseSpec, Resources, Source } from "../../../contracts/release.ts";
+
+const NAMED = {
+  Accepted: api.Accepted,
+  ApiToken: api.ApiToken,
+  ApiTokenCreate: api.ApiTokenCreate,
+  ApiTokenCreated: api.ApiTokenCreated,
+  App: api.App,
+  AppCreate: api.AppCreate,
+  AppPatch: api.AppPatch,
+  BerthEvent,
+  EnvPatch: api.EnvPatch,
+  Instance: api.Instance,
+  InstanceFailure,
+  JoinToken: api.JoinToken,
+  JoinTokenCreate: api.JoinTokenCreate,
+  JoinTokenCreated: api.JoinTokenCreated,
+  Node: api.Node,
+  NodeCapacity,
+  ObservedStatus,
+  Probe,
+  Problem,
+  Project: api.Project,
+  ProjectCreate: api.ProjectCreate,
+  Refusal,
+  Registry: api.Registry,
+  RegistryLogin: api.RegistryLogin,
+  Release,
+  ReleaseCreate: api.ReleaseCreate,
+  ReleaseSpec,
+  Resources,
+  RollbackCreate: api.RollbackCreate,
+  Rollout: api.Rollout,
+  RolloutFailure,
+  Session: api.Session,
+  Setup: api.Setup,
+  SignIn: api.SignIn,
+  SignUp: api.SignUp,
+  Source,
+  Team: api.Team,
+  TeamCreate: api.TeamCreate,
+  WhoAmI: api.WhoAmI,
+};
+
+export function nameSchemas(): void {
+  for (const [id, schema] of Object.entries(NAMED)) {
+    if (!z.globalRegistry.has(schema)) z.globalRegistry.add(schema as z.ZodType, { id });
+  }
+}

@@ -1,0 +1,86 @@
+// Rollouts: watched and cancelled; and the instances that they made.
+import { createRoute, z } from "@hono/zod-openapi";
+import { etag } from "hono/etag";
+import { Instance, page, PageQuery, Rollout } from "../../../contracts/api.ts";
+import { RolloutId } from "../../../contracts/ids.ts";
+import { askApp, changeApp } from "../apps/app-object.ts";
+import { appOf } from "../apps/find-app.ts";
+import { newApi } from "../http/context.ts";
+import { AppParam, IdempotencyHeader, json, READ_PROBLEMS, SIGNED_IN, WRITE_PROBLEMS } from "../http/respond.ts";
+
+const security = SIGNED_IN;
+const params = AppParam.extend({ rollout: RolloutId.openapi({ param: { name: "rollout", in: "path" } }) });
+
+const listRolloutsRoute = createRoute({
+  method: "get",
+  path: "/v1/apps/{app}/rollouts",
+  tags: ["Rollouts"],
+  security,
+  summary: "List rollouts",
+  request: { params: AppParam, query: PageQuery.pick({ limit: true }) },
+  responses: { 200: json(page(Rollout), "The newest rollouts that are kept."), ...READ_PROBLEMS },
+});
+const readRolloutRoute = createRoute({
+  method: "get",
+  path: "/v1/apps/{app}/rollouts/{rollout}",
+  tags: ["Rollouts"],
+  security,
+  summary: "Watch a rollout",
+  request: { params },
+  middleware: [etag()] as const,
+  responses: {
+    200: json(Rollout, "How far it is, what it waits for, and why it ended."),
+    304: { description: "As the ETag in if-none-match has it." },
+    ...READ_PROBLEMS,
+  },
+});
+const cancelRolloutRoute = createRoute({
+  method: "post",
+  path: "/v1/apps/{app}/rollouts/{rollout}/cancel",
+  tags: ["Rollouts"],
+  security,
+  summary: "Cancel a rollout",
+  description: "The release from before it serves on.",
+  request: { params, headers: IdempotencyHeader },
+  responses: { 202: json(Rollout, "Cancelled."), ...WRITE_PROBLEMS },
+});
+const listInstancesRoute = createRoute({
+  method: "get",
+  path: "/v1/apps/{app}/instances",
+  tags: ["Apps"],
+  security,
+  summary: "List instances",
+  request: {
+    params: AppParam,
+    query: z.strictObject({
+      all: z.enum(["true", "false"]).default("false").openapi({ description: "Those that have ended too, as far as kept." }),
+    }),
+  },
+  responses: { 200: json(page(Instance), "Where the app runs."), ...READ_PROBLEMS },
+});
+
+export const rollouts = newApi()
+  .openapi(listRolloutsRoute, async (c) => {
+    const { limit } = c.req.valid("query");
+    const app = await appOf(c, c.req.valid("param").app);
+    const { items } = await askApp(c, app, (object) => object.listRollouts({ limit }), { repeatable: true });
+    return c.json({ items, nextCursor: null }, 200);
+  })
+  .openapi(readRolloutRoute, async (c) => {
+    const { app: name, rollout } = c.req.valid("param");
+    const app = await appOf(c, name);
+    return c.json(await askApp(c, app, (object) => object.readRollout({ rollout }), { repeatable: true }), 200);
+  })
+  .openapi(cancelRolloutRoute, async (c) => {
+    const { app: name, rollout } = c.req.valid("param");
+    const app = await appOf(c, name);
+    const cancelled = await changeApp(c, app, (object, asked) => object.cancelRollout({ ...asked, rollout }));
+    c.header("location", `/v1/apps/${app.id}/rollouts/${rollout}`);
+    return c.json(cancelled, 202);
+  })
+  .openapi(listInstancesRoute, async (c) => {
+    const all = c.req.valid("query").all === "true";
+    const app = await appOf(c, c.req.valid("param").app);
+    const { items } = await askApp(c, app, (object) => object.listInstances({ all }), { repeatable: true });
+    return c.json({ items, nextCursor: null }, 200);
+  });
