@@ -43,7 +43,9 @@ export function connect({ url, adapter }: ConnectOptions): Database {
       const query = build(statements);
       // berth_auth's policies read no setting, and authentication is on the path of every request.
       if (scope.kind === "auth") return (query as unknown as Promise<never>).then((answer) => answer, rethrow);
-      const results = await statements.batch([statements.execute(setScope(scope)), query] as [Item, Item]).catch(rethrow);
+      const results = await statements
+        .batch([statements.execute(setScope(scope)), query] as [Item, Item])
+        .catch(rethrow);
       return results[1];
     },
     async runAll(scope, build) {

@@ -32,7 +32,12 @@ export async function migrate({ adminUrl, passwords }: MigrateOptions): Promise<
 }
 
 /** NOBYPASSRLS, member of nothing, owner of nothing. The password is set anew each time, so that it can be rotated. */
-async function ensureRole(admin: pg.Client, role: string, password: string, settings: readonly string[]): Promise<void> {
+async function ensureRole(
+  admin: pg.Client,
+  role: string,
+  password: string,
+  settings: readonly string[],
+): Promise<void> {
   for (let tries = 1; ; tries += 1) {
     try {
       await admin.query(
@@ -67,7 +72,10 @@ async function admitOwner(admin: pg.Client): Promise<void> {
 }
 
 async function asOwner(adminUrl: string, password: string): Promise<void> {
-  const owner = new pg.Client({ connectionString: urlFor(adminUrl, "berth_owner", password), connectionTimeoutMillis: 10_000 });
+  const owner = new pg.Client({
+    connectionString: urlFor(adminUrl, "berth_owner", password),
+    connectionTimeoutMillis: 10_000,
+  });
   // "already exists, skipping": said at every start, of no use to anybody.
   await owner.connect();
   try {

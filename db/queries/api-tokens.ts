@@ -5,7 +5,7 @@ import type { Result } from "../../contracts/failures.ts";
 import { ApiTokenId, type TeamId, type UserId } from "../../contracts/ids.ts";
 import type { Database } from "../connect.ts";
 import { apiTokens } from "../schema/teams.ts";
-import { insertAudit, type By } from "./audit.ts";
+import { insertAudit, okIfExists, type By } from "./audit.ts";
 import { decodeCursor, pageOf, type Page, type PageRequest } from "./page.ts";
 
 const shown = {
@@ -55,7 +55,15 @@ export async function listApiTokens(db: Database, team: TeamId, page: PageReques
       .orderBy(desc(apiTokens.id))
       .limit(page.limit + 1),
   );
-  return { ok: true, value: pageOf(rows, page.limit, (row) => row.id, (row) => row) };
+  return {
+    ok: true,
+    value: pageOf(
+      rows,
+      page.limit,
+      (row) => row.id,
+      (row) => row,
+    ),
+  };
 }
 
 /** From then on it opens nothing. madeBy: only if that user made it. False: no such token. */
@@ -69,9 +77,14 @@ export async function deleteApiToken(
     eq(apiTokens.id, id),
     madeBy === undefined ? undefined : eq(apiTokens.userId, madeBy),
   );
-  const [deleted] = await db.runAll({ kind: "team", team }, (statements) => [
+  const [, deleted] = await db.runAll({ kind: "team", team }, (statements) => [
+    insertAudit(statements, {
+      ...input,
+      action: "token.revoke",
+      subject: id,
+      outcome: okIfExists(statements.select({ id: apiTokens.id }).from(apiTokens).where(which)),
+    }),
     statements.delete(apiTokens).where(which).returning({ id: apiTokens.id }),
-    insertAudit(statements, { ...input, action: "token.revoke", subject: id }),
   ]);
   return deleted.length > 0;
 }

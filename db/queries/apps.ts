@@ -5,7 +5,7 @@ import { AppId, type ProjectId, type RegionName, type TeamId } from "../../contr
 import type { Database, Statements, Transaction } from "../connect.ts";
 import { violatedConstraint } from "../errors.ts";
 import { apps, hostnames } from "../schema/apps.ts";
-import { insertAudit, type By } from "./audit.ts";
+import { insertAudit, okIfExists, type By } from "./audit.ts";
 import { decodeCursor, pageOf, type Page, type PageRequest } from "./page.ts";
 import { DEFAULT_PROJECT, projectIdWithin } from "./projects.ts";
 
@@ -147,10 +147,19 @@ export function selectApps(statements: Statements, team: TeamId, before: AppId |
 export async function destroyApp(db: Database, input: By & { team: TeamId; id: AppId }): Promise<boolean> {
   const { team, id } = input;
   const own = and(eq(apps.teamId, team), eq(apps.id, id), isNull(apps.destroyedAtMs));
-  const [destroyed] = await db.runAll({ kind: "team", team }, (statements) => [
-    statements.update(apps).set({ destroyedAtMs: sql`now()` }).where(own).returning({ id: apps.id }),
+  const [, destroyed] = await db.runAll({ kind: "team", team }, (statements) => [
+    insertAudit(statements, {
+      ...input,
+      action: "app.destroy",
+      subject: id,
+      outcome: okIfExists(statements.select({ id: apps.id }).from(apps).where(own)),
+    }),
+    statements
+      .update(apps)
+      .set({ destroyedAtMs: sql`now()` })
+      .where(own)
+      .returning({ id: apps.id }),
     statements.delete(hostnames).where(and(eq(hostnames.teamId, team), eq(hostnames.appId, id))),
-    insertAudit(statements, { ...input, action: "app.destroy", subject: id }),
   ]);
   return destroyed.length > 0;
 }

@@ -1,5 +1,5 @@
 // The audit trail: who did what to which thing, and how it ended. Written in the transaction of the deed itself.
-import { and, desc, eq, lt } from "drizzle-orm";
+import { and, desc, eq, lt, sql, type SQL, type SQLWrapper } from "drizzle-orm";
 import type { Result } from "../../contracts/failures.ts";
 import type { TeamId } from "../../contracts/ids.ts";
 import type { Database, Statements, Transaction } from "../connect.ts";
@@ -20,8 +20,8 @@ export interface AuditEntry extends By {
   readonly action: string;
   /** The id or name of the thing. */
   readonly subject: string;
-  /** `ok` or a failure code. */
-  readonly outcome?: string;
+  /** `ok` or a failure code; see `okIfExists`. */
+  readonly outcome?: string | SQL<string>;
   readonly data?: Record<string, unknown>;
 }
 
@@ -29,6 +29,11 @@ export interface AuditRecord extends AuditEntry {
   readonly id: string;
   readonly outcome: string;
   readonly atMs: number;
+}
+
+/** For an entry that stands in a batch before the deed: whether there is anything to do it to. */
+export function okIfExists(found: SQLWrapper): SQL<string> {
+  return sql`case when exists ${found} then 'ok' else 'not_found' end`;
 }
 
 /** The statement, for a batch or a transaction. */

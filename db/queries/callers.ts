@@ -83,9 +83,7 @@ export async function findCallerByApiToken(db: Database, hash: string): Promise<
       .innerJoin(users, eq(users.id, apiTokens.userId))
       .innerJoin(memberships, and(eq(memberships.userId, users.id), eq(memberships.teamId, apiTokens.teamId)))
       .innerJoin(teams, eq(teams.id, apiTokens.teamId))
-      .where(
-        and(eq(apiTokens.hash, hash), or(isNull(apiTokens.expiresAtMs), gt(apiTokens.expiresAtMs, sql`now()`))),
-      )
+      .where(and(eq(apiTokens.hash, hash), or(isNull(apiTokens.expiresAtMs), gt(apiTokens.expiresAtMs, sql`now()`))))
       .limit(1);
   });
   return row ?? null;

@@ -1,12 +1,14 @@
 // Join tokens: made by an operator, used once, by one key.
 import { and, desc, eq, gt, isNull, lt, sql } from "drizzle-orm";
-import type { JoinToken } from "../../contracts/api.ts";
+import type { JoinTokenCreated } from "../../contracts/api.ts";
 import type { Failure, Result } from "../../contracts/failures.ts";
 import { JoinTokenId, type NodeId, type RegionName } from "../../contracts/ids.ts";
 import type { Database } from "../connect.ts";
 import { joinTokens } from "../schema/nodes.ts";
 import { insertAudit, recordAudit, type By } from "./audit.ts";
 import { decodeCursor, pageOf, type Page, type PageRequest } from "./page.ts";
+
+type JoinToken = Omit<JoinTokenCreated, "token">;
 
 const shown = {
   id: joinTokens.id,
@@ -49,7 +51,15 @@ export async function listJoinTokens(db: Database, page: PageRequest): Promise<R
       .orderBy(desc(joinTokens.id))
       .limit(page.limit + 1),
   );
-  return { ok: true, value: pageOf(rows, page.limit, (row) => row.id, (row) => row) };
+  return {
+    ok: true,
+    value: pageOf(
+      rows,
+      page.limit,
+      (row) => row.id,
+      (row) => row,
+    ),
+  };
 }
 
 export interface ConsumedJoinToken {
@@ -103,7 +113,10 @@ export async function consumeJoinToken(
   return { ok: false, failure };
 }
 
-function refusalOf(row: { usedAtMs: number | null; region: RegionName | null } | undefined, region: RegionName): Failure {
+function refusalOf(
+  row: { usedAtMs: number | null; region: RegionName | null } | undefined,
+  region: RegionName,
+): Failure {
   if (row === undefined) return { code: "join_token_unknown", message: "no such join token" };
   if (row.usedAtMs !== null) {
     return { code: "join_token_used", message: "this join token was used by another node; make a new one" };

@@ -20,10 +20,7 @@ export interface NodeRecord {
 }
 
 /** After the Cell took the node; the same node again is an update. */
-export async function recordNode(
-  db: Database,
-  node: Omit<NodeRecord, "enrolledAtMs" | "revokedAtMs">,
-): Promise<void> {
+export async function recordNode(db: Database, node: Omit<NodeRecord, "enrolledAtMs" | "revokedAtMs">): Promise<void> {
   const { name, cell, region, failureDomain } = node;
   await db.run({ kind: "enrol" }, (statements) =>
     statements
@@ -56,15 +53,20 @@ export async function listNodes(
       .select()
       .from(nodes)
       .where(
-        and(
-          page.revoked ? undefined : isNull(nodes.revokedAtMs),
-          before === null ? undefined : lt(nodes.id, before),
-        ),
+        and(page.revoked ? undefined : isNull(nodes.revokedAtMs), before === null ? undefined : lt(nodes.id, before)),
       )
       .orderBy(desc(nodes.id))
       .limit(page.limit + 1),
   );
-  return { ok: true, value: pageOf(rows, page.limit, (row) => row.id, (row) => row) };
+  return {
+    ok: true,
+    value: pageOf(
+      rows,
+      page.limit,
+      (row) => row.id,
+      (row) => row,
+    ),
+  };
 }
 
 /** Every cell that has ever had a node: what the sweep pokes. */

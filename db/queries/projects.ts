@@ -44,7 +44,10 @@ export async function createProject(
 export async function projectIdWithin(tx: Transaction, team: TeamId, name: string): Promise<ProjectId | null> {
   const named = and(eq(projects.teamId, team), eq(projects.name, name));
   if (name === DEFAULT_PROJECT) {
-    await tx.insert(projects).values({ id: mintId("proj"), teamId: team, name }).onConflictDoNothing();
+    await tx
+      .insert(projects)
+      .values({ id: mintId("proj"), teamId: team, name })
+      .onConflictDoNothing();
   }
   const [row] = await tx.select({ id: projects.id }).from(projects).where(named);
   return row?.id ?? null;

@@ -3,7 +3,7 @@ import { and, asc, eq } from "drizzle-orm";
 import type { TeamId } from "../../contracts/ids.ts";
 import type { Database } from "../connect.ts";
 import { registries } from "../schema/secrets.ts";
-import { insertAudit, type By } from "./audit.ts";
+import { insertAudit, okIfExists, type By } from "./audit.ts";
 
 export interface RegistryRecord {
   readonly host: string;
@@ -60,9 +60,14 @@ export async function findRegistry(
 /** False: there was none. */
 export async function deleteRegistry(db: Database, input: By & { team: TeamId; host: string }): Promise<boolean> {
   const { team, host } = input;
-  const [deleted] = await db.runAll({ kind: "team", team }, (statements) => [
+  const [, deleted] = await db.runAll({ kind: "team", team }, (statements) => [
+    insertAudit(statements, {
+      ...input,
+      action: "registry.delete",
+      subject: host,
+      outcome: okIfExists(statements.select({ host: registries.host }).from(registries).where(ofHost(team, host))),
+    }),
     statements.delete(registries).where(ofHost(team, host)).returning({ host: registries.host }),
-    insertAudit(statements, { ...input, action: "registry.delete", subject: host }),
   ]);
   return deleted.length > 0;
 }

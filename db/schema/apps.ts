@@ -14,7 +14,9 @@ export const projects = pgTable(
     id: idColumn<ProjectId>("proj")("id").primaryKey(),
     teamId: teamId().references(() => teams.id),
     name: text("name").notNull(),
-    createdAtMs: atMs("created_at").notNull().default(sql`now()`),
+    createdAtMs: atMs("created_at")
+      .notNull()
+      .default(sql`now()`),
   },
   (table) => [
     unique("projects_name").on(table.teamId, table.name),
@@ -35,7 +37,9 @@ export const apps = pgTable(
     /** What was asked for at the start; from then on the App object's. */
     initialReplicas: integer("initial_replicas").notNull(),
     createdBy: text("created_by").notNull(),
-    createdAtMs: atMs("created_at").notNull().default(sql`now()`),
+    createdAtMs: atMs("created_at")
+      .notNull()
+      .default(sql`now()`),
     destroyedAtMs: atMs("destroyed_at"),
   },
   (table) => [
@@ -57,7 +61,9 @@ export const hostnames = pgTable(
     hostname: text("hostname").primaryKey(),
     teamId: teamId(),
     appId: idColumn<AppId>("app")("app_id").notNull(),
-    createdAtMs: atMs("created_at").notNull().default(sql`now()`),
+    createdAtMs: atMs("created_at")
+      .notNull()
+      .default(sql`now()`),
   },
   (table) => [
     foreignKey({ columns: [table.teamId, table.appId], foreignColumns: [apps.teamId, apps.id] }),

@@ -16,7 +16,9 @@ export const outboxSources = pgTable(
   {
     source: text("source").primaryKey(),
     lastSeq: seq("last_seq"),
-    updatedAtMs: atMs("updated_at").notNull().default(sql`now()`),
+    updatedAtMs: atMs("updated_at")
+      .notNull()
+      .default(sql`now()`),
   },
   () => [
     scopePolicy("outbox_sources", "select", "sink"),
@@ -39,7 +41,9 @@ export const events = pgTable(
     causeId: text("cause_id"),
     atMs: atMs("at").notNull(),
     data: jsonb("data").$type<BerthEvent["data"]>().notNull(),
-    receivedAtMs: atMs("received_at").notNull().default(sql`now()`),
+    receivedAtMs: atMs("received_at")
+      .notNull()
+      .default(sql`now()`),
   },
   (table) => [
     primaryKey({ columns: [table.source, table.seq] }),

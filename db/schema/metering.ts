@@ -14,7 +14,9 @@ export const meteringRows = pgTable(
     seq: count("seq"),
     fromMs: atMs("from_at").notNull(),
     toMs: atMs("to_at").notNull(),
-    receivedAtMs: atMs("received_at").notNull().default(sql`now()`),
+    receivedAtMs: atMs("received_at")
+      .notNull()
+      .default(sql`now()`),
   },
   (table) => [
     primaryKey({ columns: [table.nodeId, table.seq] }),

@@ -13,7 +13,9 @@ export const joinTokens = pgTable(
     hash: hexBytes("hash").notNull().unique(),
     region: text("region").$type<RegionName>(),
     createdBy: text("created_by").notNull(),
-    createdAtMs: atMs("created_at").notNull().default(sql`now()`),
+    createdAtMs: atMs("created_at")
+      .notNull()
+      .default(sql`now()`),
     expiresAtMs: atMs("expires_at").notNull(),
     usedAtMs: atMs("used_at"),
     usedBy: idColumn<NodeId>("node")("used_by"),
@@ -36,7 +38,9 @@ export const nodes = pgTable(
     failureDomain: text("failure_domain").notNull(),
     jkt: text("jkt").notNull(),
     enrolledBy: text("enrolled_by").notNull(),
-    enrolledAtMs: atMs("enrolled_at").notNull().default(sql`now()`),
+    enrolledAtMs: atMs("enrolled_at")
+      .notNull()
+      .default(sql`now()`),
     revokedAtMs: atMs("revoked_at"),
   },
   (table) => [

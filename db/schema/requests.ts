@@ -17,7 +17,9 @@ export const idempotencyKeys = pgTable(
     resource: text("resource").notNull(),
     status: integer("status"),
     body: jsonb("body").$type<unknown>(),
-    createdAtMs: atMs("created_at").notNull().default(sql`now()`),
+    createdAtMs: atMs("created_at")
+      .notNull()
+      .default(sql`now()`),
   },
   (table) => [
     primaryKey({ columns: [table.teamId, table.actor, table.key] }),
@@ -32,7 +34,9 @@ export const idempotencyKeys = pgTable(
 export const audit = pgTable(
   "audit",
   {
-    id: uuid("id").primaryKey().default(sql`uuidv7()`),
+    id: uuid("id")
+      .primaryKey()
+      .default(sql`uuidv7()`),
     teamId: idColumn<TeamId>("team")("team_id"),
     actor: text("actor").notNull(),
     action: text("action").notNull(),
@@ -40,7 +44,9 @@ export const audit = pgTable(
     outcome: text("outcome").notNull(),
     requestId: text("request_id"),
     data: jsonb("data").$type<Record<string, unknown>>().notNull().default({}),
-    atMs: atMs("at").notNull().default(sql`now()`),
+    atMs: atMs("at")
+      .notNull()
+      .default(sql`now()`),
   },
   (table) => [
     index("audit_team").on(table.teamId, table.id),

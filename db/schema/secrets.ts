@@ -16,7 +16,9 @@ export const registries = pgTable(
     host: text("host").notNull(),
     username: text("username").notNull(),
     sealedPassword: text("sealed_password").notNull(),
-    updatedAtMs: atMs("updated_at").notNull().default(sql`now()`),
+    updatedAtMs: atMs("updated_at")
+      .notNull()
+      .default(sql`now()`),
   },
   (table) => [primaryKey({ columns: [table.teamId, table.host] }), teamPolicy("registries", table.teamId)],
 );
@@ -25,13 +27,17 @@ export const registries = pgTable(
 export const environmentVersions = pgTable(
   "environment_versions",
   {
-    id: uuid("id").primaryKey().default(sql`uuidv7()`),
+    id: uuid("id")
+      .primaryKey()
+      .default(sql`uuidv7()`),
     teamId: idColumn<TeamId>("team")("team_id").notNull(),
     appId: idColumn<AppId>("app")("app_id").notNull(),
     name: text("name").notNull(),
     sealed: text("sealed"),
     actor: text("actor").notNull(),
-    createdAtMs: atMs("created_at").notNull().default(sql`now()`),
+    createdAtMs: atMs("created_at")
+      .notNull()
+      .default(sql`now()`),
   },
   (table) => [
     foreignKey({ columns: [table.teamId, table.appId], foreignColumns: [apps.teamId, apps.id] }),

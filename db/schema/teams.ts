@@ -12,7 +12,9 @@ export const teams = pgTable(
     id: idColumn<TeamId>("team")("id").primaryKey(),
     slug: text("slug").notNull().unique(),
     name: text("name").notNull(),
-    createdAtMs: atMs("created_at").notNull().default(sql`now()`),
+    createdAtMs: atMs("created_at")
+      .notNull()
+      .default(sql`now()`),
   },
   (table) => [authPolicy("teams"), teamReadPolicy("teams", table.id)],
 );
@@ -27,7 +29,9 @@ export const memberships = pgTable(
       .notNull()
       .references(() => users.id, { onDelete: "cascade" }),
     role: text("role", { enum: ["owner", "admin", "member"] }).notNull(),
-    createdAtMs: atMs("created_at").notNull().default(sql`now()`),
+    createdAtMs: atMs("created_at")
+      .notNull()
+      .default(sql`now()`),
   },
   (table) => [
     primaryKey({ columns: [table.teamId, table.userId] }),
@@ -47,7 +51,9 @@ export const apiTokens = pgTable(
     name: text("name").notNull(),
     prefix: text("prefix").notNull(),
     hash: hexBytes("hash").notNull().unique(),
-    createdAtMs: atMs("created_at").notNull().default(sql`now()`),
+    createdAtMs: atMs("created_at")
+      .notNull()
+      .default(sql`now()`),
     expiresAtMs: atMs("expires_at"),
     lastUsedAtMs: atMs("last_used_at"),
   },
