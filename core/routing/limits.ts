@@ -11,6 +11,8 @@ export const ROUTING_LIMITS = {
   kvCacheSeconds: 30,
   /** How long a request waits for a fresher route when it could also be served by the one at hand. */
   refreshWaitMs: 1_000,
+  /** After an App object left a question unanswered, requests stop waiting for its answers this long (they ask on beside). */
+  silentMs: 2_000,
   /** How long a request waits for its first route; KV and a cold object take tens of milliseconds. */
   firstRouteWaitMs: 5_000,
   /** Routes and hostnames that an isolate remembers: at about 2 KB each, a fraction of its 128 MB. */
