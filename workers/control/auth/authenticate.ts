@@ -1,0 +1,45 @@
+// Who is asking: one look at the bearer, one round trip to Postgres. Nothing is cached, so a revocation counts at once.
+import type { Failure, Result } from "../../../contracts/failures.ts";
+import { findCallerByApiToken, findCallerBySession, type CallerRecord } from "../../../db/queries/callers.ts";
+import { readBearer, type Bearer } from "./bearer.ts";
+import type { AuthEnv, Caller } from "./caller.ts";
+import { authDatabase } from "./databases.ts";
+
+export const TEAM_HEADER = "berth-team";
+
+const UNAUTHENTICATED: Failure = {
+  code: "unauthenticated",
+  message: "sign in, or send an API token as `authorization: Bearer …`",
+};
+
+/** One round trip. Bearer session or API token; header `berth-team` (slug or id) picks another of a session's teams. */
+export async function authenticate(request: Request, env: AuthEnv): Promise<Result<Caller>> {
+  const bearer = await readBearer(request, env.BETTER_AUTH_SECRET);
+  if (bearer === null) return { ok: false, failure: UNAUTHENTICATED };
+  const team = request.headers.get(TEAM_HEADER) ?? undefined;
+  const record = await recordOf(bearer, team, env);
+  if (record === null) return { ok: false, failure: UNAUTHENTICATED };
+  if (record.team === null || (team !== undefined && team !== record.team.id && team !== record.team.slug)) {
+    return { ok: false, failure: { code: "not_found", message: `you are in no team ${team ?? "at all"}` } };
+  }
+  return { ok: true, value: callerOf(record, record.team, bearer.kind) };
+}
+
+function recordOf(bearer: Bearer, team: string | undefined, env: AuthEnv): Promise<CallerRecord | null> {
+  const db = authDatabase(env);
+  if (bearer.kind === "api_token") return findCallerByApiToken(db, bearer.hash);
+  return findCallerBySession(db, bearer.token, team);
+}
+
+function callerOf(record: CallerRecord, team: NonNullable<CallerRecord["team"]>, via: Caller["via"]): Caller {
+  const { user, token } = record;
+  return {
+    actor: token === null ? `user:${user.id}` : `token:${token}`,
+    user,
+    team,
+    role: team.role,
+    operator: user.operator,
+    via,
+    token,
+  };
+}

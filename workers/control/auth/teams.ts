@@ -1,0 +1,30 @@
+// Teams as their members see them.
+import type { z } from "zod";
+import type { Team, TeamCreate } from "../../../contracts/api.ts";
+import type { Result } from "../../../contracts/failures.ts";
+import { mintId } from "../../../db/ids.ts";
+import * as queries from "../../../db/queries/teams.ts";
+import type { AuthEnv, Caller } from "./caller.ts";
+import { authDatabase } from "./databases.ts";
+
+/** The caller becomes its owner. An API token is bound to its team and may not found another. */
+export async function createTeam(
+  caller: Caller,
+  { slug, name }: z.infer<typeof TeamCreate>,
+  env: AuthEnv,
+): Promise<Result<Team>> {
+  if (caller.via === "api_token") {
+    return {
+      ok: false,
+      failure: { code: "forbidden", message: "an API token belongs to one team; sign in to make another" },
+    };
+  }
+  const { actor, user } = caller;
+  return queries.createTeam(authDatabase(env), { id: mintId("team"), slug, name, owner: user.id, actor });
+}
+
+/** All teams of the user, oldest first (a token's caller sees its own team alone). */
+export async function listTeams(caller: Caller, env: AuthEnv): Promise<Result<Team[]>> {
+  if (caller.via === "api_token") return { ok: true, value: [caller.team] };
+  return { ok: true, value: await queries.listTeamsOf(authDatabase(env), caller.user.id) };
+}
