@@ -27,9 +27,12 @@ export function findRoom(ctx: AppContext): void {
       askRegion(ctx, row.region);
       continue;
     }
-    if (ctx.nowMs - region.atMs >= ctx.limits.cellsFreshMs) askRegion(ctx, row.region);
+    const stale = ctx.nowMs - region.atMs >= ctx.limits.cellsFreshMs;
+    if (stale) askRegion(ctx, row.region);
     const cell = cellsInOrder(ctx, region.cells).find((name) => !row.phase.refused.includes(name));
     if (cell) asks.set(cell, [...(asks.get(cell) ?? []), row]);
+    // An old list without a cell proves nothing: the new one is on its way.
+    else if (stale && row.phase.refused.length === 0) continue;
     else refusedEverywhere(ctx, row);
   }
   for (const [cell, rows] of asks) reserve(ctx, cell, rows);

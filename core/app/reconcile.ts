@@ -11,7 +11,7 @@ interface Wanted {
 }
 
 /** What serves, and what is coming. A scale is one cohort: the larger of its two sizes until it has ended. */
-export function wantedOf(ctx: AppContext): Wanted[] {
+function wantedOf(ctx: AppContext): Wanted[] {
   const { phase, current } = appOf(ctx);
   if (phase !== "live") return [];
   const rollout = activeRollout(ctx);
@@ -26,7 +26,7 @@ export function wantedOf(ctx: AppContext): Wanted[] {
 }
 
 /** Whether the rollout answers for the instance: its failure is the rollout's, nobody replaces it. */
-export function isOnTrial(ctx: AppContext, row: InstanceRow): boolean {
+function isOnTrial(ctx: AppContext, row: InstanceRow): boolean {
   const rollout = activeRollout(ctx);
   if (!rollout || row.cohort !== rollout.to.cohort) return false;
   const { current } = appOf(ctx);

@@ -114,17 +114,17 @@ function answer(ctx: AppContext, event: AppMethodEvent): Reply {
     case "destroy":
       return once(ctx, event.kind, event.input, () => destroy(ctx));
     case "acceptRelease":
-      return live(ctx) ?? once(ctx, event.kind, event.input, () => acceptRelease(ctx, event.input));
+      return once(ctx, event.kind, event.input, () => live(ctx) ?? acceptRelease(ctx, event.input));
     case "rollback":
-      return live(ctx) ?? once(ctx, event.kind, event.input, () => rollback(ctx, event.input));
+      return once(ctx, event.kind, event.input, () => live(ctx) ?? rollback(ctx, event.input));
     case "scale":
-      return live(ctx) ?? once(ctx, event.kind, event.input, () => scale(ctx, event.input));
+      return once(ctx, event.kind, event.input, () => live(ctx) ?? scale(ctx, event.input));
     case "restart":
-      return live(ctx) ?? once(ctx, event.kind, event.input, () => restart(ctx, event.input));
+      return once(ctx, event.kind, event.input, () => live(ctx) ?? restart(ctx, event.input));
     case "changeEnvironment":
-      return live(ctx) ?? once(ctx, event.kind, event.input, () => changeEnvironment(ctx, event.input));
+      return once(ctx, event.kind, event.input, () => live(ctx) ?? changeEnvironment(ctx, event.input));
     case "cancelRollout":
-      return live(ctx) ?? once(ctx, event.kind, event.input, () => cancelRollout(ctx, event.input));
+      return once(ctx, event.kind, event.input, () => live(ctx) ?? cancelRollout(ctx, event.input));
     case "deliver":
       return deliver(ctx, event.input);
     case "verified":

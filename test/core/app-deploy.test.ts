@@ -6,7 +6,7 @@ import { AppId, InstanceId, ReleaseId, RolloutId } from "../../contracts/ids.ts"
 import { Route } from "../../contracts/route.ts";
 import { Accepted, App } from "../../contracts/api.ts";
 import { BerthEvent } from "../../contracts/events.ts";
-import { BenchApp, CELL, as, placementOf, spec, summary, value } from "./bench-object.ts";
+import { BenchApp, CELL, REGION, as, placementOf, spec, summary, value } from "./bench-object.ts";
 
 const failure: InstanceFailure = { code: "exited", message: "exit 1", exitCode: 1, signal: null, logTail: ["boom"] };
 const release = (app: BenchApp, replicas?: number, more: Record<string, unknown> = {}) =>
@@ -129,6 +129,16 @@ describe("a deploy", () => {
       failure: { kind: "no_capacity", refusal: { nodesTotal: 6, constraints: [{ nodesExcluded: 6, missing: 5 }] } },
     });
     expect(app.tables.calls.size).toBe(0);
+  });
+
+  it("waits for the region's word instead of refusing on an old list that had no cells", () => {
+    const app = new BenchApp({}, { cells: [] });
+    app.nowMs += app.limits.cellsFreshMs;
+    release(app);
+    expect(app.effects.map((effect) => effect.kind)).toContain("ask_region");
+    app.take({ kind: "cells_known", region: REGION, items: [summary()] });
+    expect(app.grantAll()).toEqual(["reserve", "commit"]);
+    expect([...app.tables.events.values()].some((event) => event.type === "placement.refused")).toBe(false);
   });
 
   it("gives old instances up one for one where there is room for only a part, and never serves fewer", () => {

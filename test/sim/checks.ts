@@ -239,7 +239,8 @@ export class Checks {
   }
 
   private checkSettledApp(app: AppId, host: AppHost): void {
-    const { current, rollout } = host.tables.app.get("app")!;
+    const { current, rollout, phase } = host.tables.app.get("app")!;
+    if (phase === "destroying") this.fault(`22: ${app} is not destroyed yet`);
     if (rollout) this.fault(`22: ${app} still has rollout ${rollout}`);
     if (host.tables.calls.size > 0) this.fault(`20: ${app} keeps ${host.tables.calls.size} unanswered calls`);
     const live = [...host.tables.instances.values()].filter((row) => row.phase.kind !== "ended");

@@ -82,7 +82,8 @@ export class Operators {
     if (dice < 0.6) return this.release(this.world.pick(BEHAVIOURS));
     if (dice < 0.7) return { kind: "rollback", input: this.asked() };
     if (dice < 0.82) return { kind: "scale", input: { ...this.asked(), replicas: this.world.between(0, 6) } };
-    if (dice < 0.92) return { kind: "restart", input: this.asked() };
+    if (dice < 0.91) return { kind: "restart", input: this.asked() };
+    if (dice < 0.92) return { kind: "destroy", input: this.asked() };
     return { kind: "changeEnvironment", input: { ...this.asked(), set: { MODE: this.world.hexSeed() }, unset: [] } };
   }
 }
