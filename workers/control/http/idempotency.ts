@@ -1,10 +1,11 @@
 // Writes that Postgres alone answers: the first answer under a key is kept, sealed, and given again to whoever repeats it.
+import { assertNever } from "../../../core/step.ts";
 import { mintId } from "../../../db/ids.ts";
-import { beginRequest, finishRequest } from "../../../db/queries/idempotency.ts";
+import { beginIdempotent, finishIdempotent } from "../../../db/queries/idempotency.ts";
 import { open, requestHash, seal } from "../secrets/seal.ts";
 import type { ControlRequest } from "./context.ts";
 import { databaseOf } from "./database.ts";
-import { unwrap } from "./respond.ts";
+import { fail } from "./problem.ts";
 
 interface Write<Value> {
   /** `app.create`, `token.create`, …: with the input it is what the key is held against. */
@@ -30,12 +31,21 @@ export async function writeOnce<Value>(c: ControlRequest, { operation, input, pr
   const database = databaseOf(c.env);
   const at = { team: team.id, actor, key };
   const hash = await requestHash(c.env.SECRETS_KEYS, [operation, input]);
-  const begun = unwrap(await beginRequest(database, { ...at, operation, requestHash: hash, resource: mintId(prefix) }));
+  const begun = await beginIdempotent(database, { ...at, operation, requestHash: hash, resource: mintId(prefix) });
   // Answers may hold a token that is shown once: they rest as ciphertext.
   const place = { team: team.id, scope: "idempotency", name: `${actor} ${key}` };
-  if (begun.body !== null) return JSON.parse(await open(c.env.SECRETS_KEYS, place, begun.body as string)) as Value;
+  switch (begun.kind) {
+    case "reused":
+      return fail("idempotency_key_reused", "This Idempotency-Key was used with another request.");
+    case "answered":
+      return JSON.parse(await open(c.env.SECRETS_KEYS, place, begun.body as string)) as Value;
+    case "go_on":
+      break;
+    default:
+      return assertNever(begun);
+  }
   const value = await act(begun.resource);
   const sealed = await seal(c.env.SECRETS_KEYS, place, JSON.stringify(value));
-  await finishRequest(database, { ...at, status: 201, body: sealed });
+  await finishIdempotent(database, { ...at, status: 201, body: sealed });
   return value;
 }

@@ -1,9 +1,11 @@
 // An app's environment: names are shown, values are sealed before they go anywhere and are never shown again.
 import { createRoute, z } from "@hono/zod-openapi";
 import { Accepted, EnvPatch } from "../../../contracts/api.ts";
+import { recordEnvironment } from "../../../db/queries/environments.ts";
 import { accepted, askApp, changeApp } from "../apps/app-object.ts";
 import { appOf } from "../apps/find-app.ts";
 import { newApi } from "../http/context.ts";
+import { databaseOf } from "../http/database.ts";
 import { failField } from "../http/problem.ts";
 import {
   AppParam,
@@ -60,5 +62,10 @@ export const environment = newApi()
     );
     const hash = await requestHash(c.env.SECRETS_KEYS, [app.id, set, unset]);
     const input = { set: Object.fromEntries(sealed), unset, requestHash: hash };
-    return c.json(accepted(c, await changeApp(c, app, (object, asked) => object.changeEnvironment({ ...asked, ...input }))), 202);
+    const result = await changeApp(c, app, (object, asked) => object.changeEnvironment({ ...asked, ...input }));
+    const { actor } = c.get("caller");
+    const history = { actor, requestId: c.get("requestId"), team: app.team, app: app.id, set: input.set, unset };
+    // The App object has it; history may come late, or miss a line while the database is away.
+    c.executionCtx.waitUntil(recordEnvironment(databaseOf(c.env), history).catch(() => undefined));
+    return c.json(accepted(c, result), 202);
   });

@@ -1,0 +1,89 @@
+// The event stream of one app: woken by a hibernating socket to its object, read from the object, written as SSE.
+import type { AppId } from "../../../contracts/ids.ts";
+import type { ControlEnv } from "../env.ts";
+import { ask } from "../http/ask.ts";
+import { fail } from "../http/problem.ts";
+import { unwrap } from "../http/respond.ts";
+import { bell, KEEP_ALIVE_MS, outgoing, type Outgoing } from "./outgoing.ts";
+
+/** One RPC's worth; the next page is asked for as soon as this one is written. */
+const PAGE = 100;
+
+interface Stream {
+  readonly app: AppId;
+  readonly afterSeq: number;
+  readonly signal: AbortSignal;
+  /** Asked before anything is written that the caller's token must allow. */
+  readonly stillAllowed: () => Promise<boolean>;
+}
+
+/** Ends when the client goes, when its token is revoked, or when the object's socket closes: clients come back with Last-Event-ID. */
+export async function eventStream(env: ControlEnv, stream: Stream): Promise<ReadableStream<Uint8Array>> {
+  const answer = await env.APP.getByName(stream.app).fetch("https://app/events", { headers: { upgrade: "websocket" } });
+  const socket = answer.webSocket;
+  if (!socket) {
+    if (answer.status === 503) fail("overloaded", "Too many streams are open on this app.", { retryAfterMs: 5_000 });
+    return fail("not_found", "This app has no events.");
+  }
+  const news = bell();
+  let lastSeq = 0;
+  let closed = false;
+  socket.addEventListener("message", ({ data }) => {
+    lastSeq = Math.max(lastSeq, (JSON.parse(String(data)) as { lastSeq: number }).lastSeq);
+    news.ring();
+  });
+  const end = () => {
+    closed = true;
+    news.ring();
+  };
+  socket.addEventListener("close", end);
+  socket.addEventListener("error", end);
+  socket.accept();
+  const out = outgoing(stream.signal);
+  out.onEnd(() => {
+    end();
+    closeQuietly(socket);
+  });
+  void write(env, stream, out, { wait: news.wait, lastSeq: () => lastSeq, closed: () => closed })
+    .catch(() => undefined)
+    .finally(() => out.close());
+  return out.readable;
+}
+
+async function write(
+  env: ControlEnv,
+  { app, afterSeq, stillAllowed }: Stream,
+  out: Outgoing,
+  news: { wait(timeoutMs: number): Promise<void>; lastSeq(): number; closed(): boolean },
+): Promise<void> {
+  // Something at once, so that proxies and clients see that the stream is open.
+  await out.write(": open\n\n");
+  let at = afterSeq;
+  while (!news.closed()) {
+    if (news.lastSeq() <= at) {
+      const heard = news.lastSeq();
+      await news.wait(KEEP_ALIVE_MS);
+      if (news.closed() || !(await stillAllowed())) return;
+      if (news.lastSeq() === heard && !(await out.write(": still here\n\n"))) return;
+      continue;
+    }
+    const page = unwrap(
+      await ask(() => env.APP.getByName(app).listEvents({ afterSeq: at, limit: PAGE }), { repeatable: true }),
+    );
+    if (!(await stillAllowed())) return;
+    for (const event of page.items) {
+      const text = `id: ${event.seq}\nevent: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`;
+      if (!(await out.write(text))) return;
+    }
+    // An empty page says that what is between was forgotten.
+    at = page.items.at(-1)?.seq ?? Math.max(at, page.lastSeq);
+  }
+}
+
+function closeQuietly(socket: WebSocket): void {
+  try {
+    socket.close(1000, "the client has gone");
+  } catch {
+    // It is closed already.
+  }
+}
