@@ -1,0 +1,96 @@
+// The heartbeat: every beat, and at once on a change. One in flight at a time; retried within its beat, never backed off.
+import type { Logger } from "pino";
+import { type HeartbeatRequest, HeartbeatResponse } from "../../../contracts/agent-protocol.ts";
+import type { AgentLimits } from "../../../core/converge/limits.ts";
+import type { Control } from "./control.ts";
+
+export interface HeartbeatPorts {
+  readonly control: Control;
+  readonly limits: AgentLimits;
+  readonly log: Logger;
+  /** What is so now. */
+  readonly report: () => HeartbeatRequest;
+  readonly acknowledged: (answer: HeartbeatResponse, reported: HeartbeatRequest) => void;
+}
+
+/** Between two tries within one beat, so that a refused connection is not a busy loop. */
+const RETRY_MS = 300;
+
+export class Heartbeat {
+  readonly #ports: HeartbeatPorts;
+  readonly #stop = new AbortController();
+  #timer: NodeJS.Timeout | null = null;
+  #dueAtMs = Infinity;
+  #inFlight: Promise<void> | null = null;
+  #changed = false;
+  #failures = 0;
+
+  constructor(ports: HeartbeatPorts) {
+    this.#ports = ports;
+  }
+
+  start(): void {
+    this.#schedule(0);
+  }
+
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    await this.#inFlight;
+  }
+
+  /** Something that the control plane waits for changed: a heartbeat leaves within milliseconds. */
+  change(): void {
+    if (this.#inFlight !== null) this.#changed = true;
+    else this.#schedule(this.#ports.limits.heartbeatCoalesceMs);
+  }
+
+  /** The earlier of what is scheduled and this. */
+  #schedule(delayMs: number): void {
+    const dueAtMs = performance.now() + delayMs;
+    if (this.#stop.signal.aborted || this.#inFlight !== null || dueAtMs >= this.#dueAtMs) return;
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#dueAtMs = dueAtMs;
+    this.#timer = setTimeout(() => {
+      this.#timer = null;
+      this.#dueAtMs = Infinity;
+      this.#inFlight = this.#beat().then((nextMs) => {
+        this.#inFlight = null;
+        this.#schedule(nextMs);
+      });
+    }, delayMs);
+  }
+
+  /** Milliseconds to the next one. */
+  async #beat(): Promise<number> {
+    const { control, limits, report, acknowledged, log } = this.#ports;
+    const startedAtMs = performance.now();
+    this.#changed = false;
+    const body = report();
+    try {
+      const answer = await control.call(
+        {
+          lane: "heartbeat",
+          method: "POST",
+          path: "/agent/v1/heartbeat",
+          body,
+          timeoutMs: limits.heartbeatTimeoutMs,
+          signal: this.#stop.signal,
+        },
+        HeartbeatResponse,
+      );
+      this.#failures = 0;
+      if (answer !== null) acknowledged(answer, body);
+    } catch (error) {
+      if (this.#stop.signal.aborted) return 0;
+      this.#failures += 1;
+      if (this.#failures === 1 || this.#failures % 30 === 0) {
+        log.warn({ error: String(error), failures: this.#failures }, "a heartbeat failed");
+      }
+      return Math.min(RETRY_MS, limits.heartbeatMs);
+    }
+    if (this.#changed) return limits.heartbeatCoalesceMs;
+    const jitterMs = (Math.random() * 2 - 1) * limits.heartbeatJitterMs;
+    return Math.max(0, limits.heartbeatMs + jitterMs - (performance.now() - startedAtMs));
+  }
+}
