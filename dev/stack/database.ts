@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import pg from "pg";
 import { migrate } from "../../db/migrate.ts";
-import { adminUrl, preparePostgres, spawnPostgres, SUPERUSER, untilPostgresReady } from "../postgres.ts";
+import { adminUrl, preparePostgres, spawnPostgres, untilPostgresReady } from "../postgres.ts";
 import { spawnNode, untilReadyMessage, type ChildSpec } from "./child.ts";
 import type { StackState } from "./state.ts";
 
@@ -65,7 +65,7 @@ export async function prepareDatabase({ postgresPort, passwords }: DatabasePlan)
   });
 }
 
-export type DatabaseRole = "berth_owner" | "berth_auth" | "berth_app" | typeof SUPERUSER;
+export type DatabaseRole = "berth_owner" | "berth_auth" | "berth_app";
 
 /** The URL by which a role reaches the database; the same text is what production gets from Neon. */
 export function databaseUrl(role: DatabaseRole, password: string, postgresPort: number): string {

@@ -5,9 +5,9 @@ import { isBuiltin } from "node:module";
 /** `import "crypto"` means `node:crypto` in workerd, which knows Node's modules by their prefixed names only. */
 const nodeBuiltins: Plugin = {
   name: "node-builtins",
-  setup({ onResolve }) {
-    onResolve({ filter: /^(node|cloudflare|workerd):/ }, ({ path }) => ({ path, external: true }));
-    onResolve({ filter: /^[a-z_/]+$/ }, ({ path }) =>
+  setup(bundler) {
+    bundler.onResolve({ filter: /^(node|cloudflare|workerd):/ }, ({ path }) => ({ path, external: true }));
+    bundler.onResolve({ filter: /^[a-z_/]+$/ }, ({ path }) =>
       isBuiltin(path) ? { path: `node:${path}`, external: true } : undefined,
     );
   },

@@ -71,7 +71,7 @@ function endSoon(): void {
   if (ending) return;
   ending = true;
   // Disposing kills workerd; its storage is made for that (every acknowledged write is on disk).
-  miniflare.dispose().finally(() => process.exit(0));
+  void miniflare.dispose().finally(() => process.exit(0));
 }
 process.once("SIGTERM", endSoon);
 process.once("disconnect", endSoon);
