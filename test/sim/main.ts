@@ -1,6 +1,6 @@
-// `npm run sim -- --seed N [--seeds N] [--nodes N] [--apps N] [--minutes N]`: runs the simulation and prints what happened; exit 1 on a violation.
+// `npm run sim -- --seed N [--seeds N] [--nodes N] [--apps N] [--minutes N] [--harsh]`: runs the simulation and prints what happened; exit 1 on a violation.
 import { parseArgs } from "node:util";
-import { simulate } from "./simulation.ts";
+import { HARSH, simulate } from "./simulation.ts";
 
 const { values } = parseArgs({
   options: {
@@ -9,10 +9,11 @@ const { values } = parseArgs({
     nodes: { type: "string", default: "6" },
     apps: { type: "string", default: "3" },
     minutes: { type: "string", default: "4" },
+    harsh: { type: "boolean", default: false },
   },
 });
 
-const numberOf = (name: keyof typeof values): number => {
+const numberOf = (name: Exclude<keyof typeof values, "harsh">): number => {
   const number = Number(values[name]);
   if (!Number.isFinite(number) || number < 0) throw new Error(`--${name} must be a number`);
   return number;
@@ -22,7 +23,13 @@ let failed = false;
 for (let index = 0; index < numberOf("seeds"); index += 1) {
   const seed = numberOf("seed") + index;
   const startedMs = performance.now();
-  const result = simulate({ seed, nodes: numberOf("nodes"), apps: numberOf("apps"), minutes: numberOf("minutes") });
+  const result = simulate({
+    seed,
+    nodes: numberOf("nodes"),
+    apps: numberOf("apps"),
+    minutes: numberOf("minutes"),
+    ...(values.harsh ? { faults: HARSH } : {}),
+  });
   const tookMs = Math.round(performance.now() - startedMs);
   const { events, rowsWritten, violations, counts, trace } = result;
   console.log(JSON.stringify({ seed, events, rowsWritten, tookMs, violations: violations.length, counts }));
@@ -31,7 +38,7 @@ for (let index = 0; index < numberOf("seeds"); index += 1) {
   console.log(trace.slice(-60).join("\n"));
   for (const violation of violations) console.log(`VIOLATION of invariant ${violation}`);
   console.log(
-    `Replay: npm run sim -- --seed ${seed} --nodes ${values.nodes} --apps ${values.apps} --minutes ${values.minutes}`,
+    `Replay: npm run sim -- --seed ${seed} --nodes ${values.nodes} --apps ${values.apps} --minutes ${values.minutes}${values.harsh ? " --harsh" : ""}`,
   );
 }
 process.exitCode = failed ? 1 : 0;

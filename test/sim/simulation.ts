@@ -2,7 +2,7 @@
 import { Checks } from "./checks.ts";
 import { Cluster, REAL_CORE, type Core } from "./cluster.ts";
 import { Operators } from "./operators.ts";
-import { NO_FAULTS, World } from "./world.ts";
+import { NO_FAULTS, World, type FaultRates } from "./world.ts";
 
 export interface SimulationSetup {
   readonly seed: number;
@@ -10,6 +10,7 @@ export interface SimulationSetup {
   readonly apps?: number;
   readonly minutes?: number;
   readonly core?: Core;
+  readonly faults?: FaultRates;
 }
 export interface SimulationResult {
   readonly seed: number;
@@ -20,6 +21,10 @@ export interface SimulationResult {
   readonly trace: readonly string[];
 }
 
+const ROUGH: FaultRates = { loss: 0.04, duplication: 0.05, restart: 0.01 };
+/** What no network does for long: a fifth of everything is lost, objects restart at every tenth step. */
+export const HARSH: FaultRates = { loss: 0.2, duplication: 0.2, restart: 0.1 };
+
 /** Long enough for every deadline, backoff and drain of the simulated limits. */
 const SETTLE_MS = 150_000;
 
@@ -29,6 +34,7 @@ export function simulate({
   apps = 3,
   minutes = 4,
   core = REAL_CORE,
+  faults = ROUGH,
 }: SimulationSetup): SimulationResult {
   const world = new World(seed);
   const cluster = new Cluster(world, core, { nodes, cells: Math.max(2, Math.ceil(nodes / 48)), apps });
@@ -42,7 +48,7 @@ export function simulate({
     // The nodes are there before anyone deploys; then the weather turns.
     world.runUntil(world.nowMs + 4_000, stopAtFirst);
     operators.start();
-    world.faults = { loss: 0.04, duplication: 0.05, restart: 0.01 };
+    world.faults = faults;
     const endMs = world.nowMs + minutes * 60_000;
     breakThings(world, cluster, endMs);
     world.runUntil(endMs, stopAtFirst);
