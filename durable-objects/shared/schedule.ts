@@ -2,8 +2,8 @@
 import { DEFAULT_LIMITS } from "../../core/limits.ts";
 
 /**
- * Names are few and fixed per object. An entry that moves to later is kept in memory only: the alarm then comes too early
- * once, which costs one empty run instead of two written rows at every heartbeat.
+ * Names are few and fixed per object. What moves to later, or away, is kept in memory only: the alarm then comes once for
+ * nothing, which costs one empty run instead of two written rows at every heartbeat.
  */
 export class Schedule {
   readonly #storage: DurableObjectStorage;
@@ -28,7 +28,6 @@ export class Schedule {
   set(name: string, atMs: number | null): void {
     if (atMs === null) {
       this.#due.delete(name);
-      if (this.#stored.delete(name)) this.#storage.sql.exec("DELETE FROM schedule WHERE name = ?", name);
       return;
     }
     this.#due.set(name, atMs);
@@ -40,14 +39,24 @@ export class Schedule {
     return this.#due.size === 0 ? null : Math.min(...this.#due.values());
   }
 
-  /** The platform has just spent the alarm: whatever is still due needs a new one. */
+  /** The platform has just spent the alarm: whatever is due from here on needs a new one. */
   alarmSpent(): void {
     this.#armedAtMs = null;
   }
 
+  /** At the end of an alarm: rows of what is no longer due go, the rest is armed anew. */
+  alarmEnded(nowMs: number): void {
+    for (const name of this.#stored.keys()) {
+      if (this.#due.has(name)) continue;
+      this.#stored.delete(name);
+      this.#storage.sql.exec("DELETE FROM schedule WHERE name = ?", name);
+    }
+    this.ensureArmed(nowMs);
+  }
+
   /**
-   * On every request, after every commit, and at the end of every alarm. An alarm that is missing is set; one that is
-   * overdue was lost (the platform gives up after six tries) and is set anew.
+   * On every request and after every commit. An alarm that is missing is set; one that is overdue was lost (the platform
+   * gives up after six tries) and is set anew.
    */
   ensureArmed(nowMs: number): void {
     const nextAtMs = this.nextAtMs();

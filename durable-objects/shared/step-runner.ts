@@ -45,7 +45,7 @@ export class StepRunner<
       migrate(state.storage, LAYOUT);
       this.#tables = new RowTables<Tables>(state.storage, options.tables);
       await this.#schedule.load();
-      this.#schedule.ensureArmed(Date.now());
+      // No alarm is set here: this may be the start for the alarm itself, which a new one would cancel and start again.
     });
   }
 
@@ -61,15 +61,17 @@ export class StepRunner<
   dispatch(event: Event): unknown {
     const { state, step } = this.#options;
     const nowMs = Date.now();
-    // A lost alarm is noticed even by an event that the step then refuses.
-    this.#schedule.ensureArmed(nowMs);
-    const decision = step(this.durable, this.#volatile, event, { nowMs, seed: seedOf() });
-    this.#tables?.apply(decision.rowChanges);
-    this.#volatile = decision.volatile;
-    this.#schedule.set(TICK, decision.wakeAtMs);
-    this.#schedule.ensureArmed(nowMs);
-    for (const effect of decision.effects) state.waitUntil(this.#follow(effect));
-    return decision.reply;
+    try {
+      const decision = step(this.durable, this.#volatile, event, { nowMs, seed: seedOf() });
+      this.#tables?.apply(decision.rowChanges);
+      this.#volatile = decision.volatile;
+      this.#schedule.set(TICK, decision.wakeAtMs);
+      for (const effect of decision.effects) state.waitUntil(this.#follow(effect));
+      return decision.reply;
+    } finally {
+      // Still the same turn. Also after a step that threw: a lost alarm must not wait for the fault to be mended.
+      this.#schedule.ensureArmed(nowMs);
+    }
   }
 
   /**
@@ -77,15 +79,16 @@ export class StepRunner<
    * the platform would try six times and then forget it.
    */
   alarm(tick: Event): void {
-    this.#schedule.alarmSpent();
     const nowMs = Date.now();
+    this.#schedule.alarmSpent();
+    // What holds if the step throws; otherwise its own word replaces it.
+    this.#schedule.set(TICK, nowMs + DEFAULT_LIMITS.callRetryMs);
     try {
       this.dispatch(tick);
     } catch (error) {
       console.error(`the ${tick.kind} failed: ${messageOf(error)}`);
-      this.#schedule.set(TICK, nowMs + DEFAULT_LIMITS.callRetryMs);
     } finally {
-      this.#schedule.ensureArmed(nowMs);
+      this.#schedule.alarmEnded(nowMs);
     }
   }
 

@@ -12,20 +12,20 @@ export interface Recorded {
   probes: Parameters<GatewayProbeRpc["probe"]>[0][];
 }
 
-const fresh = (): Recorded => ({
+const fresh = (): Omit<Recorded, "events"> => ({
   sink: "works",
   verifier: "works",
   prober: "answers",
   batches: [],
-  events: new Map(),
   verifications: [],
   probes: [],
 });
 
 /** One for the isolate, wherever this module is loaded from. */
 const shared = globalThis as { berthRecorded?: Recorded };
-export const recorded: Recorded = (shared.berthRecorded ??= fresh());
+export const recorded: Recorded = (shared.berthRecorded ??= { ...fresh(), events: new Map() });
 
+/** All but the stored events: Postgres does not forget either. */
 export function resetRecorded(): void {
   Object.assign(recorded, fresh());
 }

@@ -1,0 +1,264 @@
+// The Cell object around its step: polls are never missed, the newest socket wins, replays are refused, silence is noticed.
+import { env } from "cloudflare:workers";
+import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
+import { beforeEach, describe, expect, it } from "vitest";
+import type { CellName, InstanceId } from "../../contracts/ids.ts";
+import type { DesiredInstance } from "../../contracts/desired.ts";
+import { Probes, Resources } from "../../contracts/release.ts";
+import { eventually, FleetNode, readyNode, upgrade } from "./fleet.ts";
+import { APP_A, nodeId, TEAM_A } from "./ids.ts";
+import { recorded, resetRecorded } from "./recorded.ts";
+
+beforeEach(resetRecorded);
+
+const instanceId = (n: number) => `ins_01jzzzzzzze0a0000000000${String(n).padStart(3, "0")}` as InstanceId;
+
+const desiredOf = (n: number): DesiredInstance => ({
+  instance: instanceId(n),
+  generation: 1,
+  app: APP_A,
+  appName: "hello",
+  team: TEAM_A,
+  release: "rel_01jzzzzzzze0a0000000000001" as never,
+  version: 1,
+  ordinal: n,
+  intent: "run",
+  source: { kind: "image", reference: "registry.example.test/hello:v1", digest: null },
+  port: 8080,
+  resources: Resources.parse({}),
+  probes: Probes.parse({}),
+  stopGraceMs: 1_000,
+  readOnlyRoot: false,
+  hasEnvironment: false,
+  privateImage: false,
+});
+
+/** Puts the n-th instance onto a node of the cell, as an App would. */
+async function place(cell: string, n: number) {
+  const stub = env.CELL.getByName(cell);
+  const slot = {
+    instance: instanceId(n),
+    generation: 1,
+    ordinal: n,
+    resources: Resources.parse({}),
+    runtimes: ["docker" as const],
+  };
+  const key = `place-${n}`;
+  expect(await stub.reserve({ key, app: APP_A, leaseMs: 30_000, occupied: [], slots: [slot] })).toMatchObject({
+    ok: true,
+    value: { placements: [{ instance: instanceId(n) }], refused: [] },
+  });
+  return stub.commit({ key: `commit-${n}`, app: APP_A, seq: n, instances: [desiredOf(n)], routeVersion: 0 });
+}
+
+describe("a poll", () => {
+  it("waits while there is nothing new, and is woken by a commit with the whole document", async () => {
+    const node = await readyNode(1, "wake.0" as CellName);
+    const held = await node.poll(99);
+    const current = await node.stub.readNode({ node: node.id });
+    const waiting = await node.poll(current.ok ? current.value.revision : 0);
+    await held.until(({ closed }) => closed !== null);
+    expect(held.messages).toEqual([]);
+    expect(await place("wake.0", 1)).toEqual({ ok: true, value: null });
+    await waiting.until(({ messages }) => messages.length === 1);
+    const message = JSON.parse(waiting.messages[0] ?? "");
+    expect(message).toMatchObject({ desired: { node: node.id, instances: [{ instance: instanceId(1) }] } });
+    expect(message.revision).toBe(message.desired.revision);
+    await waiting.until(({ closed }) => closed !== null);
+    expect(waiting.closed?.code).toBe(1000);
+  });
+
+  it("is answered at once when the node has not got the newest revision", async () => {
+    const node = await readyNode(2, "late.0" as CellName);
+    await place("late.0", 1);
+    expect((await node.receive()).instances).toHaveLength(1);
+  });
+
+  it("is never missed, whatever way a commit and a connecting poll race", async () => {
+    const node = await readyNode(3, "race.0" as CellName);
+    for (let n = 1; n <= 15; n += 1) {
+      // Both are on their way at the same time; every third time the commit goes first.
+      const revision = node.desired?.revision ?? 0;
+      const first = n % 3 === 0 ? place("race.0", n) : null;
+      const polled = node.poll(revision);
+      const second = first ?? place("race.0", n);
+      const held = await polled;
+      await second;
+      await held.until(({ messages }) => messages.length > 0, 3_000);
+      node.desired = JSON.parse(held.messages[0] ?? "").desired;
+      // The race may have been answered by what was there before this commit: the next poll then has it at once.
+      if (!node.desired?.instances.some(({ instance }) => instance === instanceId(n))) await node.receive();
+      expect(node.desired?.instances.map(({ instance }) => instance)).toContain(instanceId(n));
+      await node.heartbeat();
+    }
+  });
+
+  it("survives the Cell's hibernation: an evicted Cell wakes the socket it accepted before", async () => {
+    const node = await readyNode(4, "sleep.0" as CellName);
+    const current = await node.stub.readNode({ node: node.id });
+    const held = await node.poll(current.ok ? current.value.revision : 0);
+    await evictDurableObject(node.stub as never);
+    await node.heartbeat();
+    await place("sleep.0", 1);
+    await held.until(({ messages }) => messages.length === 1);
+    expect(JSON.parse(held.messages[0] ?? "").desired.instances).toHaveLength(1);
+  });
+
+  it("is closed when the node opens a newer one, and only the newest is woken", async () => {
+    const node = await readyNode(5, "newest.0" as CellName);
+    const current = await node.stub.readNode({ node: node.id });
+    const revision = current.ok ? current.value.revision : 0;
+    const older = await node.poll(revision);
+    const newer = await node.poll(revision);
+    await older.until(({ closed }) => closed !== null);
+    expect(older.closed).toEqual({ code: 4001, reason: "replaced by a newer poll" });
+    await place("newest.0", 1);
+    await newer.until(({ messages }) => messages.length === 1);
+    expect(older.messages).toEqual([]);
+  });
+
+  it("answers pings without waking the Cell", async () => {
+    const node = await readyNode(6, "ping.0" as CellName);
+    const held = await node.poll(99);
+    held.send("ping");
+    await held.until(({ messages }) => messages.includes("pong"));
+  });
+
+  it("refuses nodes it does not know, numbers that are none, other paths, and requests for no socket", async () => {
+    const stub = env.CELL.getByName("refuse.0");
+    const status = async (path: string, init?: RequestInit) => (await stub.fetch(`https://cell${path}`, init)).status;
+    expect(await status(`/poll?node=${nodeId(9)}&ack=0`, upgrade)).toBe(404);
+    expect(await status(`/poll?node=nonsense&ack=0`, upgrade)).toBe(400);
+    expect(await status(`/poll?node=${nodeId(9)}&ack=-1`, upgrade)).toBe(400);
+    expect(await status(`/poll?node=${nodeId(9)}`, upgrade)).toBe(400);
+    expect(await status(`/other`, upgrade)).toBe(404);
+    expect(await status(`/poll?node=${nodeId(9)}&ack=0`)).toBe(426);
+  });
+
+  it("ends when its node is revoked, and cannot be opened again", async () => {
+    const node = await readyNode(7, "revoke.0" as CellName);
+    const held = await node.poll(99);
+    expect(await node.stub.revoke({ node: node.id, actor: "user:operator" })).toMatchObject({ ok: true });
+    await held.until(({ closed }) => closed !== null);
+    expect((await node.stub.fetch(`https://cell/poll?node=${node.id}&ack=0`, upgrade)).status).toBe(403);
+    expect(await node.heartbeat()).toMatchObject({ ok: false, failure: { code: "node_revoked" } });
+    await evictDurableObject(node.stub as never);
+    expect(await node.heartbeat()).toMatchObject({ ok: false, failure: { code: "node_revoked" } });
+  });
+});
+
+describe("a proof", () => {
+  it("is refused when it is repeated, and when it is of a boot that is over, also after an eviction", async () => {
+    const node = await readyNode(1, "replay.0" as CellName);
+    const first = node.proof("ask");
+    expect(await node.stub.admit(first)).toMatchObject({ ok: true });
+    expect(await node.stub.admit(first)).toMatchObject({ ok: false, failure: { code: "proof_replayed" } });
+    node.restart("boot-0002");
+    expect(await node.stub.admit(node.proof("ask"))).toMatchObject({ ok: true });
+    await evictDurableObject(node.stub as never);
+    expect(await node.stub.admit({ ...first, seq: 7 })).toMatchObject({
+      ok: false,
+      failure: { code: "proof_replayed" },
+    });
+  });
+
+  it("is refused for another key", async () => {
+    const node = await readyNode(2, "key.0" as CellName);
+    const forged = { ...node.proof("ask"), jkt: "thumbprint-of-another" };
+    expect(await node.stub.admit(forged)).toMatchObject({ ok: false, failure: { code: "credential_invalid" } });
+  });
+});
+
+describe("a Cell that was evicted", () => {
+  it("still knows its nodes, their documents and its reservations", async () => {
+    const node = await readyNode(1, "evict.0" as CellName);
+    await place("evict.0", 1);
+    const before = await node.receive();
+    await evictDurableObject(node.stub as never);
+    const node2 = new FleetNode(1, "evict.0" as CellName);
+    expect(await node2.receive()).toEqual(before);
+    // Room that is taken stays taken: 4,000 mCPU hold sixteen of 250, and one is placed already.
+    const slots = Array.from({ length: 16 }, (_, n) => ({
+      instance: instanceId(100 + n),
+      generation: 1,
+      ordinal: n,
+      resources: Resources.parse({}),
+      runtimes: ["docker" as const],
+    }));
+    node2.restart("boot-0002");
+    node2.desired = before;
+    await node2.heartbeat();
+    const answer = await node.stub.reserve({ key: "many", app: APP_A, leaseMs: 30_000, occupied: [], slots });
+    expect(answer.ok && [answer.value.placements.length, answer.value.refused.length]).toEqual([15, 1]);
+  });
+
+  it("has its alarm set for what is due, and the alarm works on a Cell that nothing else woke", async () => {
+    const node = await readyNode(2, "alarm.0" as CellName);
+    await evictDurableObject(node.stub as never);
+    const armedAtMs = await runInDurableObject(node.stub as never, (_cell: never, state) => state.storage.getAlarm());
+    expect(armedAtMs).not.toBeNull();
+    await evictDurableObject(node.stub as never);
+    expect(await runDurableObjectAlarm(node.stub as never)).toBe(true);
+    const rearmedAtMs = await runInDurableObject(node.stub as never, (_cell: never, state) => state.storage.getAlarm());
+    expect(rearmedAtMs).not.toBeNull();
+  });
+
+  it("sets an alarm anew that went missing, at the next request", async () => {
+    const node = await readyNode(3, "rearm.0" as CellName);
+    await runInDurableObject(node.stub as never, (_cell: never, state) => state.storage.deleteAlarm());
+    await evictDurableObject(node.stub as never);
+    await node.stub.listNodes();
+    const armedAtMs = await runInDurableObject(node.stub as never, (_cell: never, state) => state.storage.getAlarm());
+    expect(armedAtMs).not.toBeNull();
+  });
+});
+
+describe("a Cell's effects", () => {
+  it("tell the Region how full it is", async () => {
+    await readyNode(1, "local.7" as CellName);
+    await eventually(async () => {
+      const answer = await env.REGION.getByName("local").cells();
+      expect(answer.ok && answer.value.items.find(({ cell }) => cell === "local.7")).toMatchObject({ readyNodes: 1 });
+    });
+  });
+
+  it("hand every event to the sink once and in order, over a sink that is away, falls over or loses its answer", async () => {
+    const source = "cell:outbox.0";
+    recorded.sink = "away";
+    const node = await readyNode(1, "outbox.0" as CellName);
+    await eventually(() => expect(recorded.batches.filter((batch) => batch.source === source)).not.toEqual([]));
+    expect(recorded.events.get(source) ?? []).toEqual([]);
+    for (const sink of ["throws", "answer_lost", "works"] as const) {
+      recorded.sink = sink;
+      // A restart forgets the waiting time: what rows ask for is due again.
+      await evictDurableObject(node.stub as never);
+      await node.stub.poke();
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    await eventually(async () => {
+      const stored = recorded.events.get(source) ?? [];
+      expect(stored.map(({ seq }) => seq)).toEqual(stored.map((_, index) => index + 1));
+      expect(stored.map(({ type }) => type)).toContain("node.enrolled");
+      const counters = await countersOf(node);
+      expect(counters.deliveredSeq).toBe(counters.eventSeq);
+    });
+  });
+
+  it("ask for a second opinion about a silent node, and believe it", async () => {
+    recorded.prober = "silent";
+    const node = await readyNode(1, "silent.0" as CellName);
+    await eventually(() => expect(recorded.probes.some(({ node: asked }) => asked === node.id)).toBe(true), 9_000);
+    await eventually(async () => {
+      expect(await node.stub.readNode({ node: node.id })).toMatchObject({ ok: true, value: { phase: "lost" } });
+    }, 12_000);
+    expect(await node.heartbeat()).toMatchObject({ ok: true });
+    expect(await node.stub.readNode({ node: node.id })).toMatchObject({ ok: true, value: { phase: "ready" } });
+  });
+});
+
+function countersOf(node: FleetNode): Promise<{ eventSeq: number; deliveredSeq: number }> {
+  return runInDurableObject(node.stub as never, (_cell: never, state) => {
+    const [row] = state.storage.sql.exec("SELECT value FROM object_row WHERE table_name = 'counters'").toArray();
+    return JSON.parse(String(row?.["value"]));
+  });
+}

@@ -1,0 +1,184 @@
+// Nodes as the objects see them: they enrol, hold polls and send heartbeats. What they "run" is whatever they were told to.
+import { env } from "cloudflare:workers";
+import type { HeartbeatRequest, ObservedStatus, PollResponse } from "../../contracts/agent-protocol.ts";
+import type { DesiredDocument } from "../../contracts/desired.ts";
+import type { CellName, NodeId } from "../../contracts/ids.ts";
+import { ReleaseSpec } from "../../contracts/release.ts";
+import { APP_A, CELL, nodeId, PROJECT_A, REGION, TEAM_A } from "./ids.ts";
+
+const GIB = 1024 ** 3;
+
+/** A hibernating socket's messages and end, as the Worker that holds it sees them. */
+export class HeldSocket {
+  readonly messages: string[] = [];
+  closed: { code: number; reason: string } | null = null;
+  readonly #socket: WebSocket;
+  #changed: () => void = () => {};
+
+  constructor(response: Response) {
+    if (response.webSocket === null) throw new Error(`no socket: ${response.status}`);
+    this.#socket = response.webSocket;
+    this.#socket.accept();
+    this.#socket.addEventListener("message", ({ data }) => {
+      this.messages.push(String(data));
+      this.#changed();
+    });
+    this.#socket.addEventListener("close", ({ code, reason }) => {
+      this.closed = { code, reason };
+      this.#changed();
+    });
+  }
+
+  send(message: string): void {
+    this.#socket.send(message);
+  }
+
+  close(): void {
+    this.#socket.close(1000, "done");
+  }
+
+  /** Resolves once the condition holds. */
+  async until(condition: (socket: HeldSocket) => boolean, withinMs = 5_000): Promise<this> {
+    const untilMs = Date.now() + withinMs;
+    while (!condition(this)) {
+      if (Date.now() > untilMs) throw new Error(`nothing within ${withinMs} ms: ${JSON.stringify(this.messages)}`);
+      await new Promise<void>((resolve) => {
+        this.#changed = resolve;
+        setTimeout(resolve, 20);
+      });
+    }
+    return this;
+  }
+}
+
+export const upgrade = { headers: { upgrade: "websocket" } };
+
+export class FleetNode {
+  readonly id: NodeId;
+  readonly cell: CellName;
+  readonly #jkt: string;
+  #boot = "boot-0001";
+  readonly #seqs = { poll: 0, heartbeat: 0, ask: 0 };
+  desired: DesiredDocument | null = null;
+
+  constructor(n: number, cell: CellName = CELL) {
+    this.id = nodeId(n);
+    this.cell = cell;
+    this.#jkt = `thumbprint-${n}`;
+  }
+
+  get stub() {
+    return env.CELL.getByName(this.cell);
+  }
+
+  enrol(name = this.id.slice(-3)) {
+    return this.stub.enrol({
+      node: this.id,
+      cell: this.cell,
+      jkt: this.#jkt,
+      operator: "user:operator",
+      request: {
+        protocol: 1,
+        token: "join-token-of-a-test",
+        name: `node-${name}`,
+        signKey: "A".repeat(43),
+        sealKey: "B".repeat(43),
+        region: REGION,
+        failureDomain: `rack-${name}`,
+        labels: {},
+        gatewayUrl: `http://127.0.0.1:1${name}`,
+        capacity: { cpuMilli: 4_000, memoryBytes: 8 * GIB, diskBytes: 64 * GIB, pids: 4_096 },
+        runtime: "docker",
+        platform: "linux/amd64",
+        agentVersion: "0.1.0",
+      },
+    });
+  }
+
+  proof(lane: "poll" | "heartbeat" | "ask", seq?: number) {
+    this.#seqs[lane] += 1;
+    return { node: this.id, jkt: this.#jkt, boot: this.#boot, lane, seq: seq ?? this.#seqs[lane] };
+  }
+
+  restart(boot: string): void {
+    this.#boot = boot;
+    Object.assign(this.#seqs, { poll: 0, heartbeat: 0, ask: 0 });
+  }
+
+  /** Everything in the desired document has this status. */
+  heartbeat(status: ObservedStatus = { kind: "ready" }, more: Partial<HeartbeatRequest> = {}) {
+    return this.stub.heartbeat({
+      ...this.proof("heartbeat"),
+      request: {
+        protocol: 1,
+        ackRevision: this.desired?.revision ?? 0,
+        agentVersion: "0.1.0",
+        observed: (this.desired?.instances ?? []).map(({ instance, generation, app }) => ({
+          instance,
+          generation,
+          app,
+          status,
+          restarts: 0,
+          digest: null,
+          sinceMs: Date.now(),
+        })),
+        used: { cpuMilli: 0, memoryBytes: 0, diskBytes: 0 },
+        gatewayReady: true,
+        watched: [],
+        metering: [],
+        ...more,
+      },
+    });
+  }
+
+  async poll(ack = this.desired?.revision ?? 0): Promise<HeldSocket> {
+    return new HeldSocket(await this.stub.fetch(`https://cell/poll?node=${this.id}&ack=${ack}`, upgrade));
+  }
+
+  /** Waits for a document above the one it has, and keeps it. */
+  async receive(): Promise<DesiredDocument> {
+    const held = await (await this.poll()).until(({ messages }) => messages.length > 0);
+    const { desired } = JSON.parse(held.messages[0] ?? "") as PollResponse;
+    this.desired = desired;
+    return desired;
+  }
+}
+
+/** A node that is enrolled and ready to take placements. */
+export async function readyNode(n: number, cell: CellName = CELL): Promise<FleetNode> {
+  const node = new FleetNode(n, cell);
+  await env.REGION.getByName(REGION).assign({ node: node.id, region: REGION });
+  await node.enrol();
+  await node.heartbeat();
+  return node;
+}
+
+export const asked = { actor: "user:tester", idempotencyKey: null };
+
+export const identityOf = (app = APP_A) => ({
+  app,
+  team: TEAM_A,
+  project: PROJECT_A,
+  name: "hello",
+  hostnames: [`${app.slice(-4)}.example.test`],
+  regions: [REGION],
+});
+
+export const releaseOf = (reference = "registry.example.test/hello:v1") => ({
+  ...asked,
+  spec: ReleaseSpec.parse({ source: { kind: "image", reference } }),
+  privateImage: false,
+});
+
+/** Tries until it stops throwing: for what happens a few turns later. */
+export async function eventually<Value>(look: () => Promise<Value> | Value, withinMs = 5_000): Promise<Value> {
+  const untilMs = Date.now() + withinMs;
+  for (;;) {
+    try {
+      return await look();
+    } catch (error) {
+      if (Date.now() > untilMs) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+  }
+}

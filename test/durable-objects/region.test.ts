@@ -1,0 +1,49 @@
+// The Region object: who is in which cell, and what the cells said of themselves.
+import { env } from "cloudflare:workers";
+import { evictDurableObject } from "cloudflare:test";
+import { expect, it } from "vitest";
+import type { CellName, RegionName } from "../../contracts/ids.ts";
+import type { CellSummary } from "../../durable-objects/rpc.ts";
+import { nodeId } from "./ids.ts";
+
+const none = { cpuMilli: 1, memoryBytes: 1, diskBytes: 1, pids: 1 };
+const summaryOf = (cell: string, readyNodes: number, atMs: number): CellSummary => ({
+  cell: cell as CellName,
+  nodes: 3,
+  readyNodes,
+  capacity: none,
+  free: none,
+  largestFree: none,
+  runtimes: ["docker"],
+  atMs,
+});
+
+it("fills a cell with 64 nodes, then opens the next, and gives a node the same cell for ever", async () => {
+  const region = "fill" as RegionName;
+  const stub = () => env.REGION.getByName(region);
+  const cells: string[] = [];
+  for (let n = 0; n < 66; n += 1) {
+    const answer = await stub().assign({ node: nodeId(n), region });
+    cells.push(answer.ok ? answer.value.cell : "refused");
+  }
+  expect(cells.filter((cell) => cell === "fill.0")).toHaveLength(64);
+  expect(cells.slice(64)).toEqual(["fill.1", "fill.1"]);
+  await evictDurableObject(stub() as never);
+  expect(await stub().assign({ node: nodeId(3), region })).toEqual({ ok: true, value: { cell: "fill.0" } });
+  expect(await stub().assign({ node: nodeId(65), region })).toEqual({ ok: true, value: { cell: "fill.1" } });
+  expect(await stub().assign({ node: nodeId(66), region })).toEqual({ ok: true, value: { cell: "fill.1" } });
+});
+
+it("keeps the newest summary of each cell over an eviction, ignores older ones, and lists cells by number", async () => {
+  const stub = () => env.REGION.getByName("sums");
+  await stub().report({ summary: summaryOf("sums.10", 1, 100) });
+  await stub().report({ summary: summaryOf("sums.2", 2, 100) });
+  await stub().report({ summary: summaryOf("sums.2", 3, 200) });
+  await stub().report({ summary: summaryOf("sums.2", 1, 150) });
+  await evictDurableObject(stub() as never);
+  const answer = await stub().cells();
+  expect(answer.ok && answer.value.items.map(({ cell, readyNodes }) => [cell, readyNodes])).toEqual([
+    ["sums.2", 3],
+    ["sums.10", 1],
+  ]);
+});
