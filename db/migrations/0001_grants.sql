@@ -32,7 +32,7 @@ GRANT SELECT, INSERT, DELETE ON hostnames TO berth_app;
 --> statement-breakpoint
 GRANT SELECT, INSERT, UPDATE, DELETE ON registries TO berth_app;
 --> statement-breakpoint
-GRANT SELECT, INSERT, UPDATE (used_at, used_by, used_by_jkt) ON join_tokens TO berth_app;
+GRANT SELECT, INSERT, UPDATE (hash, expires_at, used_at, used_by, used_by_jkt) ON join_tokens TO berth_app;
 --> statement-breakpoint
 GRANT SELECT, INSERT, UPDATE (name, cell, region, failure_domain, revoked_at) ON nodes TO berth_app;
 --> statement-breakpoint

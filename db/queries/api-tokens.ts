@@ -17,7 +17,7 @@ const shown = {
   lastUsedAtMs: apiTokens.lastUsedAtMs,
 };
 
-/** hash: SHA-256 of the token, in hexadecimal digits. */
+/** hash: SHA-256 of the token, in hexadecimal digits. The same id again replaces a token that nobody was shown. */
 export async function insertApiToken(
   db: Database,
   input: By & {
@@ -31,7 +31,8 @@ export async function insertApiToken(
   },
 ): Promise<ApiToken> {
   const { id, team, user, name, prefix, hash, expiresAtMs } = input;
-  const [[row]] = await db.runAll({ kind: "team", team }, (statements) => [
+  const [, [row]] = await db.runAll({ kind: "team", team }, (statements) => [
+    statements.delete(apiTokens).where(and(eq(apiTokens.teamId, team), eq(apiTokens.id, id))),
     statements
       .insert(apiTokens)
       .values({ id, teamId: team, userId: user, name, prefix, hash, expiresAtMs })

@@ -19,7 +19,7 @@ const shown = {
   usedBy: joinTokens.usedBy,
 };
 
-/** hash: SHA-256 of the token, in hexadecimal digits. */
+/** hash: SHA-256 of the token, in hexadecimal digits. The same id again replaces a token that nobody was shown. */
 export async function createJoinToken(
   db: Database,
   input: By & { id: JoinTokenId; hash: string; region: RegionName | null; expiresInMs: number },
@@ -30,7 +30,11 @@ export async function createJoinToken(
     statements
       .insert(joinTokens)
       .values({ id, hash, region, createdBy: actor, expiresAtMs: expires })
-      .onConflictDoNothing({ target: joinTokens.id }),
+      .onConflictDoUpdate({
+        target: joinTokens.id,
+        set: { hash, expiresAtMs: expires },
+        setWhere: isNull(joinTokens.usedAtMs),
+      }),
     insertAudit(statements, { ...input, team: null, action: "join_token.create", subject: id }),
     statements.select(shown).from(joinTokens).where(eq(joinTokens.id, id)),
   ]);

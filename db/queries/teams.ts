@@ -20,7 +20,7 @@ export function listTeamsOf(db: Database, user: UserId): Promise<TeamOfUser[]> {
   );
 }
 
-/** name_taken: slugs are unique over the installation, because hostnames are made of them. */
+/** name_taken: slugs are unique over the installation, because hostnames are made of them. The same id again changes nothing. */
 export async function createTeam(
   db: Database,
   input: By & { id: TeamId; slug: string; name: string; owner: UserId },
@@ -28,8 +28,8 @@ export async function createTeam(
   const { id, slug, name, owner } = input;
   try {
     const [, , , [team]] = await db.runAll({ kind: "auth" }, (statements) => [
-      statements.insert(teams).values({ id, slug, name }),
-      statements.insert(memberships).values({ teamId: id, userId: owner, role: "owner" }),
+      statements.insert(teams).values({ id, slug, name }).onConflictDoNothing({ target: teams.id }),
+      statements.insert(memberships).values({ teamId: id, userId: owner, role: "owner" }).onConflictDoNothing(),
       insertAudit(statements, { ...input, team: id, action: "team.create", subject: id, data: { slug } }),
       statements
         .select(teamOfUser)

@@ -24,7 +24,7 @@ export const joinTokens = pgTable(
   () => [
     scopePolicy("join_tokens", "select", "operator", "enrol"),
     scopePolicy("join_tokens", "insert", "operator"),
-    scopePolicy("join_tokens", "update", "enrol"),
+    scopePolicy("join_tokens", "update", "operator", "enrol"),
   ],
 );
 

@@ -3,7 +3,7 @@ import { eq, sql } from "drizzle-orm";
 import type { Session, Setup, SignIn, SignUp } from "../../../contracts/api.ts";
 import type { Failure, Result } from "../../../contracts/failures.ts";
 import { TeamId, type UserId } from "../../../contracts/ids.ts";
-import type { Transaction } from "../../../db/connect.ts";
+import type { Database, Transaction } from "../../../db/connect.ts";
 import { mintId } from "../../../db/ids.ts";
 import { insertAudit } from "../../../db/queries/audit.ts";
 import { findCallerBySession } from "../../../db/queries/callers.ts";
@@ -32,7 +32,7 @@ class Refused extends Error {
 
 /** Makes user, personal team and session in one transaction. conflict: that address has an account. */
 export function signUp(input: Credentials, env: AuthEnv): Promise<Result<Session>> {
-  return opened(env, (tx) => addUser(tx, input, env));
+  return opened(env, input.email, (tx) => addUser(tx, input, env));
 }
 
 /** Once per installation, makes the operator. forbidden: wrong token; conflict: already done. */
@@ -40,7 +40,7 @@ export async function setup(input: z.infer<typeof Setup>, env: AuthEnv): Promise
   if (!(await equalSecrets(input.setupToken, env.SETUP_TOKEN))) {
     return { ok: false, failure: { code: "forbidden", message: "this is not the installation's setup token" } };
   }
-  return opened(env, async (tx) => {
+  return opened(env, input.email, async (tx) => {
     await tx.execute(sql`select pg_advisory_xact_lock(${SETUP_LOCK})`);
     const [operator] = await tx.select({ id: users.id }).from(users).where(eq(users.operator, true)).limit(1);
     if (operator) throw new Refused({ code: "conflict", message: "Berth is set up already; sign in as its operator" });
@@ -63,20 +63,24 @@ async function addUser(tx: Transaction, input: Credentials, env: AuthEnv): Promi
 }
 
 export function signIn(input: z.infer<typeof SignIn>, env: AuthEnv): Promise<Result<Session>> {
-  return opened(env, async (tx) => {
+  return opened(env, input.email, async (tx) => {
     const { token } = await accountsOn(tx, env.BETTER_AUTH_SECRET).api.signInEmail({ body: input });
     return { token };
   });
 }
 
 /** Runs a transaction that ends with a session, and shows that session as the API does. */
-async function opened(env: AuthEnv, work: (tx: Transaction) => Promise<{ token: string }>): Promise<Result<Session>> {
+async function opened(
+  env: AuthEnv,
+  email: string,
+  work: (tx: Transaction) => Promise<{ token: string }>,
+): Promise<Result<Session>> {
   const db = authDatabase(env);
   let token: string;
   try {
     ({ token } = await db.transaction(AUTH, work));
   } catch (error) {
-    return { ok: false, failure: failureOf(error) };
+    return { ok: false, failure: await failureOf(error, db, email) };
   }
   const caller = await findCallerBySession(db, token, undefined);
   if (!caller?.team) return { ok: false, failure: { code: "unauthenticated", message: "the session ended already" } };
@@ -92,7 +96,7 @@ async function opened(env: AuthEnv, work: (tx: Transaction) => Promise<{ token: 
 }
 
 /** What better-auth refuses, in our words; everything else is thrown on. */
-function failureOf(error: unknown): Failure {
+async function failureOf(error: unknown, db: Database, email: string): Promise<Failure> {
   if (error instanceof Refused) return error.failure;
   switch (refusalCode(error)) {
     case "INVALID_EMAIL_OR_PASSWORD":
@@ -106,9 +110,20 @@ function failureOf(error: unknown): Failure {
     case "PASSWORD_TOO_SHORT":
     case "PASSWORD_TOO_LONG":
       return invalid("/password", "must have 10 to 128 characters");
+    case "FAILED_TO_CREATE_USER":
+      // better-auth hides why: either another sign-up with this address was quicker, or Postgres is away, which this asks.
+      if (await isRegistered(db, email)) return conflict();
+      throw error;
     default:
       throw error;
   }
+}
+
+async function isRegistered(db: Database, email: string): Promise<boolean> {
+  const found = await db.run(AUTH, (statements) =>
+    statements.select({ id: users.id }).from(users).where(eq(users.email, email.toLowerCase())),
+  );
+  return found.length > 0;
 }
 
 function conflict(): Failure {

@@ -2,16 +2,18 @@
 import type { z } from "zod";
 import type { Team, TeamCreate } from "../../../contracts/api.ts";
 import type { Result } from "../../../contracts/failures.ts";
+import type { TeamId } from "../../../contracts/ids.ts";
 import { mintId } from "../../../db/ids.ts";
 import * as queries from "../../../db/queries/teams.ts";
 import type { AuthEnv, Caller } from "./caller.ts";
 import { authDatabase } from "./databases.ts";
 
-/** The caller becomes its owner. An API token is bound to its team and may not found another. */
+/** The caller becomes its owner; with the freshly minted id of a first try, nothing is made twice. An API token is bound to its team and may not found another. */
 export async function createTeam(
   caller: Caller,
   { slug, name }: z.infer<typeof TeamCreate>,
   env: AuthEnv,
+  id: TeamId = mintId("team"),
 ): Promise<Result<Team>> {
   if (caller.via === "api_token") {
     return {
@@ -20,7 +22,7 @@ export async function createTeam(
     };
   }
   const { actor, user } = caller;
-  return queries.createTeam(authDatabase(env), { id: mintId("team"), slug, name, owner: user.id, actor });
+  return queries.createTeam(authDatabase(env), { id, slug, name, owner: user.id, actor });
 }
 
 /** All teams of the user, oldest first (a token's caller sees its own team alone). */

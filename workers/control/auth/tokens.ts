@@ -11,15 +11,19 @@ import { appDatabase } from "./databases.ts";
 
 const DAY_MS = 24 * 60 * 60 * 1_000;
 
-/** The token is shown here and nowhere else. It belongs to the caller's team and acts for the caller. */
+/**
+ * The token is shown here and nowhere else. It belongs to the caller's team and acts for the caller. id: of a first try whose
+ * answer was lost; its token is replaced.
+ */
 export async function createApiToken(
   caller: Caller,
   { name, expiresInDays }: z.infer<typeof ApiTokenCreate>,
   env: AuthEnv,
+  id: ApiTokenId = mintId("tok"),
 ): Promise<Result<z.infer<typeof ApiTokenCreated>>> {
   const { token, hash, prefix } = await mintApiToken();
   const stored = await queries.insertApiToken(appDatabase(env), {
-    id: mintId("tok"),
+    id,
     team: caller.team.id,
     user: caller.user.id,
     actor: caller.actor,
