@@ -3,6 +3,12 @@ import { runGateway } from "../../node-agent/gateway/run.ts";
 
 const wish = JSON.parse(process.argv[2] ?? "{}") as { dir: string; port: number; limits: Record<string, number> };
 const quiet = { info: () => undefined, warn: () => undefined };
-const gateway = await runGateway({ dir: wish.dir, host: "127.0.0.1", port: wish.port, log: quiet, limits: wish.limits });
+const gateway = await runGateway({
+  dir: wish.dir,
+  host: "127.0.0.1",
+  port: wish.port,
+  log: quiet,
+  limits: wish.limits,
+});
 process.stdout.write(`${gateway.port}\n`);
 process.once("SIGTERM", () => void gateway.close().then(() => process.exit(0)));

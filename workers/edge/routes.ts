@@ -127,9 +127,9 @@ export class RouteBook {
 
   /** What the App object says now; the remembered route where it says nothing in time. */
   async refresh(app: AppId, env: EdgeEnv, keepAlive: KeepAlive): Promise<Route | null> {
-    const asked = await this.#routeReads.run(app, () => this.#askApp(app, env), this.#patienceMs(app), keepAlive);
-    if (asked === null) remember(this.#silent, app, Date.now());
-    else this.#silent.delete(app);
+    const patienceMs = this.#patienceMs(app);
+    const asked = await this.#routeReads.run(app, () => this.#askApp(app, env), patienceMs, keepAlive);
+    if (asked === null && patienceMs > 0) remember(this.#silent, app, Date.now());
     return this.#routes.get(app)?.route ?? null;
   }
 
@@ -155,6 +155,7 @@ export class RouteBook {
     // Marked as asked before the answer, so that a silent object is not asked by every request.
     if (known !== undefined) this.#routes.set(app, { ...known, checkedAtMs: Date.now() });
     const answer = await env.APP.getByName(app).route();
+    this.#silent.delete(app);
     if (!answer.ok) throw new Error(answer.failure.message);
     return this.#rememberRoute(app, answer.value);
   }
