@@ -33,9 +33,11 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   mkdirSync(stateDir, { recursive: true, mode: 0o755 });
   const releaseLock = takeLock(stateDir);
   const children: SupervisedChild[] = [];
+  const failed = new AbortController();
   try {
-    return await bringUp({ ...options, stateDir }, children, releaseLock);
+    return await bringUp({ ...options, stateDir }, { children, releaseLock, failed: failed.signal });
   } catch (error) {
+    failed.abort();
     await Promise.allSettled(children.map((child) => child.stop()));
     releaseLock();
     throw error;
@@ -51,7 +53,13 @@ interface Start {
   readonly workerdPids: Record<string, number | null>;
 }
 
-async function bringUp(options: StackOptions, children: SupervisedChild[], releaseLock: () => void): Promise<Stack> {
+interface Owned {
+  readonly children: SupervisedChild[];
+  readonly releaseLock: () => void;
+  readonly failed: AbortSignal;
+}
+
+async function bringUp(options: StackOptions, { children, releaseLock, failed }: Owned): Promise<Stack> {
   const { stateDir, log = () => {}, agents: agentCount = 3 } = options;
   const timings: Record<string, number> = {};
   const timed = async <Value>(name: string, work: Promise<Value>): Promise<Value> => {
@@ -67,6 +75,8 @@ async function bringUp(options: StackOptions, children: SupervisedChild[], relea
 
   const ledger = new Ledger(stateDir);
   const supervise = (spec: ChildSpec) => {
+    // Steps run side by side: one that goes on after another failed must not start what nobody would stop.
+    failed.throwIfAborted();
     const child = new SupervisedChild(spec, { ledger, stackId: state.stackId, log });
     children.push(child);
     return child;

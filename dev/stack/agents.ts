@@ -1,6 +1,6 @@
 // The stack's node agents: one bundled file, one process per node, each in a failure domain of its own.
 import { execFile } from "node:child_process";
-import { existsSync, mkdirSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import Docker from "dockerode";
@@ -84,8 +84,14 @@ export function agentSpec(plan: AgentPlan, makeJoinToken: () => Promise<string>)
   };
 }
 
+/** The agent stores its keys first and what it got at enrolment second. */
 function isEnrolled(dir: string): boolean {
-  return existsSync(join(dir, "identity.json"));
+  try {
+    const stored = JSON.parse(readFileSync(join(dir, "identity.json"), "utf8")) as { enrolled?: unknown };
+    return stored.enrolled != null;
+  } catch {
+    return false;
+  }
 }
 
 /** Ends a node's gateway and apps and forgets the node: `berth-agent purge`. A folder without a node is left as it is. */
