@@ -19,7 +19,11 @@ export function registryOf(reference: string): string | null {
 }
 
 /** Refuses, or says whether the team has pull credentials for the image's registry. */
-export async function checkSource(env: ControlEnv, team: TeamId, spec: ReleaseSpec): Promise<{ privateImage: boolean }> {
+export async function checkSource(
+  env: ControlEnv,
+  team: TeamId,
+  spec: ReleaseSpec,
+): Promise<{ privateImage: boolean }> {
   const { source } = spec;
   if (source.kind === "bundle") {
     const uploaded = await env.BUNDLES.head(bundleKey(team, source.hash));
@@ -28,7 +32,7 @@ export async function checkSource(env: ControlEnv, team: TeamId, spec: ReleaseSp
       failField("unprocessable", { pointer: "/spec/source/hash", rule: "exists", message });
     }
     if (spec.command === undefined) {
-      const message = "a bundle needs a command, such as [\"node\", \"server.js\"]";
+      const message = 'a bundle needs a command, such as ["node", "server.js"]';
       failField("invalid_request", { pointer: "/spec/command", rule: "required", message });
     }
     return { privateImage: false };

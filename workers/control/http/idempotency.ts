@@ -24,7 +24,10 @@ export function askedBy(c: ControlRequest): { actor: string; idempotencyKey: str
 }
 
 /** Only successes are kept: a refusal had no effect, so asking again may find things changed. */
-export async function writeOnce<Value>(c: ControlRequest, { operation, input, prefix, act }: Write<Value>): Promise<Value> {
+export async function writeOnce<Value>(
+  c: ControlRequest,
+  { operation, input, prefix, act }: Write<Value>,
+): Promise<Value> {
   const key = c.req.header("idempotency-key");
   if (key === undefined) return act(mintId(prefix));
   const { team, actor } = c.get("caller");

@@ -77,4 +77,3 @@ export const accounts = newApi()
     const teams = unwrap(await listTeams({ user, team, via, ...rest }, c.env));
     return c.json({ user, team, teams, via }, 200);
   });
-

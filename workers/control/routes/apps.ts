@@ -32,7 +32,8 @@ const createAppRoute = createRoute({
   tags,
   security,
   summary: "Make an app",
-  description: "Takes the name within the team and a hostname under the platform's domain. Nothing runs before its first release.",
+  description:
+    "Takes the name within the team and a hostname under the platform's domain. Nothing runs before its first release.",
   request: { headers: IdempotencyHeader, ...jsonBody(AppCreate) },
   responses: { 201: json(App, "The app."), ...WRITE_PROBLEMS },
 });

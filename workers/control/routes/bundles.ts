@@ -17,7 +17,8 @@ const putBundleRoute = createRoute({
   tags: ["Releases"],
   security: SIGNED_IN,
   summary: "Upload a bundle",
-  description: "A gzipped tar of at most 100 MB. A release then names it by its hash. The same upload again changes nothing.",
+  description:
+    "A gzipped tar of at most 100 MB. A release then names it by its hash. The same upload again changes nothing.",
   request: {
     params: AppParam.extend({ hash: BundleHash.openapi({ param: { name: "hash", in: "path" } }) }),
     headers: IdempotencyHeader,

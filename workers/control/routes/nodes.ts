@@ -12,14 +12,26 @@ import { newApi } from "../http/context.ts";
 import { databaseOf } from "../http/database.ts";
 import { writeOnce } from "../http/idempotency.ts";
 import { fail } from "../http/problem.ts";
-import { IdempotencyHeader, json, jsonBody, READ_PROBLEMS, SIGNED_IN, unwrap, WRITE_PROBLEMS } from "../http/respond.ts";
+import {
+  IdempotencyHeader,
+  json,
+  jsonBody,
+  READ_PROBLEMS,
+  SIGNED_IN,
+  unwrap,
+  WRITE_PROBLEMS,
+} from "../http/respond.ts";
 
 const tags = ["Nodes"];
 const security = SIGNED_IN;
 /** A page has at most 100 nodes, and those are in at most as many cells. */
 const CELLS_ASKED_AT_ONCE = 16;
 const params = z.object({
-  node: z.string().min(1).max(64).openapi({ param: { name: "node", in: "path" }, description: "The node's id or its name." }),
+  node: z
+    .string()
+    .min(1)
+    .max(64)
+    .openapi({ param: { name: "node", in: "path" }, description: "The node's id or its name." }),
 });
 
 const listNodesRoute = createRoute({
@@ -94,7 +106,10 @@ export const nodes = newApi()
   .openapi(readNodeRoute, async (c) => {
     requireOperator(c);
     const { id, cell } = await nodeOf(c.env, c.req.valid("param").node);
-    return c.json(unwrap(await ask(() => c.env.CELL.getByName(cell).readNode({ node: id }), { repeatable: true })), 200);
+    return c.json(
+      unwrap(await ask(() => c.env.CELL.getByName(cell).readNode({ node: id }), { repeatable: true })),
+      200,
+    );
   })
   .openapi(revokeNodeRoute, async (c) => {
     const { actor } = requireOperator(c);

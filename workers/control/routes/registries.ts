@@ -16,7 +16,10 @@ const params = z.object({
     .string()
     .min(1)
     .max(253)
-    .openapi({ param: { name: "host", in: "path" }, description: "As in image references: docker.io, ghcr.io, localhost:5000." }),
+    .openapi({
+      param: { name: "host", in: "path" },
+      description: "As in image references: docker.io, ghcr.io, localhost:5000.",
+    }),
 });
 
 const listRegistriesRoute = createRoute({

@@ -76,7 +76,10 @@ export const releases = newApi()
       checkSource(c.env, team.id, spec),
     ]);
     const input = { spec, privateImage, ...rest };
-    return c.json(accepted(c, await changeApp(c, app, (object, asked) => object.acceptRelease({ ...asked, ...input }))), 202);
+    return c.json(
+      accepted(c, await changeApp(c, app, (object, asked) => object.acceptRelease({ ...asked, ...input }))),
+      202,
+    );
   })
   .openapi(listReleasesRoute, async (c) => {
     const { limit, cursor } = c.req.valid("query");
@@ -90,7 +93,10 @@ export const releases = newApi()
   .openapi(rollbackRoute, async (c) => {
     const input = c.req.valid("json");
     const app = await appOf(c, c.req.valid("param").app);
-    return c.json(accepted(c, await changeApp(c, app, (object, asked) => object.rollback({ ...asked, ...input }))), 202);
+    return c.json(
+      accepted(c, await changeApp(c, app, (object, asked) => object.rollback({ ...asked, ...input }))),
+      202,
+    );
   })
   .openapi(restartRoute, async (c) => {
     const app = await appOf(c, c.req.valid("param").app);

@@ -53,7 +53,10 @@ const listInstancesRoute = createRoute({
   request: {
     params: AppParam,
     query: z.strictObject({
-      all: z.enum(["true", "false"]).default("false").openapi({ description: "Those that have ended too, as far as kept." }),
+      all: z
+        .enum(["true", "false"])
+        .default("false")
+        .openapi({ description: "Those that have ended too, as far as kept." }),
     }),
   },
   responses: { 200: json(page(Instance), "Where the app runs."), ...READ_PROBLEMS },

@@ -1,13 +1,21 @@
 // Teams of the caller, and the projects of the team that the request is about.
 import { createRoute } from "@hono/zod-openapi";
 import { page, PageQuery, Project, ProjectCreate, Team, TeamCreate } from "../../../contracts/api.ts";
-import type { ProjectId } from "../../../contracts/ids.ts";
+import type { ProjectId, TeamId } from "../../../contracts/ids.ts";
 import { createProject, listProjects } from "../../../db/queries/projects.ts";
 import { createTeam, listTeams } from "../auth/index.ts";
 import { newApi } from "../http/context.ts";
 import { databaseOf } from "../http/database.ts";
 import { writeOnce } from "../http/idempotency.ts";
-import { IdempotencyHeader, json, jsonBody, READ_PROBLEMS, SIGNED_IN, unwrap, WRITE_PROBLEMS } from "../http/respond.ts";
+import {
+  IdempotencyHeader,
+  json,
+  jsonBody,
+  READ_PROBLEMS,
+  SIGNED_IN,
+  unwrap,
+  WRITE_PROBLEMS,
+} from "../http/respond.ts";
 
 const tags = ["Teams and projects"];
 const security = SIGNED_IN;
@@ -51,7 +59,7 @@ const listProjectsRoute = createRoute({
 export const teams = newApi()
   .openapi(createTeamRoute, async (c) => {
     const input = c.req.valid("json");
-    const act = async () => unwrap(await createTeam(c.get("caller"), input, c.env));
+    const act = async (id: string) => unwrap(await createTeam(c.get("caller"), input, c.env, id as TeamId));
     return c.json(await writeOnce(c, { operation: "team.create", input, prefix: "team", act }), 201);
   })
   .openapi(listTeamsRoute, async (c) => {

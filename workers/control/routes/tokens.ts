@@ -5,7 +5,15 @@ import { ApiTokenId } from "../../../contracts/ids.ts";
 import { createApiToken, listApiTokens, revokeApiToken } from "../auth/index.ts";
 import { newApi } from "../http/context.ts";
 import { writeOnce } from "../http/idempotency.ts";
-import { IdempotencyHeader, json, jsonBody, READ_PROBLEMS, SIGNED_IN, unwrap, WRITE_PROBLEMS } from "../http/respond.ts";
+import {
+  IdempotencyHeader,
+  json,
+  jsonBody,
+  READ_PROBLEMS,
+  SIGNED_IN,
+  unwrap,
+  WRITE_PROBLEMS,
+} from "../http/respond.ts";
 
 const tags = ["API tokens"];
 const security = SIGNED_IN;
@@ -42,7 +50,7 @@ const revokeTokenRoute = createRoute({
 export const tokens = newApi()
   .openapi(createTokenRoute, async (c) => {
     const input = c.req.valid("json");
-    const act = async () => unwrap(await createApiToken(c.get("caller"), input, c.env));
+    const act = async (id: string) => unwrap(await createApiToken(c.get("caller"), input, c.env, id as ApiTokenId));
     return c.json(await writeOnce(c, { operation: "token.create", input, prefix: "tok", act }), 201);
   })
   .openapi(listTokensRoute, async (c) => {

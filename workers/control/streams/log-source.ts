@@ -42,7 +42,10 @@ async function openLog(env: ControlEnv, request: LogRequest): Promise<ReadableSt
   if (instance.node === null || gatewayUrl === null) return "this instance is not on a node yet";
   const name = instance.nodeName ?? instance.node;
   const place = { team: request.team, app: instance.app, instance: instance.id, generation: instance.generation };
-  const ticket = await ticketFor({ key: env.TICKET_SIGNING_KEY, ...place, node: instance.node, use: "logs" }, Date.now());
+  const ticket = await ticketFor(
+    { key: env.TICKET_SIGNING_KEY, ...place, node: instance.node, use: "logs" },
+    Date.now(),
+  );
   const timeout = new AbortController();
   const timer = setTimeout(() => timeout.abort(), HEADERS_TIMEOUT_MS);
   const result = await fetchInstance(
