@@ -77,6 +77,12 @@ export class Asks {
       keyManagementAlgorithms: ["ECDH-ES"],
       contentEncryptionAlgorithms: ["A256GCM"],
     });
-    return schema.parse(JSON.parse(new TextDecoder().decode(plaintext)));
+    const text = new TextDecoder().decode(plaintext);
+    try {
+      return schema.parse(JSON.parse(text));
+    } catch {
+      // The parser's own message may quote what it could not read.
+      throw new Error("the sealed value is not of the agreed shape");
+    }
   }
 }

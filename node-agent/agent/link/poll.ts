@@ -16,11 +16,14 @@ export interface PollPorts {
   readonly accept: (document: DesiredDocument) => Promise<void>;
 }
 
+/** The waiting poll's own answer is likely on its way: cutting it off at once would cost the round trip it saves. */
+const WAKE_GRACE_MS = 40;
+
 export class Poll {
   readonly #ports: PollPorts;
   readonly #stop = new AbortController();
   #current = new AbortController();
-  #waitsSinceRevision = -1;
+  #heardOf = -1;
   #ended: Promise<void> | null = null;
 
   constructor(ports: PollPorts) {
@@ -39,9 +42,11 @@ export class Poll {
 
   /** Someone heard of a newer revision than ours: a poll that waits on the old one (or a backoff) has lost its wake-up. */
   knows(revision: number): void {
-    if (revision <= this.#ports.revision() || revision <= this.#waitsSinceRevision) return;
-    this.#waitsSinceRevision = revision;
-    this.#current.abort();
+    if (revision <= this.#ports.revision() || revision <= this.#heardOf) return;
+    this.#heardOf = revision;
+    setTimeout(() => {
+      if (this.#ports.revision() < revision) this.#current.abort();
+    }, WAKE_GRACE_MS);
   }
 
   async #run(): Promise<void> {

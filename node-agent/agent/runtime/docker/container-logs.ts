@@ -1,0 +1,104 @@
+// A container's output as log lines: followed, and its last lines when it failed.
+import { PassThrough } from "node:stream";
+import type Docker from "dockerode";
+import type { LogLine } from "../../../../contracts/ticket.ts";
+import type { LogFollower, OnLine } from "../runtime.ts";
+import { splitLines } from "../../logs/line-splitter.ts";
+
+/** The Engine's time stamp of each line: RFC 3339 with nanoseconds, then a space. */
+const STAMP = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z) /;
+
+export interface Since {
+  readonly atMs: number;
+  readonly linesAtThatMs: number;
+}
+
+export function followContainer(
+  docker: Docker,
+  id: string,
+  since: Since | null,
+  lineBytesMax: number,
+  onLine: OnLine,
+): LogFollower {
+  const abort = new AbortController();
+  const done = follow(docker, id, since, lineBytesMax, onLine, abort.signal).catch(() => undefined);
+  return {
+    async stop() {
+      abort.abort();
+      await done;
+    },
+  };
+}
+
+async function follow(
+  docker: Docker,
+  id: string,
+  since: Since | null,
+  lineBytesMax: number,
+  onLine: OnLine,
+  signal: AbortSignal,
+): Promise<void> {
+  const options = { follow: true as const, stdout: true, stderr: true, timestamps: true, abortSignal: signal };
+  const sinceSeconds = since === null ? {} : { since: Math.floor(since.atMs / 1_000) };
+  const stream = await docker.getContainer(id).logs({ ...options, ...sinceSeconds });
+  let skip = since?.linesAtThatMs ?? 0;
+  const sink = (kind: LogLine["stream"]) => (text: string) => {
+    const line = stamped(kind, text);
+    if (since !== null && line.atMs < since.atMs) return;
+    if (since !== null && line.atMs === since.atMs && skip-- > 0) return;
+    onLine(line);
+  };
+  await Promise.race([demultiplex(docker, stream, lineBytesMax, sink("stdout"), sink("stderr")), aborted(signal)]);
+}
+
+/** The last lines of both streams, oldest first. */
+export async function tailContainer(docker: Docker, id: string, lines: number): Promise<string[]> {
+  const answer = await docker.getContainer(id).logs({ follow: false, stdout: true, stderr: true, tail: lines });
+  const body = Buffer.isBuffer(answer) ? answer : Buffer.from(String(answer), "latin1");
+  const found: string[] = [];
+  for (let at = 0; at + 8 <= body.length;) {
+    const size = body.readUInt32BE(at + 4);
+    found.push(
+      body
+        .subarray(at + 8, at + 8 + size)
+        .toString("utf8")
+        .replace(/\r?\n$/, ""),
+    );
+    at += 8 + size;
+  }
+  return found.slice(-lines);
+}
+
+async function demultiplex(
+  docker: Docker,
+  stream: NodeJS.ReadableStream,
+  lineBytesMax: number,
+  onStdout: (line: string) => void,
+  onStderr: (line: string) => void,
+): Promise<void> {
+  const stdout = new PassThrough();
+  const stderr = new PassThrough();
+  const reading = [splitLines(stdout, lineBytesMax, onStdout), splitLines(stderr, lineBytesMax, onStderr)];
+  docker.modem.demuxStream(stream, stdout, stderr);
+  await new Promise<void>((resolve) => {
+    stream.on("end", resolve);
+    stream.on("close", resolve);
+    stream.on("error", () => resolve());
+  });
+  stdout.end();
+  stderr.end();
+  await Promise.all(reading);
+}
+
+function stamped(stream: LogLine["stream"], text: string): LogLine {
+  const stamp = STAMP.exec(text);
+  if (stamp === null) return { atMs: Date.now(), stream, line: text };
+  return { atMs: Date.parse(stamp[1] as string), stream, line: text.slice(stamp[0].length) };
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+}

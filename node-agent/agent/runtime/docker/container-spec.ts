@@ -1,0 +1,64 @@
+// What a container is created with: the hardened default for tenants' code on a shared kernel.
+import type { ContainerCreateOptions } from "dockerode";
+import type { DesiredInstance } from "../../../../contracts/desired.ts";
+import type { NodeId } from "../../../../contracts/ids.ts";
+import type { Prepared } from "../runtime.ts";
+import { containerName, labelsOf, networkName } from "./labels.ts";
+
+/** Descriptors per process: far above what a service needs, far below what would starve the host. */
+const NOFILE = 65_536;
+/** The Engine's own copy of the output; ours is beside it (logs/). Two files of this size at most. */
+const ENGINE_LOG = { Type: "json-file", Config: { "max-size": "4m", "max-file": "2" } };
+/** Writable even where the root is not: programs expect a /tmp. Counts as the container's memory. */
+const TMPFS = { "/tmp": "rw,nosuid,nodev,size=64m,mode=1777" };
+
+/** Where a bundle's files are, and the command of a bundle that names none: its package.json's main, or index.js. */
+const BUNDLE_FOLDER = "/app";
+const BUNDLE_COMMAND = ["node", "."];
+
+export interface SpecInput {
+  readonly node: NodeId;
+  readonly desired: DesiredInstance;
+  readonly prepared: Prepared;
+  /** The base image for bundles; unused for images. */
+  readonly bundleImage: string;
+  readonly environment: Readonly<Record<string, string>>;
+}
+
+export function containerSpec({
+  node,
+  desired,
+  prepared,
+  bundleImage,
+  environment,
+}: SpecInput): ContainerCreateOptions {
+  const { resources } = desired;
+  const bundle = prepared.kind === "bundle";
+  const command = desired.command ?? (bundle ? BUNDLE_COMMAND : undefined);
+  return {
+    name: containerName(desired),
+    Image: prepared.kind === "image" ? prepared.image : bundleImage,
+    Labels: labelsOf(node, desired, prepared.digest),
+    Env: Object.entries(environment).map(([name, value]) => `${name}=${value}`),
+    Hostname: `${desired.appName}-${desired.ordinal}`.slice(0, 63),
+    // argv as it is: neither the image's entrypoint nor a shell stands before it.
+    ...(command === undefined ? {} : { Entrypoint: [...command], Cmd: [] }),
+    ...(bundle ? { WorkingDir: BUNDLE_FOLDER } : {}),
+    Healthcheck: { Test: ["NONE"] },
+    HostConfig: {
+      NetworkMode: networkName(desired.team),
+      RestartPolicy: { Name: "no" },
+      Memory: resources.memoryBytes,
+      MemorySwap: resources.memoryBytes,
+      NanoCpus: resources.cpuMilli * 1_000_000,
+      PidsLimit: resources.pids,
+      Ulimits: [{ Name: "nofile", Soft: NOFILE, Hard: NOFILE }],
+      CapDrop: ["ALL"],
+      SecurityOpt: ["no-new-privileges"],
+      Privileged: false,
+      ReadonlyRootfs: desired.readOnlyRoot,
+      Tmpfs: desired.readOnlyRoot ? TMPFS : undefined,
+      LogConfig: ENGINE_LOG,
+    },
+  };
+}
