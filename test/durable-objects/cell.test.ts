@@ -2,7 +2,7 @@
 import { env } from "cloudflare:workers";
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { beforeEach, describe, expect, it } from "vitest";
-import type { CellName, InstanceId } from "../../contracts/ids.ts";
+import type { InstanceId } from "../../contracts/ids.ts";
 import type { DesiredInstance } from "../../contracts/desired.ts";
 import { Probes, Resources } from "../../contracts/release.ts";
 import { eventually, FleetNode, readyNode, upgrade } from "./fleet.ts";
@@ -53,7 +53,7 @@ async function place(cell: string, n: number) {
 
 describe("a poll", () => {
   it("waits while there is nothing new, and is woken by a commit with the whole document", async () => {
-    const node = await readyNode(1, "wake.0" as CellName);
+    const node = await readyNode(1, "wake.0");
     const held = await node.poll(99);
     const current = await node.stub.readNode({ node: node.id });
     const waiting = await node.poll(current.ok ? current.value.revision : 0);
@@ -69,13 +69,13 @@ describe("a poll", () => {
   });
 
   it("is answered at once when the node has not got the newest revision", async () => {
-    const node = await readyNode(2, "late.0" as CellName);
+    const node = await readyNode(2, "late.0");
     await place("late.0", 1);
     expect((await node.receive()).instances).toHaveLength(1);
   });
 
   it("is never missed, whatever way a commit and a connecting poll race", async () => {
-    const node = await readyNode(3, "race.0" as CellName);
+    const node = await readyNode(3, "race.0");
     for (let n = 1; n <= 15; n += 1) {
       // Both are on their way at the same time; every third time the commit goes first.
       const revision = node.desired?.revision ?? 0;
@@ -94,7 +94,7 @@ describe("a poll", () => {
   });
 
   it("survives the Cell's hibernation: an evicted Cell wakes the socket it accepted before", async () => {
-    const node = await readyNode(4, "sleep.0" as CellName);
+    const node = await readyNode(4, "sleep.0");
     const current = await node.stub.readNode({ node: node.id });
     const held = await node.poll(current.ok ? current.value.revision : 0);
     await evictDurableObject(node.stub as never);
@@ -105,7 +105,7 @@ describe("a poll", () => {
   });
 
   it("is closed when the node opens a newer one, and only the newest is woken", async () => {
-    const node = await readyNode(5, "newest.0" as CellName);
+    const node = await readyNode(5, "newest.0");
     const current = await node.stub.readNode({ node: node.id });
     const revision = current.ok ? current.value.revision : 0;
     const older = await node.poll(revision);
@@ -118,7 +118,7 @@ describe("a poll", () => {
   });
 
   it("answers pings without waking the Cell", async () => {
-    const node = await readyNode(6, "ping.0" as CellName);
+    const node = await readyNode(6, "ping.0");
     const held = await node.poll(99);
     held.send("ping");
     await held.until(({ messages }) => messages.includes("pong"));
@@ -136,7 +136,7 @@ describe("a poll", () => {
   });
 
   it("ends when its node is revoked, and cannot be opened again", async () => {
-    const node = await readyNode(7, "revoke.0" as CellName);
+    const node = await readyNode(7, "revoke.0");
     const held = await node.poll(99);
     expect(await node.stub.revoke({ node: node.id, actor: "user:operator" })).toMatchObject({ ok: true });
     await held.until(({ closed }) => closed !== null);
@@ -149,7 +149,7 @@ describe("a poll", () => {
 
 describe("a proof", () => {
   it("is refused when it is repeated, and when it is of a boot that is over, also after an eviction", async () => {
-    const node = await readyNode(1, "replay.0" as CellName);
+    const node = await readyNode(1, "replay.0");
     const first = node.proof("ask");
     expect(await node.stub.admit(first)).toMatchObject({ ok: true });
     expect(await node.stub.admit(first)).toMatchObject({ ok: false, failure: { code: "proof_replayed" } });
@@ -163,7 +163,7 @@ describe("a proof", () => {
   });
 
   it("is refused for another key", async () => {
-    const node = await readyNode(2, "key.0" as CellName);
+    const node = await readyNode(2, "key.0");
     const forged = { ...node.proof("ask"), jkt: "thumbprint-of-another" };
     expect(await node.stub.admit(forged)).toMatchObject({ ok: false, failure: { code: "credential_invalid" } });
   });
@@ -171,11 +171,11 @@ describe("a proof", () => {
 
 describe("a Cell that was evicted", () => {
   it("still knows its nodes, their documents and its reservations", async () => {
-    const node = await readyNode(1, "evict.0" as CellName);
+    const node = await readyNode(1, "evict.0");
     await place("evict.0", 1);
     const before = await node.receive();
     await evictDurableObject(node.stub as never);
-    const node2 = new FleetNode(1, "evict.0" as CellName);
+    const node2 = new FleetNode(1, "evict.0");
     expect(await node2.receive()).toEqual(before);
     // Room that is taken stays taken: 4,000 mCPU hold sixteen of 250, and one is placed already.
     const slots = Array.from({ length: 16 }, (_, n) => ({
@@ -193,7 +193,7 @@ describe("a Cell that was evicted", () => {
   });
 
   it("has its alarm set for what is due, and the alarm works on a Cell that nothing else woke", async () => {
-    const node = await readyNode(2, "alarm.0" as CellName);
+    const node = await readyNode(2, "alarm.0");
     await evictDurableObject(node.stub as never);
     const armedAtMs = await runInDurableObject(node.stub as never, (_cell: never, state) => state.storage.getAlarm());
     expect(armedAtMs).not.toBeNull();
@@ -204,7 +204,7 @@ describe("a Cell that was evicted", () => {
   });
 
   it("sets an alarm anew that went missing, at the next request", async () => {
-    const node = await readyNode(3, "rearm.0" as CellName);
+    const node = await readyNode(3, "rearm.0");
     await runInDurableObject(node.stub as never, (_cell: never, state) => state.storage.deleteAlarm());
     await evictDurableObject(node.stub as never);
     await node.stub.listNodes();
@@ -215,7 +215,7 @@ describe("a Cell that was evicted", () => {
 
 describe("a Cell's effects", () => {
   it("tell the Region how full it is", async () => {
-    await readyNode(1, "local.7" as CellName);
+    await readyNode(1, "local.7");
     await eventually(async () => {
       const answer = await env.REGION.getByName("local").cells();
       expect(answer.ok && answer.value.items.find(({ cell }) => cell === "local.7")).toMatchObject({ readyNodes: 1 });
@@ -225,7 +225,7 @@ describe("a Cell's effects", () => {
   it("hand every event to the sink once and in order, over a sink that is away, falls over or loses its answer", async () => {
     const source = "cell:outbox.0";
     recorded.sink = "away";
-    const node = await readyNode(1, "outbox.0" as CellName);
+    const node = await readyNode(1, "outbox.0");
     await eventually(() => expect(recorded.batches.filter((batch) => batch.source === source)).not.toEqual([]));
     expect(recorded.events.get(source) ?? []).toEqual([]);
     for (const sink of ["throws", "answer_lost", "works"] as const) {
@@ -246,7 +246,7 @@ describe("a Cell's effects", () => {
 
   it("ask for a second opinion about a silent node, and believe it", async () => {
     recorded.prober = "silent";
-    const node = await readyNode(1, "silent.0" as CellName);
+    const node = await readyNode(1, "silent.0");
     await eventually(() => expect(recorded.probes.some(({ node: asked }) => asked === node.id)).toBe(true), 9_000);
     await eventually(async () => {
       expect(await node.stub.readNode({ node: node.id })).toMatchObject({ ok: true, value: { phase: "lost" } });

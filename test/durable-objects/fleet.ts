@@ -2,9 +2,9 @@
 import { env } from "cloudflare:workers";
 import type { HeartbeatRequest, ObservedStatus, PollResponse } from "../../contracts/agent-protocol.ts";
 import type { DesiredDocument } from "../../contracts/desired.ts";
-import type { CellName, NodeId } from "../../contracts/ids.ts";
+import type { CellName, NodeId, RegionName } from "../../contracts/ids.ts";
 import { ReleaseSpec } from "../../contracts/release.ts";
-import { APP_A, CELL, nodeId, PROJECT_A, REGION, TEAM_A } from "./ids.ts";
+import { APP_A, nodeId, PROJECT_A, TEAM_A } from "./ids.ts";
 
 const GIB = 1024 ** 3;
 
@@ -61,10 +61,14 @@ export class FleetNode {
   readonly #seqs = { poll: 0, heartbeat: 0, ask: 0 };
   desired: DesiredDocument | null = null;
 
-  constructor(n: number, cell: CellName = CELL) {
+  constructor(n: number, cell: string) {
     this.id = nodeId(n);
-    this.cell = cell;
+    this.cell = cell as CellName;
     this.#jkt = `thumbprint-${n}`;
+  }
+
+  get region(): RegionName {
+    return regionOf(this.cell);
   }
 
   get stub() {
@@ -83,7 +87,7 @@ export class FleetNode {
         name: `node-${name}`,
         signKey: "A".repeat(43),
         sealKey: "B".repeat(43),
-        region: REGION,
+        region: this.region,
         failureDomain: `rack-${name}`,
         labels: {},
         gatewayUrl: `http://127.0.0.1:1${name}`,
@@ -145,9 +149,8 @@ export class FleetNode {
 }
 
 /** A node that is enrolled and ready to take placements. */
-export async function readyNode(n: number, cell: CellName = CELL): Promise<FleetNode> {
+export async function readyNode(n: number, cell: string): Promise<FleetNode> {
   const node = new FleetNode(n, cell);
-  await env.REGION.getByName(REGION).assign({ node: node.id, region: REGION });
   await node.enrol();
   await node.heartbeat();
   return node;
@@ -155,13 +158,16 @@ export async function readyNode(n: number, cell: CellName = CELL): Promise<Fleet
 
 export const asked = { actor: "user:tester", idempotencyKey: null };
 
-export const identityOf = (app = APP_A) => ({
+const regionOf = (cell: string): RegionName => cell.slice(0, cell.lastIndexOf(".")) as RegionName;
+
+/** An app that runs in the region of this cell. */
+export const identityOf = (app = APP_A, cell = "local.0") => ({
   app,
   team: TEAM_A,
   project: PROJECT_A,
   name: "hello",
   hostnames: [`${app.slice(-4)}.example.test`],
-  regions: [REGION],
+  regions: [regionOf(cell)],
 });
 
 export const releaseOf = (reference = "registry.example.test/hello:v1") => ({
