@@ -87,13 +87,17 @@ async function inTransaction<Value>(
       throw new DatabaseUnavailable(error);
     });
     client.on("error", () => {});
+    let broken = true;
     try {
-      return await overSocket(client).transaction(async (tx) => {
+      const value = await overSocket(client).transaction(async (tx) => {
         await tx.execute(setScope(scope));
         return work(tx);
       });
+      broken = false;
+      return value;
     } finally {
-      client.release();
+      // Destroyed after a failure: a connection that hangs would be waited for otherwise.
+      client.release(broken);
     }
   } catch (error) {
     rethrow(error);

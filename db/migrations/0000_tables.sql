@@ -110,8 +110,8 @@ CREATE TABLE "release_history" (
 	"id" uuid PRIMARY KEY NOT NULL,
 	"team_id" uuid NOT NULL,
 	"app_id" uuid NOT NULL,
-	"version" integer,
-	"release" jsonb,
+	"version" integer NOT NULL,
+	"release" jsonb NOT NULL,
 	"created_by" text NOT NULL,
 	"created_at" timestamp (3) with time zone NOT NULL,
 	"seq" bigint NOT NULL

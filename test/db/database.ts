@@ -20,7 +20,10 @@ export interface TestDatabase {
   /** As the superuser, whom row-level security does not concern. */
   readonly admin: pg.Pool;
   /** As one of the roles, over plain TCP: for what the queries would never say. */
-  as<Value>(role: "berth_owner" | "berth_auth" | "berth_app", work: (client: pg.Client) => Promise<Value>): Promise<Value>;
+  as<Value>(
+    role: "berth_owner" | "berth_auth" | "berth_app",
+    work: (client: pg.Client) => Promise<Value>,
+  ): Promise<Value>;
   close(): Promise<void>;
 }
 

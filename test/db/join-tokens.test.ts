@@ -11,7 +11,10 @@ beforeAll(async () => void (db = await testDatabase()));
 afterAll(() => db.close());
 
 let made = 0;
-async function token(region: RegionName | null = null, expiresInMs = 60_000): Promise<{ id: JoinTokenId; hash: string }> {
+async function token(
+  region: RegionName | null = null,
+  expiresInMs = 60_000,
+): Promise<{ id: JoinTokenId; hash: string }> {
   const hash = (made += 1).toString(16).padStart(64, "0");
   const id = mintId<JoinTokenId>("join");
   await createJoinToken(db.app, { id, hash, region, expiresInMs, actor: "user:op" });
@@ -35,7 +38,9 @@ describe("a join token", () => {
   it("gives the key that used it the same node again, also after its expiry", async () => {
     const { id, hash } = await token();
     const first = await use(hash, "key");
-    await db.admin.query("update join_tokens set expires_at = now() - interval '1 hour' where id = $1", [toUuid(id, "join")]);
+    await db.admin.query("update join_tokens set expires_at = now() - interval '1 hour' where id = $1", [
+      toUuid(id, "join"),
+    ]);
     const second = await use(hash, "key");
     expect(first.ok && second.ok && second.value.node === first.value.node).toBe(true);
   });

@@ -40,7 +40,11 @@ describe("migrate", () => {
   it("leaves three roles that can sign in with the passwords it was given", async () => {
     const adminUrl = await emptyDatabase();
     await migrate({ adminUrl, passwords });
-    for (const [role, password] of Object.entries({ berth_owner: passwords.owner, berth_auth: passwords.auth, berth_app: passwords.app })) {
+    for (const [role, password] of Object.entries({
+      berth_owner: passwords.owner,
+      berth_auth: passwords.auth,
+      berth_app: passwords.app,
+    })) {
       const client = new pg.Client({ connectionString: urlFor(adminUrl, role, password) });
       await client.connect();
       expect((await client.query("select current_user as role")).rows).toEqual([{ role }]);

@@ -100,7 +100,9 @@ describe("acceptEvents", () => {
     await blocker.query("lock table events in access exclusive mode");
     const delivery = acceptEvents(db.app, { source, events: range(source, 1, 3) }).catch((error: Error) => error.name);
     await untilBlocked();
-    await db.admin.query("select pg_terminate_backend(pid) from pg_stat_activity where usename = 'berth_app' and wait_event_type = 'Lock'");
+    await db.admin.query(
+      "select pg_terminate_backend(pid) from pg_stat_activity where usename = 'berth_app' and wait_event_type = 'Lock'",
+    );
     await blocker.query("commit");
     blocker.release();
     expect(await delivery).toBe("DatabaseUnavailable");
@@ -168,7 +170,9 @@ describe("what history tells from events", () => {
     const events = [eventOf(source, 1, { type: "release.created", subject: id, data: { release } })];
     await acceptEvents(db.app, { source, events });
     await acceptEvents(db.app, { source, events });
-    const { rows } = await db.admin.query("select version, created_by from release_history where id = $1", [toUuid(id, "rel")]);
+    const { rows } = await db.admin.query("select version, created_by from release_history where id = $1", [
+      toUuid(id, "rel"),
+    ]);
     expect(rows).toEqual([{ version: 7, created_by: "user:x" }]);
   });
 

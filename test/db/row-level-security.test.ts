@@ -118,9 +118,10 @@ describe("row-level security", () => {
     const insert = db.as("berth_app", async (client) => {
       await client.query("begin");
       await client.query("select set_config('berth.team', $1, true)", [toUuid(a.team, "team")]);
-      await client.query("insert into audit (team_id, actor, action, subject, outcome) values ($1, 'x', 'x', 'x', 'ok')", [
-        toUuid(b.team, "team"),
-      ]);
+      await client.query(
+        "insert into audit (team_id, actor, action, subject, outcome) values ($1, 'x', 'x', 'x', 'ok')",
+        [toUuid(b.team, "team")],
+      );
     });
     await expect(insert).rejects.toThrow(/row-level security/);
   });
@@ -160,7 +161,14 @@ describe("the roles", () => {
         (select count(*)::int from pg_class c where c.relowner = r.oid) as owned,
         (select count(*)::int from pg_auth_members m where m.member = r.oid) as memberships
       from pg_roles r where r.rolname in ('berth_app', 'berth_auth') order by 1`);
-    const nothing = { rolsuper: false, rolbypassrls: false, rolcreaterole: false, rolcreatedb: false, owned: 0, memberships: 0 };
+    const nothing = {
+      rolsuper: false,
+      rolbypassrls: false,
+      rolcreaterole: false,
+      rolcreatedb: false,
+      owned: 0,
+      memberships: 0,
+    };
     expect(rows).toEqual([
       { rolname: "berth_app", ...nothing },
       { rolname: "berth_auth", ...nothing },
