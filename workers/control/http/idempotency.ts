@@ -16,6 +16,10 @@ interface Write<Value> {
   readonly act: (id: string) => Promise<Value>;
 }
 
+interface KeptAnswer {
+  readonly sealed: string;
+}
+
 /** The App objects keep keys per app; the caller's own name in front keeps two people's keys apart. */
 export function askedBy(c: ControlRequest): { actor: string; idempotencyKey: string | null } {
   const { actor } = c.get("caller");
@@ -41,7 +45,7 @@ export async function writeOnce<Value>(
     case "reused":
       return fail("idempotency_key_reused", "This Idempotency-Key was used with another request.");
     case "answered":
-      return JSON.parse(await open(c.env.SECRETS_KEYS, place, begun.body as string)) as Value;
+      return JSON.parse(await open(c.env.SECRETS_KEYS, place, (begun.body as KeptAnswer).sealed)) as Value;
     case "go_on":
       break;
     default:
@@ -49,6 +53,6 @@ export async function writeOnce<Value>(
   }
   const value = await act(begun.resource);
   const sealed = await seal(c.env.SECRETS_KEYS, place, JSON.stringify(value));
-  await finishIdempotent(database, { ...at, status: 201, body: sealed });
+  await finishIdempotent(database, { ...at, status: 201, body: { sealed } satisfies KeptAnswer });
   return value;
 }

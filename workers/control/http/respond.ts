@@ -50,16 +50,11 @@ export const IdempotencyHeader = z.object({
     .string()
     .regex(/^[\x21-\x7e]{1,255}$/, { message: "must be 1 to 255 visible ASCII characters" })
     .optional()
-    .openapi({
-      param: { name: "idempotency-key", in: "header" },
+    .meta({
       description: "The same key with the same body gives the same answer and one effect; with another body, 422.",
     }),
 });
 
 export const AppParam = z.object({
-  app: z
-    .string()
-    .min(1)
-    .max(64)
-    .openapi({ param: { name: "app", in: "path" }, description: "The app's id, or its name in the caller's team." }),
+  app: z.string().min(1).max(64).meta({ description: "The app's id, or its name in the caller's team." }),
 });

@@ -48,8 +48,9 @@ const NAMED = {
   WhoAmI: api.WhoAmI,
 };
 
+/** zod-to-openapi reads a schema's name here; its own `.openapi(name)` would make a copy, which nested uses do not see. */
 export function nameSchemas(): void {
-  for (const [id, schema] of Object.entries(NAMED)) {
-    if (!z.globalRegistry.has(schema)) z.globalRegistry.add(schema as z.ZodType, { id });
+  for (const [name, schema] of Object.entries(NAMED)) {
+    z.globalRegistry.add(schema as z.ZodType, { _internal: { refId: name } });
   }
 }

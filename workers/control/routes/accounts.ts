@@ -12,6 +12,7 @@ const refused = problems(400, 401, 403, 409, 413, 415);
 const setupRoute = createRoute({
   method: "post",
   path: "/v1/setup",
+  operationId: "setup",
   tags,
   summary: "Make the first operator",
   description: "Once per installation, with the set-up token that was deployed with the control plane.",
@@ -21,6 +22,7 @@ const setupRoute = createRoute({
 const signUpRoute = createRoute({
   method: "post",
   path: "/v1/sign-up",
+  operationId: "signUp",
   tags,
   summary: "Sign up",
   description: "Makes a user, a team of their own and a session.",
@@ -30,6 +32,7 @@ const signUpRoute = createRoute({
 const signInRoute = createRoute({
   method: "post",
   path: "/v1/sign-in",
+  operationId: "signIn",
   tags,
   summary: "Sign in",
   request: jsonBody(SignIn),
@@ -38,6 +41,7 @@ const signInRoute = createRoute({
 const signOutRoute = createRoute({
   method: "post",
   path: "/v1/sign-out",
+  operationId: "signOut",
   tags,
   summary: "End the session whose token is shown",
   security: SIGNED_IN,
@@ -46,6 +50,7 @@ const signOutRoute = createRoute({
 const whoAmIRoute = createRoute({
   method: "get",
   path: "/v1/whoami",
+  operationId: "whoAmI",
   tags,
   summary: "Who is asking, in which team",
   security: SIGNED_IN,

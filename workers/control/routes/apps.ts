@@ -29,6 +29,7 @@ const ASKED_AT_ONCE = 16;
 const createAppRoute = createRoute({
   method: "post",
   path: "/v1/apps",
+  operationId: "createApp",
   tags,
   security,
   summary: "Make an app",
@@ -40,6 +41,7 @@ const createAppRoute = createRoute({
 const listAppsRoute = createRoute({
   method: "get",
   path: "/v1/apps",
+  operationId: "listApps",
   tags,
   security,
   summary: "List apps",
@@ -49,6 +51,7 @@ const listAppsRoute = createRoute({
 const readAppRoute = createRoute({
   method: "get",
   path: "/v1/apps/{app}",
+  operationId: "readApp",
   tags,
   security,
   summary: "Read an app",
@@ -63,6 +66,7 @@ const readAppRoute = createRoute({
 const patchAppRoute = createRoute({
   method: "patch",
   path: "/v1/apps/{app}",
+  operationId: "patchApp",
   tags,
   security,
   summary: "Scale an app",
@@ -72,6 +76,7 @@ const patchAppRoute = createRoute({
 const destroyAppRoute = createRoute({
   method: "delete",
   path: "/v1/apps/{app}",
+  operationId: "destroyApp",
   tags,
   security,
   summary: "Destroy an app",

@@ -9,18 +9,19 @@ import { fail, failField } from "../http/problem.ts";
 import { AppParam, IdempotencyHeader, SIGNED_IN, WRITE_PROBLEMS } from "../http/respond.ts";
 
 const MEDIA_TYPES = ["application/gzip", "application/x-gzip", "application/octet-stream"] as const;
-const gzip = { schema: z.string().openapi({ format: "binary" }) };
+const gzip = { schema: z.string().meta({ format: "binary" }) };
 
 const putBundleRoute = createRoute({
   method: "put",
   path: "/v1/apps/{app}/bundles/{hash}",
+  operationId: "putBundle",
   tags: ["Releases"],
   security: SIGNED_IN,
   summary: "Upload a bundle",
   description:
     "A gzipped tar of at most 100 MB. A release then names it by its hash. The same upload again changes nothing.",
   request: {
-    params: AppParam.extend({ hash: BundleHash.openapi({ param: { name: "hash", in: "path" } }) }),
+    params: AppParam.extend({ hash: BundleHash }),
     headers: IdempotencyHeader,
     body: { required: true, content: { "application/gzip": gzip } },
   },

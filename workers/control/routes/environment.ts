@@ -24,6 +24,7 @@ const security = SIGNED_IN;
 const readEnvironmentRoute = createRoute({
   method: "get",
   path: "/v1/apps/{app}/env",
+  operationId: "readEnvironment",
   tags,
   security,
   summary: "List the names of variables",
@@ -33,6 +34,7 @@ const readEnvironmentRoute = createRoute({
 const patchEnvironmentRoute = createRoute({
   method: "patch",
   path: "/v1/apps/{app}/env",
+  operationId: "patchEnvironment",
   tags,
   security,
   summary: "Set and unset variables",

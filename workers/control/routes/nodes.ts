@@ -27,16 +27,13 @@ const security = SIGNED_IN;
 /** A page has at most 100 nodes, and those are in at most as many cells. */
 const CELLS_ASKED_AT_ONCE = 16;
 const params = z.object({
-  node: z
-    .string()
-    .min(1)
-    .max(64)
-    .openapi({ param: { name: "node", in: "path" }, description: "The node's id or its name." }),
+  node: z.string().min(1).max(64).meta({ description: "The node's id or its name." }),
 });
 
 const listNodesRoute = createRoute({
   method: "get",
   path: "/v1/nodes",
+  operationId: "listNodes",
   tags,
   security,
   summary: "List nodes",
@@ -46,6 +43,7 @@ const listNodesRoute = createRoute({
 const readNodeRoute = createRoute({
   method: "get",
   path: "/v1/nodes/{node}",
+  operationId: "readNode",
   tags,
   security,
   summary: "Read a node",
@@ -55,6 +53,7 @@ const readNodeRoute = createRoute({
 const revokeNodeRoute = createRoute({
   method: "post",
   path: "/v1/nodes/{node}/revoke",
+  operationId: "revokeNode",
   tags,
   security,
   summary: "Revoke a node",
@@ -65,6 +64,7 @@ const revokeNodeRoute = createRoute({
 const createJoinTokenRoute = createRoute({
   method: "post",
   path: "/v1/nodes/tokens",
+  operationId: "createJoinToken",
   tags,
   security,
   summary: "Make a join token",
@@ -75,6 +75,7 @@ const createJoinTokenRoute = createRoute({
 const listJoinTokensRoute = createRoute({
   method: "get",
   path: "/v1/nodes/tokens",
+  operationId: "listJoinTokens",
   tags,
   security,
   summary: "List join tokens",

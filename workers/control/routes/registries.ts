@@ -12,19 +12,15 @@ import { seal } from "../secrets/seal.ts";
 const tags = ["Registries"];
 const security = SIGNED_IN;
 const params = z.object({
-  host: z
-    .string()
-    .min(1)
-    .max(253)
-    .openapi({
-      param: { name: "host", in: "path" },
-      description: "As in image references: docker.io, ghcr.io, localhost:5000.",
-    }),
+  host: z.string().min(1).max(253).meta({
+    description: "As in image references: docker.io, ghcr.io, localhost:5000.",
+  }),
 });
 
 const listRegistriesRoute = createRoute({
   method: "get",
   path: "/v1/registries",
+  operationId: "listRegistries",
   tags,
   security,
   summary: "List pull credentials",
@@ -33,6 +29,7 @@ const listRegistriesRoute = createRoute({
 const putRegistryRoute = createRoute({
   method: "put",
   path: "/v1/registries/{host}",
+  operationId: "putRegistry",
   tags,
   security,
   summary: "Set the pull credentials for a registry",
@@ -42,6 +39,7 @@ const putRegistryRoute = createRoute({
 const deleteRegistryRoute = createRoute({
   method: "delete",
   path: "/v1/registries/{host}",
+  operationId: "deleteRegistry",
   tags,
   security,
   summary: "Forget the pull credentials for a registry",

@@ -24,6 +24,7 @@ const rolling = { 202: json(Accepted, "The rollout to watch is in location."), .
 const createReleaseRoute = createRoute({
   method: "post",
   path: "/v1/apps/{app}/releases",
+  operationId: "createRelease",
   tags,
   security,
   summary: "Release a new version",
@@ -36,6 +37,7 @@ const createReleaseRoute = createRoute({
 const listReleasesRoute = createRoute({
   method: "get",
   path: "/v1/apps/{app}/releases",
+  operationId: "listReleases",
   tags,
   security,
   summary: "List releases",
@@ -45,6 +47,7 @@ const listReleasesRoute = createRoute({
 const rollbackRoute = createRoute({
   method: "post",
   path: "/v1/apps/{app}/rollback",
+  operationId: "rollback",
   tags,
   security,
   summary: "Go back to an earlier release",
@@ -55,6 +58,7 @@ const rollbackRoute = createRoute({
 const restartRoute = createRoute({
   method: "post",
   path: "/v1/apps/{app}/restart",
+  operationId: "restart",
   tags,
   security,
   summary: "Restart an app",

@@ -9,11 +9,12 @@ import { newApi } from "../http/context.ts";
 import { AppParam, IdempotencyHeader, json, READ_PROBLEMS, SIGNED_IN, WRITE_PROBLEMS } from "../http/respond.ts";
 
 const security = SIGNED_IN;
-const params = AppParam.extend({ rollout: RolloutId.openapi({ param: { name: "rollout", in: "path" } }) });
+const params = AppParam.extend({ rollout: RolloutId });
 
 const listRolloutsRoute = createRoute({
   method: "get",
   path: "/v1/apps/{app}/rollouts",
+  operationId: "listRollouts",
   tags: ["Rollouts"],
   security,
   summary: "List rollouts",
@@ -23,6 +24,7 @@ const listRolloutsRoute = createRoute({
 const readRolloutRoute = createRoute({
   method: "get",
   path: "/v1/apps/{app}/rollouts/{rollout}",
+  operationId: "readRollout",
   tags: ["Rollouts"],
   security,
   summary: "Watch a rollout",
@@ -37,6 +39,7 @@ const readRolloutRoute = createRoute({
 const cancelRolloutRoute = createRoute({
   method: "post",
   path: "/v1/apps/{app}/rollouts/{rollout}/cancel",
+  operationId: "cancelRollout",
   tags: ["Rollouts"],
   security,
   summary: "Cancel a rollout",
@@ -47,6 +50,7 @@ const cancelRolloutRoute = createRoute({
 const listInstancesRoute = createRoute({
   method: "get",
   path: "/v1/apps/{app}/instances",
+  operationId: "listInstances",
   tags: ["Apps"],
   security,
   summary: "List instances",
@@ -56,7 +60,7 @@ const listInstancesRoute = createRoute({
       all: z
         .enum(["true", "false"])
         .default("false")
-        .openapi({ description: "Those that have ended too, as far as kept." }),
+        .meta({ description: "Those that have ended too, as far as kept." }),
     }),
   },
   responses: { 200: json(page(Instance), "Where the app runs."), ...READ_PROBLEMS },

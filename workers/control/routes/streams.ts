@@ -17,6 +17,7 @@ const flag = z.enum(["0", "1"]).default("0");
 const eventsRoute = createRoute({
   method: "get",
   path: "/v1/apps/{app}/events",
+  operationId: "events",
   tags,
   security,
   summary: "Stream an app's events",
@@ -36,6 +37,7 @@ const eventsRoute = createRoute({
 const logsRoute = createRoute({
   method: "get",
   path: "/v1/apps/{app}/logs",
+  operationId: "logs",
   tags,
   security,
   summary: "Read or follow an app's logs",
@@ -45,15 +47,15 @@ const logsRoute = createRoute({
   request: {
     params: AppParam,
     query: z.strictObject({
-      follow: flag.openapi({ description: "1: stay open and show lines as they come." }),
+      follow: flag.meta({ description: "1: stay open and show lines as they come." }),
       tail: z.coerce
         .number()
         .int()
         .min(0)
         .max(1_000)
         .default(100)
-        .openapi({ description: "Last lines of each instance." }),
-      instance: InstanceId.optional().openapi({ description: "Of this instance alone, ended ones included." }),
+        .meta({ description: "Last lines of each instance." }),
+      instance: InstanceId.optional().meta({ description: "Of this instance alone, ended ones included." }),
     }),
   },
   responses: {

@@ -23,6 +23,7 @@ const security = SIGNED_IN;
 const createTeamRoute = createRoute({
   method: "post",
   path: "/v1/teams",
+  operationId: "createTeam",
   tags,
   security,
   summary: "Make a team",
@@ -32,6 +33,7 @@ const createTeamRoute = createRoute({
 const listTeamsRoute = createRoute({
   method: "get",
   path: "/v1/teams",
+  operationId: "listTeams",
   tags,
   security,
   summary: "List the caller's teams",
@@ -40,6 +42,7 @@ const listTeamsRoute = createRoute({
 const createProjectRoute = createRoute({
   method: "post",
   path: "/v1/projects",
+  operationId: "createProject",
   tags,
   security,
   summary: "Make a project",
@@ -49,6 +52,7 @@ const createProjectRoute = createRoute({
 const listProjectsRoute = createRoute({
   method: "get",
   path: "/v1/projects",
+  operationId: "listProjects",
   tags,
   security,
   summary: "List projects",

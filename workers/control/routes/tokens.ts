@@ -21,6 +21,7 @@ const security = SIGNED_IN;
 const createTokenRoute = createRoute({
   method: "post",
   path: "/v1/tokens",
+  operationId: "createToken",
   tags,
   security,
   summary: "Make an API token",
@@ -31,6 +32,7 @@ const createTokenRoute = createRoute({
 const listTokensRoute = createRoute({
   method: "get",
   path: "/v1/tokens",
+  operationId: "listTokens",
   tags,
   security,
   summary: "List API tokens",
@@ -40,10 +42,11 @@ const listTokensRoute = createRoute({
 const revokeTokenRoute = createRoute({
   method: "delete",
   path: "/v1/tokens/{token}",
+  operationId: "revokeToken",
   tags,
   security,
   summary: "Revoke an API token",
-  request: { params: z.object({ token: ApiTokenId.openapi({ param: { name: "token", in: "path" } }) }) },
+  request: { params: z.object({ token: ApiTokenId }) },
   responses: { 204: { description: "It is refused from now on." }, ...READ_PROBLEMS },
 });
 
