@@ -79,15 +79,16 @@ export class EdgeConnection implements Edge {
       );
       return this.#answer(head, bytes, from, health);
     }
-    if (head.ticket === null) return this.#refuse(head, bytes, from, "ticket_missing", "a ticket is required");
+    const ticket = head.envelope?.ticket ?? "";
+    if (ticket === "") return this.#refuse(head, bytes, from, "ticket_missing", "a ticket is required");
     const controlNowMs = endpoints.controlNowMs();
-    const known = tickets.known(head.ticket, controlNowMs);
+    const known = tickets.known(ticket, controlNowMs);
     if (known !== null) return this.#judge(known, head, bytes, from);
-    if (head.ticket.length > limits.ticketBytesMax)
+    if (ticket.length > limits.ticketBytesMax)
       return this.#refuse(head, bytes, from, "ticket_invalid", "the ticket is too long");
     this.#verifying = true;
     this.#socket.pause();
-    void tickets.verify(head.ticket, controlNowMs).then((verdict) => {
+    void tickets.verify(ticket, controlNowMs).then((verdict) => {
       this.#verifying = false;
       if (this.#socket.destroyed) return;
       const later = this.#pending;

@@ -1,14 +1,11 @@
 // Heads of HTTP/1.1 messages: strict parsing, and what of them is handed on. Anything ambiguous is refused, never repaired.
-import { HOST_HEADER, REQUEST_ID_HEADER, ROUTE_VERSION_HEADER, TICKET_HEADER } from "../../contracts/ticket.ts";
+import { parseEnvelope, REQUEST_ID_HEADER, TICKET_HEADER, type TicketEnvelope } from "../../contracts/ticket.ts";
 
 export interface RequestHead {
   readonly kind: "request";
   readonly method: string;
   readonly target: string;
-  readonly ticket: string | null;
-  readonly host: string | null;
-  /** The route version that the edge knows; null where it wants to be told in any case. */
-  readonly knownVersion: number | null;
+  readonly envelope: TicketEnvelope | null;
   readonly requestId: string | null;
   /** null: none given, so no body unless chunked. */
   readonly length: number | null;
@@ -54,9 +51,9 @@ class Fields {
   connection = "";
   keepAliveMs: number | null = null;
   requestId: string | null = null;
-  ticket: string | null = null;
-  host: string | null = null;
-  knownVersion: number | null = null;
+  envelope: TicketEnvelope | null = null;
+  /** What the sender says about the visitor; counts only where the envelope says nothing (visitorLines). */
+  claims: { readonly name: string; readonly line: string }[] = [];
   expectContinue = false;
   fault: Malformed | null = null;
 
@@ -116,34 +113,57 @@ class Fields {
         if (!this.expectContinue) this.fault = malformed("expect may only be 100-continue", 417);
         return true;
       case REQUEST_ID_HEADER:
-        this.requestId = value;
-        return false;
+      case "x-forwarded-proto":
+      case "x-forwarded-host":
+      case "forwarded":
+      case "x-forwarded-for":
+      case "x-real-ip":
+      case "cf-connecting-ip":
+        if (name === REQUEST_ID_HEADER) this.requestId = value;
+        this.claims.push({ name, line: `${name}: ${value}\r\n` });
+        return true;
       default:
         return name.startsWith("berth-") && this.#internal(name, value);
     }
   }
 
   #internal(name: string, value: string): boolean {
-    if (name === TICKET_HEADER) this.ticket = value;
-    else if (name === HOST_HEADER) this.host = value;
-    else if (name === ROUTE_VERSION_HEADER && LENGTH.test(value)) this.knownVersion = Number(value);
+    if (name === TICKET_HEADER) {
+      if (this.envelope !== null) this.fault = malformed("more than one ticket");
+      this.envelope = parseEnvelope(value);
+    }
     return true;
   }
 
-  /** Headers that `connection` names are between two neighbours only (RFC 9110, 7.6.1); those of the edge itself stay. */
+  /** Headers that `connection` names are between two neighbours only (RFC 9110, 7.6.1). */
   #dropNominated(): void {
     for (const name of this.connection.split(",").map((token) => token.trim())) {
       if (name === "" || name === "close" || name === "keep-alive" || name === "upgrade" || !TOKEN.test(name)) continue;
-      if (name.startsWith("x-forwarded-") || name === REQUEST_ID_HEADER) continue;
       const kept = this.lines.split("\r\n").filter((line) => line.slice(0, line.indexOf(":")).toLowerCase() !== name);
       this.lines = kept.join("\r\n");
     }
+  }
+
+  /** The lines about the visitor: the edge's word where it gave it, else the claims. */
+  visitorLines(): string {
+    const { proto = null, address = null, requestId = null, host = null } = this.envelope ?? {};
+    let lines = "";
+    if (requestId !== null) lines += `${REQUEST_ID_HEADER}: ${requestId}\r\n`;
+    if (proto !== null) lines += `x-forwarded-proto: ${proto}\r\nx-forwarded-host: ${host ?? ""}\r\n`;
+    if (address !== null) lines += `x-forwarded-for: ${address}\r\nx-real-ip: ${address}\r\n`;
+    for (const { name, line } of this.claims) {
+      const overruled = name === REQUEST_ID_HEADER ? requestId : ABOUT_ADDRESS.has(name) ? address : proto;
+      if (overruled === null) lines += line;
+    }
+    return lines;
   }
 
   connectionHas(token: string): boolean {
     return this.connection === token || (this.connection !== "" && this.connection.split(/[\t ,]+/).includes(token));
   }
 }
+
+const ABOUT_ADDRESS: ReadonlySet<string> = new Set(["x-forwarded-for", "x-real-ip", "cf-connecting-ip"]);
 
 function trimmed(text: string, from: number, to: number): string {
   let start = from;
@@ -176,16 +196,14 @@ export function parseRequestHead(text: string): RequestHead | Malformed {
     kind: "request",
     method,
     target,
-    ticket: fields.ticket,
-    host: fields.host,
-    knownVersion: fields.knownVersion,
-    requestId: fields.requestId,
+    envelope: fields.envelope,
+    requestId: fields.envelope?.requestId ?? fields.requestId,
     length: fields.length,
     chunked: fields.chunked,
     webSocket,
     close: fields.connectionHas("close"),
     expectContinue: fields.expectContinue,
-    lines: fields.lines,
+    lines: fields.lines + fields.visitorLines(),
   };
 }
 
@@ -212,6 +230,6 @@ export function parseAnswerHead(text: string): AnswerHead | Malformed {
     keepAlive: keepAlive && !both,
     keepAliveMs: fields.keepAliveMs,
     hasRequestId: fields.requestId !== null,
-    lines: fields.lines,
+    lines: fields.lines + fields.visitorLines(),
   };
 }

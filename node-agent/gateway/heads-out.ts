@@ -6,8 +6,8 @@ import type { AnswerHead, RequestHead } from "./head.ts";
 import type { Gateway } from "./serving.ts";
 
 export function requestText(head: RequestHead, instance: EndpointInstance): string {
-  const { method, target, host, lines, length, chunked, webSocket } = head;
-  let text = `${method} ${target} HTTP/1.1\r\nHost: ${host ?? `${instance.host}:${instance.port}`}\r\n${lines}`;
+  const { method, target, envelope, lines, length, chunked, webSocket } = head;
+  let text = `${method} ${target} HTTP/1.1\r\nHost: ${envelope?.host ?? `${instance.host}:${instance.port}`}\r\n${lines}`;
   if (chunked) text += "Transfer-Encoding: chunked\r\n";
   else if (length !== null) text += `Content-Length: ${length}\r\n`;
   if (webSocket) text += "Connection: Upgrade\r\nUpgrade: websocket\r\n";
@@ -31,7 +31,8 @@ export function tunnelText(answer: AnswerHead, own: string): string {
 export function ownLines(head: RequestHead, answer: AnswerHead, instance: EndpointInstance, gateway: Gateway): string {
   const version = gateway.endpoints.routeVersion(instance.app);
   let lines = "";
-  if (head.knownVersion === null || version > head.knownVersion)
+  const known = head.envelope?.routeVersion ?? null;
+  if (known === null || version > known)
     lines = `${ROUTE_VERSION_HEADER}: ${version}\r\n${INSTANCE_HEADER}: ${instance.instance}\r\n`;
   if (head.requestId !== null && !answer.hasRequestId) lines += `${REQUEST_ID_HEADER}: ${head.requestId}\r\n`;
   if (gateway.closing) lines += "Connection: close\r\n";

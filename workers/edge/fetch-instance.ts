@@ -3,9 +3,9 @@ import type { Endpoint } from "../../contracts/route.ts";
 import {
   GATEWAY_ERROR_HEADER,
   GATEWAY_ERRORS,
-  HOST_HEADER,
   ROUTE_VERSION_HEADER,
   TICKET_HEADER,
+  formatEnvelope,
   type GatewayError,
 } from "../../contracts/ticket.ts";
 
@@ -15,12 +15,14 @@ export interface InstanceRequest {
   readonly path: string;
   /** The Host the app is to see. */
   readonly host: string;
-  /** Free of clients' `berth-` headers; those to the gateway are set here, on this very object. */
+  /** The ticket's header is set here, on this very object; the gateway drops whatever else begins with `berth-`. */
   readonly headers: Headers;
   readonly body?: BodyInit | null;
   readonly signal?: AbortSignal;
   /** What the caller knows: the gateway then says a version only if it knows a newer one. Absent: it always says. */
   readonly routeVersion?: number;
+  /** For x-request-id and x-forwarded-*; absent where no visitor is behind the request. */
+  readonly visitor?: { readonly requestId: string; readonly proto: "http" | "https"; readonly address: string | null };
 }
 
 /**
@@ -43,10 +45,16 @@ export async function fetchInstance(
   to: { readonly endpoint: Pick<Endpoint, "gatewayUrl">; readonly ticket: string },
   request: InstanceRequest,
 ): Promise<InstanceResult> {
-  const { headers } = request;
-  headers.set(TICKET_HEADER, to.ticket);
-  headers.set(HOST_HEADER, request.host);
-  if (request.routeVersion !== undefined) headers.set(ROUTE_VERSION_HEADER, String(request.routeVersion));
+  const { headers, visitor } = request;
+  const envelope = {
+    ticket: to.ticket,
+    routeVersion: request.routeVersion ?? null,
+    proto: visitor?.proto ?? null,
+    requestId: visitor?.requestId ?? null,
+    address: visitor?.address ?? null,
+    host: request.host,
+  };
+  headers.set(TICKET_HEADER, formatEnvelope(envelope));
   let response: Response;
   try {
     response = await fetch(to.endpoint.gatewayUrl + request.path, {
@@ -54,14 +62,15 @@ export async function fetchInstance(
       headers,
       body: request.body ?? null,
       redirect: "manual",
-      signal: request.signal ?? null,
+      ...(request.signal === undefined ? undefined : { signal: request.signal }),
     });
   } catch (error) {
     return { kind: "unreachable", message: error instanceof Error ? error.message : String(error) };
   }
   const named = response.headers.get(ROUTE_VERSION_HEADER);
   const routeVersion = named !== null && /^\d{1,15}$/.test(named) ? Number(named) : null;
-  const code = response.headers.get(GATEWAY_ERROR_HEADER);
+  // A gateway's own answers are all errors: an ordinary one is not looked at twice.
+  const code = response.status < 400 ? null : response.headers.get(GATEWAY_ERROR_HEADER);
   if (code === null) return { kind: "answered", response, routeVersion };
   if (code === "instance_gone") {
     await response.body?.cancel();

@@ -1,53 +1,33 @@
-// The headers that a request leaves the edge with: who the visitor is, what they named, and nothing of their claims to be us.
-import {
-  GATEWAY_ERROR_HEADER,
-  HOST_HEADER,
-  INSTANCE_HEADER,
-  REQUEST_ID_HEADER,
-  ROUTE_VERSION_HEADER,
-  TICKET_HEADER,
-} from "../../contracts/ticket.ts";
+// Who the visitor is and what they named. The gateway writes it into the app's request, in place of their own claims.
+import { REQUEST_ID_HEADER } from "../../contracts/ticket.ts";
 
-/** Those that mean something to a gateway. Every other `berth-` header of a client ends at the gateway. */
-const INTERNAL = [TICKET_HEADER, HOST_HEADER, ROUTE_VERSION_HEADER, INSTANCE_HEADER, GATEWAY_ERROR_HEADER];
 const REQUEST_ID = /^[\w.:-]{8,128}$/;
+const ADDRESS = /^[0-9a-fA-F.:]{2,45}$/;
 
 export interface Visitor {
   readonly requestId: string;
+  readonly proto: "http" | "https";
+  /** Cloudflare names it, and nobody can forge it there; a local workerd has none. */
+  readonly address: string | null;
   /** As the visitor wrote it, port included. */
   readonly host: string;
+  /** Path and query. */
+  readonly path: string;
 }
 
 export function visitorOf(request: Request): Visitor {
-  const asked = request.headers.get(REQUEST_ID_HEADER);
+  const { url, headers } = request;
+  const hostAt = url.indexOf("://") + 3;
+  const pathAt = url.indexOf("/", hostAt);
+  const asked = headers.get(REQUEST_ID_HEADER);
+  const address = headers.get("cf-connecting-ip");
   return {
     requestId: asked !== null && REQUEST_ID.test(asked) ? asked : crypto.randomUUID(),
-    host: request.headers.get("host") ?? new URL(request.url).host,
+    proto: url.startsWith("https:") ? "https" : "http",
+    address: address !== null && ADDRESS.test(address) ? address : null,
+    host: url.slice(hostAt, pathAt),
+    path: url.slice(pathAt),
   };
-}
-
-export function forwardedHeaders(request: Request, { requestId, host }: Visitor): Headers {
-  const headers = new Headers(request.headers);
-  for (const name of INTERNAL) headers.delete(name);
-  headers.set(REQUEST_ID_HEADER, requestId);
-  headers.set("x-forwarded-proto", request.url.startsWith("https:") ? "https" : "http");
-  headers.set("x-forwarded-host", host);
-  headers.delete("forwarded");
-  // Cloudflare sets the address and nobody can forge it. A local workerd has none: what a proxy before it said stays.
-  const address = headers.get("cf-connecting-ip");
-  if (address !== null) {
-    headers.set("x-forwarded-for", address);
-    headers.set("x-real-ip", address);
-  }
-  // A Worker's fetch would ask for compression by itself, and the visitor would get what they cannot read.
-  if (!headers.has("accept-encoding")) headers.set("accept-encoding", "identity");
-  return headers;
-}
-
-/** Path and query of an absolute URL, as it was sent. */
-export function pathOf(url: string): string {
-  const slash = url.indexOf("/", url.indexOf("://") + 3);
-  return slash === -1 ? "/" : url.slice(slash);
 }
 
 /** The host's name without its port, in lower case, without a final dot. */

@@ -1,7 +1,7 @@
 // The edge Worker: app traffic. Hostname → route → instance; its own pages where there is none.
 import { GATEWAY_PREFIX } from "../../contracts/ticket.ts";
 import type { EdgeEnv } from "./env.ts";
-import { hostnameOf, pathOf, visitorOf } from "./forwarded.ts";
+import { hostnameOf, visitorOf } from "./forwarded.ts";
 import { page } from "./pages.ts";
 import { RouteBook } from "./routes.ts";
 import { serve } from "./serve.ts";
@@ -14,7 +14,7 @@ const RESERVED_HOST = /^(?:[^.]+|\d+\.\d+\.\d+\.\d+|\[.*\])$/;
 export default {
   async fetch(request: Request, env: EdgeEnv, ctx: ExecutionContext): Promise<Response> {
     const visitor = visitorOf(request);
-    const path = pathOf(request.url);
+    const { path } = visitor;
     const hostname = hostnameOf(visitor.host);
     if (path.startsWith(GATEWAY_PREFIX)) {
       return path.split("?", 1)[0] === `${GATEWAY_PREFIX}edge/health`

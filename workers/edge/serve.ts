@@ -8,7 +8,7 @@ import { INSTANCE_HEADER, ROUTE_VERSION_HEADER, type GatewayError } from "../../
 import { Busy } from "./busy.ts";
 import type { EdgeEnv } from "./env.ts";
 import { fetchInstance, type InstanceResult } from "./fetch-instance.ts";
-import { forwardedHeaders, pathOf, type Visitor } from "./forwarded.ts";
+import type { Visitor } from "./forwarded.ts";
 import { page, type PageCode } from "./pages.ts";
 import type { RouteBook } from "./routes.ts";
 import { ticketFor } from "./tickets.ts";
@@ -32,7 +32,7 @@ type Attempt =
 export async function serve(serving: Serving, first: Route): Promise<Response> {
   const { request, visitor, routes, env, keepAlive } = serving;
   const body = await readBody(request);
-  const headers = forwardedHeaders(request, visitor);
+  const headers = new Headers(request.headers);
   const tried = new Set<string>();
   let route = first;
   let told: PageCode = "no_ready_instance";
@@ -79,7 +79,6 @@ async function ask(serving: Serving, route: Route, endpoint: Endpoint, headers: 
     use: "app",
   } as const;
   const ticket = await ticketFor(wish, Date.now());
-  const giveUp = new AbortController();
   const key = instanceKey(endpoint);
   busy.began(key);
   try {
@@ -87,15 +86,15 @@ async function ask(serving: Serving, route: Route, endpoint: Endpoint, headers: 
       { endpoint, ticket },
       {
         method: request.method,
-        path: pathOf(request.url),
+        path: visitor.path,
         host: visitor.host,
         headers,
         body: body.content,
-        signal: giveUp.signal,
         routeVersion: route.version,
+        visitor,
       },
     );
-    const result = await unlessNodeIsGone(asked, endpoint, giveUp);
+    const result = await unlessNodeIsGone(asked, endpoint);
     if (result === "node_gone") return { kind: "failed", page: "node_timeout", failure: "ambiguous", refresh: false };
     if (result.kind === "unreachable") {
       busy.eject(node, Date.now() + limits.ejectBrieflyMs);
@@ -122,12 +121,11 @@ function judge(result: InstanceResult): Attempt {
 
 /**
  * The result, unless its head is late and the gateway does not answer a probe either: then the node is avoided and the
- * request given up (whoever may retry it does).
+ * request given up (whoever may retry it does); what still hangs ends with the visitor's request.
  */
 async function unlessNodeIsGone(
   asked: Promise<InstanceResult>,
   endpoint: Endpoint,
-  giveUp: AbortController,
 ): Promise<InstanceResult | "node_gone"> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const suspect = new Promise<"late">((resolve) => {
@@ -139,7 +137,6 @@ async function unlessNodeIsGone(
   const verdict = await Promise.race([asked, probe(endpoint)]);
   if (verdict === true) return asked;
   if (verdict !== false) return verdict;
-  giveUp.abort();
   return "node_gone";
 }
 
