@@ -85,7 +85,7 @@ async function bringUp(options: StackOptions, { children, releaseLock, failed }:
   const start: Start = { options, state, plan, supervise, workerdPids: {} };
   const [runtime, bundlePath] = await Promise.all([
     chooseRuntime(options.runtime ?? "auto"),
-    timed("agent bundle", bundleAgent(stateDir)),
+    agentCount === 0 ? "" : timed("agent bundle", bundleAgent(stateDir)),
     timed("postgres", startDatabase(start)),
     timed("workers", startWorkers(start)),
   ]);

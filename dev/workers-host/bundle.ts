@@ -25,8 +25,6 @@ export async function bundleWorker(mainPath: string, outputPath: string): Promis
     loader: { ".txt": "text", ".html": "text", ".sql": "text", ".bin": "binary" },
     define: { "process.env.NODE_ENV": '"production"', "global.process.env.NODE_ENV": '"production"' },
     keepNames: true,
-    sourcemap: "inline",
-    sourcesContent: false,
     logLevel: "error",
     plugins: [nodeBuiltins],
   });
