@@ -20,8 +20,7 @@ function inWorkerd(name: string, configPath: string, include: string): TestProje
 }
 
 const objects = inWorkerd("objects", "./test/durable-objects/wrangler.toml", "test/durable-objects/**/*.test.ts");
-const control = inWorkerd("workers", "./wrangler.toml", "test/workers/**/*.test.ts");
-const workers = { ...control, test: { ...control.test, globalSetup } };
+const workers = inWorkerd("workers", "./wrangler.toml", "test/workers/**/*.test.ts");
 
 const node: TestProjectInlineConfiguration = {
   test: {
