@@ -201,13 +201,18 @@ describe("a failure of each effect", () => {
     const app = await created(node);
     valueOf(await stubOf(app).acceptRelease(releaseOf()));
     const put = env.ROUTES.put.bind(env.ROUTES);
+    let refused = 0;
     Object.defineProperty(env.ROUTES, "put", {
       configurable: true,
-      value: () => Promise.reject(new Error("KV is away")),
+      value: () => {
+        refused += 1;
+        return Promise.reject(new Error("KV is away"));
+      },
     });
     try {
       await serve(app, node);
       expect(valueOf(await stubOf(app).route()).state.kind).toBe("serving");
+      await eventually(() => expect(refused).toBeGreaterThan(0));
     } finally {
       Object.defineProperty(env.ROUTES, "put", { configurable: true, value: put });
     }

@@ -6,6 +6,9 @@ export interface Recorded {
   sink: "works" | "away" | "throws" | "answer_lost";
   verifier: "works" | "throws";
   prober: "answers" | "silent" | "throws";
+  /** Methods of objects (`Cell.reserve`) that fail, and which of them did. */
+  failing: Map<string, "before" | "after">;
+  failed: string[];
   batches: Parameters<OutboxSinkRpc["accept"]>[0][];
   events: Map<string, BerthEvent[]>;
   verifications: Parameters<VerifierRpc["verify"]>[0][];
@@ -16,6 +19,8 @@ const fresh = (): Omit<Recorded, "events"> => ({
   sink: "works",
   verifier: "works",
   prober: "answers",
+  failing: new Map(),
+  failed: [],
   batches: [],
   verifications: [],
   probes: [],

@@ -2,9 +2,16 @@
 import { WorkerEntrypoint } from "cloudflare:workers";
 import type { Result } from "../../contracts/failures.ts";
 import type { GatewayProbeRpc, OutboxSinkRpc, VerifierRpc } from "../../durable-objects/rpc.ts";
+import { App, Cell, Host, Region } from "../../durable-objects/index.ts";
+import { letFail } from "./failing.ts";
 import { recorded } from "./recorded.ts";
 
 export { App, Cell, Host, RateLimit, Region } from "../../durable-objects/index.ts";
+
+letFail(App, ["deliver"]);
+letFail(Cell, ["reserve", "commit", "update"]);
+letFail(Region, ["cells", "report"]);
+letFail(Host, ["claim", "release"]);
 
 /** Keeps what Postgres would: each source's events, in order, each once. */
 export class OutboxSink extends WorkerEntrypoint implements OutboxSinkRpc {
