@@ -40,8 +40,8 @@ export async function end(
   await untilGone(identity, 5_000);
 }
 
-/** Kills what is left of a process group whose leader we started with `detached: true` and have just seen end. */
-export function killGroupRemains(leaderPid: number): void {
+/** Kills a process group whose leader we started with `detached: true`, and which lives or has just been seen to end. */
+export function killGroup(leaderPid: number): void {
   try {
     process.kill(-leaderPid, "SIGKILL");
   } catch {

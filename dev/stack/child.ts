@@ -2,7 +2,7 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { closeSync, existsSync, openSync, renameSync, statSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import { end, killGroupRemains } from "../process/end.ts";
+import { end, killGroup } from "../process/end.ts";
 import { identify, ROLE_VARIABLE, STACK_VARIABLE } from "../process/identity.ts";
 import type { Ledger } from "../process/ledger.ts";
 
@@ -61,13 +61,22 @@ export class SupervisedChild {
     return this.#ready;
   }
 
-  /** Signals the child. `hold`: it stays down until `start`; otherwise it is started again at once. */
+  /** Signals the child; resolves when it is gone. `hold`: it stays down until `start`; otherwise it is started again at once. */
   async kill(signal: NodeJS.Signals, { hold = false } = {}): Promise<void> {
     if (hold) this.#wanted = false;
     const child = this.#child;
     const identity = child?.pid === undefined ? null : identify(child.pid);
     if (identity === null) return;
+    // What it started dies in the same moment, as with the power.
+    if (signal === "SIGKILL" && this.#spec.ownsGroup) killGroup(identity.pid);
     await end(identity, { politely: signal, graceMs: 10_000 });
+    while (this.#child === child) await sleep(1);
+  }
+
+  /** Stops or continues a process without ending it. */
+  pause(signal: "SIGSTOP" | "SIGCONT"): void {
+    const pid = this.#child?.pid;
+    if (pid !== undefined) process.kill(this.#spec.ownsGroup ? -pid : pid, signal);
   }
 
   async restart(): Promise<void> {
@@ -105,7 +114,7 @@ export class SupervisedChild {
   #onEnd(child: ChildProcess, startedMs: number, how: string, reject: (error: Error) => void): void {
     if (this.#child !== child) return;
     this.#child = null;
-    if (this.#spec.ownsGroup && child.pid !== undefined) killGroupRemains(child.pid);
+    if (this.#spec.ownsGroup && child.pid !== undefined) killGroup(child.pid);
     this.#ledger.forget(this.role);
     reject(new Error(`${this.role} ended while starting (${how})`));
     if (!this.#wanted) return;

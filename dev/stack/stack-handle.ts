@@ -53,6 +53,8 @@ export interface Stack {
   memory(): Record<string, number>;
   /** Signals a process by its role, SIGKILL if not said otherwise. It is started again, unless `hold`: then `start` does that. */
   kill(role: string, signal?: NodeJS.Signals, options?: { readonly hold?: boolean }): Promise<void>;
+  /** SIGSTOP and SIGCONT: a process that hangs, rather than one that is gone. */
+  pause(role: string, signal: "SIGSTOP" | "SIGCONT"): void;
   start(role: string): Promise<void>;
   restart(role: string): Promise<void>;
   /** Resolves when a supervised child answers again. */
@@ -113,6 +115,7 @@ export function describeStack(parts: StackParts): Stack {
       const identity = identify(processesOf(parts)[role] ?? 0);
       if (identity !== null) await end(identity, { politely: signal });
     },
+    pause: (role, signal) => childOf(role).pause(signal),
     start: (role) => childOf(role).start(),
     restart: (role) => childOf(role).restart(),
     untilReady: (role) => childOf(role).untilReady(),
