@@ -31,14 +31,22 @@ describe("a wrong request", () => {
   });
 
   it("with a body that is not JSON is a 400 that does not quote it", async () => {
-    const answer = await request("/v1/sign-in", { method: "POST", headers: json, body: '{"password": hunter2-hunter2' });
+    const answer = await request("/v1/sign-in", {
+      method: "POST",
+      headers: json,
+      body: '{"password": hunter2-hunter2',
+    });
     const body = await problem(answer);
     expect(body).toMatchObject({ status: 400, code: "malformed_json", errors: [{ pointer: "", rule: "json" }] });
     expect(JSON.stringify(body)).not.toContain("hunter2");
   });
 
   it("with another content type is a 415", async () => {
-    const answer = await request("/v1/sign-in", { method: "POST", headers: { "content-type": "text/plain" }, body: "{}" });
+    const answer = await request("/v1/sign-in", {
+      method: "POST",
+      headers: { "content-type": "text/plain" },
+      body: "{}",
+    });
     expect(await problem(answer)).toMatchObject({ status: 415, code: "unsupported_media_type" });
   });
 
