@@ -1,12 +1,11 @@
-// History as a team reads it: events, and the releases and rollouts told from them. It outlives the app's object.
+// History as a team reads it: the events and rollouts that the app's object no longer keeps.
 import { and, asc, desc, eq, gt, lt } from "drizzle-orm";
 import type { BerthEvent } from "../../contracts/events.ts";
 import type { Result } from "../../contracts/failures.ts";
-import { ReleaseId, RolloutId, type AppId, type TeamId } from "../../contracts/ids.ts";
-import type { Release } from "../../contracts/release.ts";
+import { RolloutId, type AppId, type TeamId } from "../../contracts/ids.ts";
 import type { Rollout } from "../../contracts/api.ts";
 import type { Database } from "../connect.ts";
-import { events, releaseHistory, rolloutHistory } from "../schema/history.ts";
+import { events, rolloutHistory } from "../schema/history.ts";
 import { decodeCursor, pageOf, type Page, type PageRequest } from "./page.ts";
 
 /** Of one source after a seq, oldest first. */
@@ -23,42 +22,19 @@ export async function listEvents(
       .orderBy(asc(events.seq))
       .limit(limit),
   );
-  return rows.map(({ teamId, receivedAtMs: _, version: __, ...row }) => ({
-    ...row,
+  return rows.map((row) => ({
     id: `${row.source}#${row.seq}` as BerthEvent["id"],
+    source: row.source,
+    seq: row.seq,
+    type: row.type,
     version: 1,
-    team: teamId,
+    team: row.teamId,
+    subject: row.subject,
+    actor: row.actor,
+    causeId: row.causeId,
+    atMs: row.atMs,
+    data: row.data,
   }));
-}
-
-/** Newest first. */
-export async function listReleaseHistory(
-  db: Database,
-  team: TeamId,
-  app: AppId,
-  page: PageRequest,
-): Promise<Result<Page<Release>>> {
-  const cursor = decodeCursor(page.cursor, (key) => ReleaseId.safeParse(key).success);
-  if (!cursor.ok) return cursor;
-  const { id, teamId, appId, release } = releaseHistory;
-  const before = cursor.value === null ? undefined : lt(id, cursor.value as ReleaseId);
-  const rows = await db.run({ kind: "team", team }, (statements) =>
-    statements
-      .select({ id, release })
-      .from(releaseHistory)
-      .where(and(eq(teamId, team), eq(appId, app), before))
-      .orderBy(desc(id))
-      .limit(page.limit + 1),
-  );
-  return {
-    ok: true,
-    value: pageOf(
-      rows,
-      page.limit,
-      (row) => row.id,
-      (row) => row.release,
-    ),
-  };
 }
 
 /** Newest first; each as it last was. */

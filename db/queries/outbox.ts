@@ -73,8 +73,14 @@ function compareAndSet(statements: Statements, source: string, first: number, la
 }
 
 function insertEvents(statements: Statements, events: readonly BerthEvent[]) {
-  const rows = events.map(({ id: _, team, causeId, atMs, ...event }) => ({
-    ...event,
+  const rows = events.map(({ source, seq, type, version, subject, actor, data, team, causeId, atMs }) => ({
+    source,
+    seq,
+    type,
+    version,
+    subject,
+    actor,
+    data,
     team_id: team === null ? null : toUuid(team, "team"),
     cause_id: causeId,
     at: new Date(atMs).toISOString(),

@@ -8,7 +8,8 @@ import { findApp, listApps } from "../../db/queries/apps.ts";
 import { listAudit } from "../../db/queries/audit.ts";
 import { findCallerByApiToken, findCallerBySession } from "../../db/queries/callers.ts";
 import { listEnvironmentVersions } from "../../db/queries/environments.ts";
-import { listEvents, listReleaseHistory, listRolloutHistory } from "../../db/queries/history.ts";
+import { listEvents, listRolloutHistory } from "../../db/queries/history.ts";
+import { appsInFlight } from "../../db/queries/in-flight.ts";
 import { listJoinTokens } from "../../db/queries/join-tokens.ts";
 import { findNode, listNodes } from "../../db/queries/nodes.ts";
 import { listProjects } from "../../db/queries/projects.ts";
@@ -126,18 +127,13 @@ const cases: [name: string, database: "app" | "auth", cursor: string | null, ask
   ["join tokens", "app", mintId("join"), (d, cursor) => listJoinTokens(d, { limit: 10, cursor })],
   ["nodes", "app", mintId("node"), (d, cursor) => listNodes(d, { limit: 10, cursor })],
   [
-    "releases of the past",
-    "app",
-    mintId("rel"),
-    (d, cursor) => listReleaseHistory(d, team, app, { limit: 10, cursor }),
-  ],
-  [
     "rollouts of the past",
     "app",
     mintId("roll"),
     (d, cursor) => listRolloutHistory(d, team, app, { limit: 10, cursor }),
   ],
   ["events", "app", null, (d) => listEvents(d, team, { source: `app:${app}`, afterSeq: 5, limit: 10 })],
+  ["apps in flight", "app", null, (d) => appsInFlight(d, 10)],
   ["registries", "app", null, (d) => listRegistries(d, team)],
   ["one registry", "app", null, (d) => findRegistry(d, team, "r7")],
   ["an app by name", "app", null, (d) => findApp(d, team, "app-7")],

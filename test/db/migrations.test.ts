@@ -59,7 +59,7 @@ describe("migrate", () => {
     try {
       cpSync("db/migrations", out, { recursive: true });
       const before = readdirSync(out);
-      const args = ["generate", "--dialect", "postgresql", "--schema", "./db/schema/index.ts", "--out", out];
+      const args = ["generate", "--dialect", "postgresql", "--schema", "./db/schema/*.ts", "--out", out];
       await promisify(execFile)("node_modules/.bin/drizzle-kit", args);
       expect(readdirSync(out)).toEqual(before);
     } finally {

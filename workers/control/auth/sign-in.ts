@@ -1,14 +1,13 @@
 // Sign-up, sign-in, sign-out, and the installation's first operator.
-import { eq, sql } from "drizzle-orm";
 import type { Session, Setup, SignIn, SignUp } from "../../../contracts/api.ts";
 import type { Failure, Result } from "../../../contracts/failures.ts";
-import { TeamId, type UserId } from "../../../contracts/ids.ts";
+import type { TeamId, UserId } from "../../../contracts/ids.ts";
 import type { Database, Transaction } from "../../../db/connect.ts";
 import { mintId } from "../../../db/ids.ts";
 import { insertAudit } from "../../../db/queries/audit.ts";
 import { findCallerBySession } from "../../../db/queries/callers.ts";
 import { createPersonalTeam } from "../../../db/queries/teams.ts";
-import { users } from "../../../db/schema/auth.ts";
+import { hasOperator, isRegistered, makeOperator } from "../../../db/queries/users.ts";
 import type { z } from "zod";
 import { accountsOn, refusalCode } from "./accounts.ts";
 import { equalSecrets, readBearer, sessionBearer } from "./bearer.ts";
@@ -18,9 +17,6 @@ import { personalSlugs } from "./slugs.ts";
 
 type Credentials = z.infer<typeof SignUp>;
 const AUTH = { kind: "auth" } as const;
-/** Any number: two set-ups at once wait for each other. */
-const SETUP_LOCK = 5_518_203;
-
 /** Thrown, so that the transaction is undone. */
 class Refused extends Error {
   readonly failure: Failure;
@@ -41,12 +37,12 @@ export async function setup(input: z.infer<typeof Setup>, env: AuthEnv): Promise
     return { ok: false, failure: { code: "forbidden", message: "this is not the installation's setup token" } };
   }
   return opened(env, input.email, async (tx) => {
-    await tx.execute(sql`select pg_advisory_xact_lock(${SETUP_LOCK})`);
-    const [operator] = await tx.select({ id: users.id }).from(users).where(eq(users.operator, true)).limit(1);
-    if (operator) throw new Refused({ code: "conflict", message: "Berth is set up already; sign in as its operator" });
+    if (await hasOperator(tx)) {
+      throw new Refused({ code: "conflict", message: "Berth is set up already; sign in as its operator" });
+    }
     const { email, password } = input;
     const { token, user } = await addUser(tx, { email, password, name: "Operator" }, env);
-    await tx.update(users).set({ operator: true }).where(eq(users.id, user));
+    await makeOperator(tx, user);
     await insertAudit(tx, { team: null, actor: `user:${user}`, action: "installation.setup", subject: user });
     return { token, user };
   });
@@ -117,13 +113,6 @@ async function failureOf(error: unknown, db: Database, email: string): Promise<F
     default:
       throw error;
   }
-}
-
-async function isRegistered(db: Database, email: string): Promise<boolean> {
-  const found = await db.run(AUTH, (statements) =>
-    statements.select({ id: users.id }).from(users).where(eq(users.email, email.toLowerCase())),
-  );
-  return found.length > 0;
 }
 
 function conflict(): Failure {

@@ -3,10 +3,21 @@ import { createRoute, z } from "@hono/zod-openapi";
 import { etag } from "hono/etag";
 import { Instance, page, PageQuery, Rollout } from "../../../contracts/api.ts";
 import { RolloutId } from "../../../contracts/ids.ts";
+import { listRolloutHistory } from "../../../db/queries/history.ts";
+import { encodeCursor } from "../../../db/queries/page.ts";
 import { askApp, changeApp } from "../apps/app-object.ts";
 import { appOf } from "../apps/find-app.ts";
 import { newApi } from "../http/context.ts";
-import { AppParam, IdempotencyHeader, json, READ_PROBLEMS, SIGNED_IN, WRITE_PROBLEMS } from "../http/respond.ts";
+import { databaseOf } from "../http/database.ts";
+import {
+  AppParam,
+  IdempotencyHeader,
+  json,
+  READ_PROBLEMS,
+  SIGNED_IN,
+  unwrap,
+  WRITE_PROBLEMS,
+} from "../http/respond.ts";
 
 const security = SIGNED_IN;
 const params = AppParam.extend({ rollout: RolloutId });
@@ -18,8 +29,11 @@ const listRolloutsRoute = createRoute({
   tags: ["Rollouts"],
   security,
   summary: "List rollouts",
-  request: { params: AppParam, query: PageQuery.pick({ limit: true }) },
-  responses: { 200: json(page(Rollout), "The newest rollouts that are kept."), ...READ_PROBLEMS },
+  request: { params: AppParam, query: PageQuery },
+  responses: {
+    200: json(page(Rollout), "Newest first; the first page as the app knows them, later ones from history."),
+    ...READ_PROBLEMS,
+  },
 });
 const readRolloutRoute = createRoute({
   method: "get",
@@ -68,10 +82,15 @@ const listInstancesRoute = createRoute({
 
 export const rollouts = newApi()
   .openapi(listRolloutsRoute, async (c) => {
-    const { limit } = c.req.valid("query");
+    const { limit, cursor } = c.req.valid("query");
     const app = await appOf(c, c.req.valid("param").app);
+    if (cursor !== undefined) {
+      const older = await listRolloutHistory(databaseOf(c.env), app.team, app.id, { limit, cursor });
+      return c.json(unwrap(older), 200);
+    }
     const { items } = await askApp(c, app, (object) => object.listRollouts({ limit }), { repeatable: true });
-    return c.json({ items, nextCursor: null }, 200);
+    const last = items.at(-1);
+    return c.json({ items, nextCursor: last && items.length === limit ? encodeCursor(last.id) : null }, 200);
   })
   .openapi(readRolloutRoute, async (c) => {
     const { app: name, rollout } = c.req.valid("param");

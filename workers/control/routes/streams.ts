@@ -72,7 +72,7 @@ export const streams = newApi()
     }
     const app = await appOf(c, c.req.valid("param").app);
     const { signal } = c.req.raw;
-    const stream = { app: app.id, afterSeq: Number(after), signal, stillAllowed: stillAllowed(c) };
+    const stream = { app: app.id, team: app.team, afterSeq: Number(after), signal, stillAllowed: stillAllowed(c) };
     return c.body(await eventStream(c.env, stream), 200, {
       "content-type": "text/event-stream; charset=utf-8",
       "cache-control": "no-store",

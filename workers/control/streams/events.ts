@@ -1,7 +1,9 @@
 // The event stream of one app: woken by a hibernating socket to its object, read from the object, written as SSE.
-import type { AppId } from "../../../contracts/ids.ts";
+import type { AppId, TeamId } from "../../../contracts/ids.ts";
+import { listEvents } from "../../../db/queries/history.ts";
 import type { ControlEnv } from "../env.ts";
 import { ask } from "../http/ask.ts";
+import { databaseOf } from "../http/database.ts";
 import { fail } from "../http/problem.ts";
 import { unwrap } from "../http/respond.ts";
 import { bell, KEEP_ALIVE_MS, outgoing, type Outgoing } from "./outgoing.ts";
@@ -11,6 +13,7 @@ const PAGE = 100;
 
 interface Stream {
   readonly app: AppId;
+  readonly team: TeamId;
   readonly afterSeq: number;
   readonly signal: AbortSignal;
   /** Asked before anything is written that the caller's token must allow. */
@@ -44,7 +47,7 @@ export async function eventStream(env: ControlEnv, stream: Stream): Promise<Read
     end();
     closeQuietly(socket);
   });
-  void write(env, stream, out, { wait: news.wait, lastSeq: () => lastSeq, closed: () => closed })
+  void write(env, stream, out, { wait: (ms) => news.wait(ms), lastSeq: () => lastSeq, closed: () => closed })
     .catch(() => undefined)
     .finally(() => out.close());
   return out.readable;
@@ -52,7 +55,7 @@ export async function eventStream(env: ControlEnv, stream: Stream): Promise<Read
 
 async function write(
   env: ControlEnv,
-  { app, afterSeq, stillAllowed }: Stream,
+  { app, team, afterSeq, stillAllowed }: Stream,
   out: Outgoing,
   news: { wait(timeoutMs: number): Promise<void>; lastSeq(): number; closed(): boolean },
 ): Promise<void> {
@@ -71,12 +74,17 @@ async function write(
       await ask(() => env.APP.getByName(app).listEvents({ afterSeq: at, limit: PAGE }), { repeatable: true }),
     );
     if (!(await stillAllowed())) return;
-    for (const event of page.items) {
+    const kept = page.items[0]?.seq ?? page.lastSeq + 1;
+    // The object forgets what Postgres has: a client that was away for long is told from there.
+    const past =
+      kept > at + 1 ? await listEvents(databaseOf(env), team, { source: `app:${app}`, afterSeq: at, limit: PAGE }) : [];
+    const items = past.length > 0 ? past : page.items;
+    for (const event of items) {
       const text = `id: ${event.seq}\nevent: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`;
       if (!(await out.write(text))) return;
     }
     // An empty page says that what is between was forgotten.
-    at = page.items.at(-1)?.seq ?? Math.max(at, page.lastSeq);
+    at = items.at(-1)?.seq ?? Math.max(at, page.lastSeq);
   }
 }
 

@@ -1,0 +1,1 @@
+CREATE INDEX "rollout_history_in_flight" ON "rollout_history" USING btree ("app_id") WHERE "rollout_history"."phase" in ('rolling', 'verifying');
