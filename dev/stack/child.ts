@@ -154,12 +154,13 @@ export interface NodeChild {
   readonly environment: Readonly<Record<string, string>>;
   /** true: a channel to the supervisor, by which the child says it is ready and learns of the supervisor's end. */
   readonly channel: boolean;
+  readonly nodeFlags?: readonly string[];
 }
 
 /** A Node process in a group of its own, so that Ctrl-C in the terminal reaches the supervisor alone. */
-export function spawnNode({ script, args, logFile, environment, channel }: NodeChild): ChildProcess {
+export function spawnNode({ script, args, logFile, environment, channel, nodeFlags = [] }: NodeChild): ChildProcess {
   const log = openLog(logFile);
-  const child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", script, ...args], {
+  const child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", ...nodeFlags, script, ...args], {
     stdio: channel ? ["ignore", log, log, "ipc"] : ["ignore", log, log],
     detached: true,
     env: { ...process.env, ...environment },
