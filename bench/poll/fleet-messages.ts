@@ -1,0 +1,18 @@
+// What the benchmark and a process full of simulated nodes say to each other.
+import type { Counts } from "./sim-agent.ts";
+
+export interface FleetWish {
+  readonly controlUrl: string;
+  readonly operatorToken: string;
+  readonly region: string;
+  readonly firstNode: number;
+  readonly nodes: number;
+  /** Enrolments under way at once. */
+  readonly enrolAtOnce: number;
+}
+
+export type ToFleet = { readonly kind: "report" } | { readonly kind: "stop" };
+
+export type FromFleet =
+  | { readonly kind: "enrolled"; readonly tookMs: number; readonly cells: readonly string[] }
+  | { readonly kind: "report"; readonly counts: Counts; readonly cpuMs: number; readonly loopDelayP99Ms: number };

@@ -1,0 +1,67 @@
+// The simulated nodes as the benchmark holds them: processes of their own, started, asked for reports, and stopped.
+import { fork, type ChildProcess } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import type { FleetWish, FromFleet, ToFleet } from "./fleet-messages.ts";
+import type { Counts } from "./sim-agent.ts";
+
+export interface FleetReport extends Counts {
+  readonly cpuMs: number;
+  readonly loopDelayP99Ms: number;
+}
+
+export interface Fleet {
+  readonly cells: readonly string[];
+  readonly enrolMs: number;
+  /** What happened since the last report. */
+  report(): Promise<FleetReport>;
+  stop(): Promise<void>;
+}
+
+export async function startFleet(wish: FleetWish): Promise<Fleet> {
+  const script = fileURLToPath(new URL("./fleet-process.ts", import.meta.url));
+  const child = fork(script, [JSON.stringify(wish)], { stdio: ["ignore", "inherit", "inherit", "ipc"] });
+  const enrolled = await messageOf(child, "enrolled");
+  return {
+    cells: enrolled.cells,
+    enrolMs: enrolled.tookMs,
+    async report() {
+      const answer = messageOf(child, "report");
+      tell(child, { kind: "report" });
+      const { counts, cpuMs, loopDelayP99Ms } = await answer;
+      return { ...counts, cpuMs, loopDelayP99Ms };
+    },
+    stop: () =>
+      new Promise((resolve) => {
+        if (child.exitCode !== null) return resolve();
+        child.once("exit", () => resolve());
+        tell(child, { kind: "stop" });
+      }),
+  };
+}
+
+function tell(child: ChildProcess, message: ToFleet): void {
+  child.send(message);
+}
+
+function messageOf<Kind extends FromFleet["kind"]>(
+  child: ChildProcess,
+  kind: Kind,
+): Promise<Extract<FromFleet, { kind: Kind }>> {
+  return new Promise((resolve, reject) => {
+    const settle = () => {
+      child.off("message", onMessage);
+      child.off("exit", onExit);
+    };
+    const onExit = (code: number | null) => {
+      settle();
+      reject(new Error(`the fleet's process ended with ${code} before it said ${kind}`));
+    };
+    const onMessage = (message: FromFleet) => {
+      if (message.kind !== kind) return;
+      settle();
+      resolve(message as Extract<FromFleet, { kind: Kind }>);
+    };
+    child.on("message", onMessage);
+    child.on("exit", onExit);
+  });
+}
