@@ -161,7 +161,7 @@ async function writeBoth(entry: Entry, path: string, mode: number, copy: Sink): 
   } finally {
     await file.close();
   }
-  copy.end();
+  copy.end(null);
 }
 
 /** Relative, inside, without a way up. */

@@ -1,0 +1,62 @@
+// D/instances/<id>/run.json: what is known of an instance's process, for the agent that comes after this one.
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { z } from "zod";
+import { AppId, InstanceId, ReleaseId, TeamId } from "../../../../contracts/ids.ts";
+import { readJsonFile, writeDurably } from "../../state/durable-file.ts";
+import { ProcessId } from "../../state/process-id.ts";
+import type { Exit, Unit } from "../runtime.ts";
+
+/** process is null from the moment the folder is made until it runs. No environment is here: it is secret. */
+export const RunRecord = z.object({
+  instance: InstanceId,
+  generation: z.int().positive(),
+  app: AppId,
+  team: TeamId,
+  release: ReleaseId,
+  port: z.int(),
+  digest: z.string().nullable(),
+  command: z.array(z.string()),
+  memoryBytes: z.int(),
+  process: ProcessId.nullable(),
+  startedAtMs: z.number(),
+  exit: z.object({ exitCode: z.int().nullable(), signal: z.string().nullable(), outOfMemory: z.boolean() }).nullable(),
+});
+export type RunRecord = z.infer<typeof RunRecord>;
+
+export const RUN_FILE = "run.json";
+
+export function instanceFolder(dir: string, instance: string): string {
+  return join(dir, "instances", instance);
+}
+
+export async function readRecords(dir: string): Promise<RunRecord[]> {
+  const names = await readdir(join(dir, "instances")).catch(() => []);
+  const records = await Promise.all(
+    names.map((name) => readJsonFile(join(dir, "instances", name, RUN_FILE), RunRecord)),
+  );
+  return records.filter((record) => record !== null);
+}
+
+export function storeRecord(dir: string, record: RunRecord): Promise<void> {
+  return writeDurably(join(instanceFolder(dir, record.instance), RUN_FILE), JSON.stringify(record));
+}
+
+export function unitOfRecord(record: RunRecord, exit: Exit | null): Unit {
+  const { instance, generation, app, team, release, port, digest, process, startedAtMs } = record;
+  const life = process === null ? "none" : `${process.bootId}/${process.pid}/${process.startTicks}`;
+  return {
+    instance,
+    generation,
+    app,
+    team,
+    release,
+    id: instance,
+    host: "127.0.0.1",
+    port,
+    digest,
+    life,
+    startedAtMs,
+    exit,
+  };
+}

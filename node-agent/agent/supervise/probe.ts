@@ -1,0 +1,61 @@
+// Asking an instance how it is, over HTTP or TCP.
+import { request } from "node:http";
+import { connect } from "node:net";
+import type { Probe } from "../../../contracts/release.ts";
+
+/** Null for a success, else what was wrong. Never throws; ends within the probe's time-out. */
+export function probe(how: Probe, host: string, port: number, signal: AbortSignal): Promise<string | null> {
+  return how.kind === "http" ? probeHttp(how, host, port, signal) : probeTcp(how, host, port, signal);
+}
+
+function probeHttp(
+  how: Extract<Probe, { kind: "http" }>,
+  host: string,
+  port: number,
+  signal: AbortSignal,
+): Promise<string | null> {
+  return new Promise((resolve) => {
+    const asked = request({
+      host,
+      port,
+      path: how.path,
+      method: "GET",
+      agent: false,
+      signal,
+      headers: { host: `${host}:${port}`, "user-agent": "berth-probe", connection: "close" },
+    });
+    const timer = setTimeout(() => asked.destroy(new Error(`no answer within ${how.timeoutMs} ms`)), how.timeoutMs);
+    const end = (fault: string | null) => {
+      clearTimeout(timer);
+      resolve(fault);
+      asked.destroy();
+    };
+    asked.on("response", ({ statusCode = 0 }) => {
+      end(statusCode >= 200 && statusCode < 400 ? null : `GET ${how.path} on port ${port} answered ${statusCode}`);
+    });
+    asked.on("error", (error) => end(`GET ${how.path} on port ${port}: ${error.message}`));
+    asked.end();
+  });
+}
+
+function probeTcp(
+  how: Extract<Probe, { kind: "tcp" }>,
+  host: string,
+  port: number,
+  signal: AbortSignal,
+): Promise<string | null> {
+  return new Promise((resolve) => {
+    const socket = connect({ host, port });
+    const end = (fault: string | null) => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", abort);
+      socket.destroy();
+      resolve(fault);
+    };
+    const abort = () => end("given up");
+    const timer = setTimeout(() => end(`port ${port} was not accepted within ${how.timeoutMs} ms`), how.timeoutMs);
+    signal.addEventListener("abort", abort);
+    socket.once("connect", () => end(null));
+    socket.once("error", (error) => end(`port ${port}: ${error.message}`));
+  });
+}
