@@ -80,7 +80,15 @@ export const AppCreate = z.strictObject({
 });
 export type AppCreate = z.infer<typeof AppCreate>;
 /** How healthy: what `berth status` leads with. */
-export const AppStatus = z.enum(["never_deployed", "deploying", "healthy", "degraded", "down", "scaled_to_zero", "destroyed"]);
+export const AppStatus = z.enum([
+  "never_deployed",
+  "deploying",
+  "healthy",
+  "degraded",
+  "down",
+  "scaled_to_zero",
+  "destroyed",
+]);
 export const App = z.object({
   id: AppId,
   team: TeamId,
@@ -118,7 +126,10 @@ export const EnvPatch = z.strictObject({
 });
 export type EnvPatch = z.infer<typeof EnvPatch>;
 /** PUT /v1/registries/{host}. Sealed before it is stored; the password is never shown. */
-export const RegistryLogin = z.strictObject({ username: z.string().min(1).max(256), password: z.string().min(1).max(8_192) });
+export const RegistryLogin = z.strictObject({
+  username: z.string().min(1).max(256),
+  password: z.string().min(1).max(8_192),
+});
 export const Registry = z.object({ host: z.string(), username: z.string(), updatedAtMs: AtMs });
 
 export const ROLLOUT_PHASES = ["rolling", "verifying", "completed", "failed", "cancelled", "superseded"] as const;

@@ -38,44 +38,14 @@ export function startLoad({ url, edgeUrl, rate, seconds }: LoadOptions): { done:
   const latenciesMs: number[] = [];
   const bump = (counts: Record<string, number>, key: string): void => void (counts[key] = (counts[key] ?? 0) + 1);
 
-  function send(): Promise<void> {
+  async function send(): Promise<void> {
     const startedMs = performance.now();
-    return new Promise((resolve) => {
-      const settle = (failure: string | null, version: string | undefined): void => {
-        tally.requests += 1;
-        latenciesMs.push(performance.now() - startedMs);
-        if (failure === null) bump(tally.byVersion, version ?? "unknown");
-        else {
-          tally.failed += 1;
-          bump(tally.failures, failure);
-        }
-        resolve();
-      };
-      const outgoing = request(
-        {
-          host: dialled.hostname,
-          port: dialled.port,
-          path: target.pathname,
-          agent,
-          headers: { host: target.host },
-          timeout: REQUEST_TIMEOUT_MS,
-        },
-        (answer) => {
-          const status = answer.statusCode ?? 0;
-          answer.on("end", () =>
-            settle(
-              status >= 200 && status < 300 ? null : `status ${status}`,
-              answer.headers["x-app-version"] as string | undefined,
-            ),
-          );
-          answer.on("error", (error) => settle(`broken answer: ${error.message}`, undefined));
-          answer.resume();
-        },
-      );
-      outgoing.on("timeout", () => outgoing.destroy(new Error(`no answer within ${REQUEST_TIMEOUT_MS / 1000} s`)));
-      outgoing.on("error", (error) => settle(error.message, undefined));
-      outgoing.end();
-    });
+    const answer = await ask({ target, dialled, agent });
+    tally.requests += 1;
+    latenciesMs.push(performance.now() - startedMs);
+    if (answer.failure === null) return bump(tally.byVersion, answer.version);
+    tally.failed += 1;
+    bump(tally.failures, answer.failure);
   }
 
   const open: Promise<void>[] = [];
@@ -94,6 +64,39 @@ export function startLoad({ url, edgeUrl, rate, seconds }: LoadOptions): { done:
     }, TICK_MS);
   });
   return { done, stop: () => void (stopped = true) };
+}
+
+interface Ask {
+  readonly target: URL;
+  readonly dialled: URL;
+  readonly agent: Agent;
+}
+
+/** One GET, read to its end. Never rejects: what went wrong is the failure. */
+function ask({ target, dialled, agent }: Ask): Promise<{ failure: string | null; version: string }> {
+  const { hostname: host, port } = dialled;
+  const options = {
+    host,
+    port,
+    agent,
+    path: target.pathname,
+    headers: { host: target.host },
+    timeout: REQUEST_TIMEOUT_MS,
+  };
+  return new Promise((resolve) => {
+    const fail = (failure: string): void => resolve({ failure, version: "" });
+    const outgoing = request(options, (answer) => {
+      const status = answer.statusCode ?? 0;
+      const version = String(answer.headers["x-app-version"] ?? "unknown");
+      const failure = status >= 200 && status < 300 ? null : `status ${status}`;
+      answer.on("end", () => resolve({ failure, version }));
+      answer.on("error", (error) => fail(`broken answer: ${error.message}`));
+      answer.resume();
+    });
+    outgoing.on("timeout", () => outgoing.destroy(new Error(`no answer within ${REQUEST_TIMEOUT_MS / 1000} s`)));
+    outgoing.on("error", (error) => fail(error.message));
+    outgoing.end();
+  });
 }
 
 function percentiles(samples: readonly number[]): { p50Ms: number; p99Ms: number } {

@@ -21,6 +21,7 @@ export const testEntryPoints = [
   "test/tidy/check.ts",
   "test/global-setup.ts",
   "test/durable-objects/worker.ts",
+  "test/e2e/apps/echo-server.mjs",
 ];
 
 export function isProgramEntry(path: string): boolean {
