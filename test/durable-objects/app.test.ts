@@ -5,7 +5,7 @@ import { beforeEach, describe, expect, it } from "vitest";
 import { hostKey, routeKey } from "../../contracts/route.ts";
 import type { AppId } from "../../contracts/ids.ts";
 import type { Route } from "../../contracts/route.ts";
-import { asked, eventually, FleetNode, HeldSocket, identityOf, readyNode, releaseOf, upgrade } from "./fleet.ts";
+import { asked, eventually, type FleetNode, HeldSocket, identityOf, readyNode, releaseOf, upgrade } from "./fleet.ts";
 import { recorded, resetRecorded } from "./recorded.ts";
 
 beforeEach(resetRecorded);

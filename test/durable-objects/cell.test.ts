@@ -2,6 +2,7 @@
 import { env } from "cloudflare:workers";
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { beforeEach, describe, expect, it } from "vitest";
+import type { PollResponse } from "../../contracts/agent-protocol.ts";
 import type { InstanceId } from "../../contracts/ids.ts";
 import type { DesiredInstance } from "../../contracts/desired.ts";
 import { Probes, Resources } from "../../contracts/release.ts";
@@ -33,22 +34,30 @@ const desiredOf = (n: number): DesiredInstance => ({
   privateImage: false,
 });
 
-/** Puts the n-th instance onto a node of the cell, as an App would. */
-async function place(cell: string, n: number) {
-  const stub = env.CELL.getByName(cell);
-  const slot = {
-    instance: instanceId(n),
-    generation: 1,
-    ordinal: n,
-    resources: Resources.parse({}),
-    runtimes: ["docker" as const],
-  };
-  const key = `place-${n}`;
-  expect(await stub.reserve({ key, app: APP_A, leaseMs: 30_000, occupied: [], slots: [slot] })).toMatchObject({
+/** Holds room for the n-th instance in the cell, as an App would. */
+async function reserve(cell: string, n: number): Promise<void> {
+  const resources = Resources.parse({});
+  const slot = { instance: instanceId(n), generation: 1, ordinal: n, resources, runtimes: ["docker" as const] };
+  const request = { key: `reserve-${n}`, app: APP_A, leaseMs: 30_000, occupied: [], slots: [slot] };
+  expect(await env.CELL.getByName(cell).reserve(request)).toMatchObject({
     ok: true,
     value: { placements: [{ instance: instanceId(n) }], refused: [] },
   });
-  return stub.commit({ key: `commit-${n}`, app: APP_A, seq: n, instances: [desiredOf(n)], routeVersion: 0 });
+}
+
+/** Puts it into its node's document, which wakes the node. */
+const commit = (cell: string, n: number) =>
+  env.CELL.getByName(cell).commit({
+    key: `commit-${n}`,
+    app: APP_A,
+    seq: n,
+    instances: [desiredOf(n)],
+    routeVersion: 0,
+  });
+
+async function place(cell: string, n: number) {
+  await reserve(cell, n);
+  return commit(cell, n);
 }
 
 describe("a poll", () => {
@@ -76,20 +85,20 @@ describe("a poll", () => {
 
   it("is never missed, whatever way a commit and a connecting poll race", async () => {
     const node = await readyNode(3, "race.0");
+    const before = await node.stub.readNode({ node: node.id });
+    let revision = before.ok ? before.value.revision : 0;
     for (let n = 1; n <= 15; n += 1) {
-      // Both are on their way at the same time; every third time the commit goes first.
-      const revision = node.desired?.revision ?? 0;
-      const first = n % 3 === 0 ? place("race.0", n) : null;
+      await reserve("race.0", n);
+      // Both are on their way at the same time; the poll sets out up to 4 ms later, so that either may arrive first.
+      const committed = commit("race.0", n);
+      if (n % 5 > 0) await new Promise((resolve) => setTimeout(resolve, n % 5));
       const polled = node.poll(revision);
-      const second = first ?? place("race.0", n);
       const held = await polled;
-      await second;
+      await committed;
       await held.until(({ messages }) => messages.length > 0, 3_000);
-      node.desired = JSON.parse(held.messages[0] ?? "").desired;
-      // The race may have been answered by what was there before this commit: the next poll then has it at once.
-      if (!node.desired?.instances.some(({ instance }) => instance === instanceId(n))) await node.receive();
-      expect(node.desired?.instances.map(({ instance }) => instance)).toContain(instanceId(n));
-      await node.heartbeat();
+      const { desired } = JSON.parse(held.messages[0] ?? "") as PollResponse;
+      revision = desired.revision;
+      expect(desired.instances.map(({ instance }) => instance)).toContain(instanceId(n));
     }
   });
 
