@@ -25,6 +25,8 @@ export default {
       return path === "/healthz" ? healthy() : page("unknown_host", request, visitor.requestId);
     try {
       const keepAlive = (promise: Promise<unknown>): void => ctx.waitUntil(promise);
+      const fresh = routes.fresh(hostname);
+      if (fresh !== null) return await serve({ request, visitor, env, routes, keepAlive }, fresh);
       const resolved = await routes.resolve(hostname, env, keepAlive);
       switch (resolved.kind) {
         case "unknown_host":

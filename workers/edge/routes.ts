@@ -29,6 +29,17 @@ export class RouteBook {
   readonly #hostReads = new Flights<RememberedHost>();
   readonly #routeReads = new Flights<Route>();
 
+  /** The route that is good to use as it is, without a promise: the hot path. */
+  fresh(hostname: string): Route | null {
+    const nowMs = Date.now();
+    const host = this.#hosts.get(hostname);
+    if (host === undefined || host.record === null || nowMs - host.checkedAtMs >= limits.routeUsableMs) return null;
+    const known = this.#routes.get(host.record.app);
+    if (known === undefined || known.route.state.kind !== "serving" || known.namedVersion > known.route.version)
+      return null;
+    return freshness(known, nowMs, limits) === "use" ? known.route : null;
+  }
+
   async resolve(hostname: string, env: EdgeEnv, keepAlive: KeepAlive): Promise<Resolved> {
     const host = await this.#host(hostname, env, keepAlive);
     if (host === null) return { kind: "unreadable" };

@@ -11,10 +11,12 @@ import { fetchInstance, type InstanceResult } from "./fetch-instance.ts";
 import type { Visitor } from "./forwarded.ts";
 import { page, type PageCode } from "./pages.ts";
 import type { RouteBook } from "./routes.ts";
-import { ticketFor } from "./tickets.ts";
+import { cachedTicket, ticketFor } from "./tickets.ts";
+import { Watches } from "./watch.ts";
 
 const limits = ROUTING_LIMITS;
 const busy = new Busy();
+const watches = new Watches();
 
 export interface Serving {
   readonly request: Request;
@@ -31,7 +33,7 @@ type Attempt =
 
 export async function serve(serving: Serving, first: Route): Promise<Response> {
   const { request, visitor, routes, env, keepAlive } = serving;
-  const body = await readBody(request);
+  const body = request.body === null ? NO_BODY : await readBody(request, request.body);
   const headers = new Headers(request.headers);
   const tried = new Set<string>();
   let route = first;
@@ -60,10 +62,12 @@ interface Body {
   readonly content: ReadableStream | ArrayBuffer | null;
 }
 
-async function readBody(request: Request): Promise<Body> {
+const NO_BODY: Body = { kind: "none", content: null };
+
+async function readBody(request: Request, stream: ReadableStream): Promise<Body> {
   const declared = request.headers.get("content-length");
-  const kind = bodyKind(request.body !== null, declared === null ? null : Number(declared), limits.bodyBufferBytesMax);
-  return { kind, content: kind === "buffered" ? await request.arrayBuffer() : request.body };
+  const kind = bodyKind(true, declared === null ? null : Number(declared), limits.bodyBufferBytesMax);
+  return { kind, content: kind === "buffered" ? await request.arrayBuffer() : stream };
 }
 
 async function ask(serving: Serving, route: Route, endpoint: Endpoint, headers: Headers, body: Body): Promise<Attempt> {
@@ -78,7 +82,9 @@ async function ask(serving: Serving, route: Route, endpoint: Endpoint, headers: 
     node,
     use: "app",
   } as const;
-  const ticket = await ticketFor(wish, Date.now());
+  const nowMs = Date.now();
+  const ticket = cachedTicket(wish, nowMs) ?? (await ticketFor(wish, nowMs));
+  const watch = watches.over(endpoint, probe, keepAlive);
   const key = instanceKey(endpoint);
   busy.began(key);
   try {
@@ -94,7 +100,8 @@ async function ask(serving: Serving, route: Route, endpoint: Endpoint, headers: 
         visitor,
       },
     );
-    const result = await unlessNodeIsGone(asked, endpoint);
+    // What still hangs when the node is given up ends with the visitor's request.
+    const result = await watch.over(asked);
     if (result === "node_gone") return { kind: "failed", page: "node_timeout", failure: "ambiguous", refresh: false };
     if (result.kind === "unreachable") {
       busy.eject(node, Date.now() + limits.ejectBrieflyMs);
@@ -117,27 +124,6 @@ function judge(result: InstanceResult): Attempt {
     case "gateway_error":
       return { kind: "failed", page: pageOf(result.code), failure: failureOf(result.code), refresh: false };
   }
-}
-
-/**
- * The result, unless its head is late and the gateway does not answer a probe either: then the node is avoided and the
- * request given up (whoever may retry it does); what still hangs ends with the visitor's request.
- */
-async function unlessNodeIsGone(
-  asked: Promise<InstanceResult>,
-  endpoint: Endpoint,
-): Promise<InstanceResult | "node_gone"> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const suspect = new Promise<"late">((resolve) => {
-    timer = setTimeout(() => resolve("late"), limits.suspectAfterMs);
-  });
-  const early = await Promise.race([asked, suspect]);
-  clearTimeout(timer);
-  if (early !== "late") return early;
-  const verdict = await Promise.race([asked, probe(endpoint)]);
-  if (verdict === true) return asked;
-  if (verdict !== false) return verdict;
-  return "node_gone";
 }
 
 /** Whether the node's gateway answers; ejects the node where it does not, takes it back where it does. */
