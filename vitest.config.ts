@@ -6,12 +6,18 @@ import { defineConfig, type TestProjectInlineConfiguration } from "vitest/config
 const globalSetup = existsSync("test/global-setup.ts") ? ["test/global-setup.ts"] : [];
 
 /** Tests that run inside workerd, in the isolate of the Worker that `configPath` describes. */
-function inWorkerd(name: string, configPath: string, include: string): TestProjectInlineConfiguration {
+function inWorkerd(
+  name: string,
+  configPath: string,
+  include: string,
+  setup: string[] = [],
+): TestProjectInlineConfiguration {
   return {
     plugins: [cloudflareTest({ wrangler: { configPath } })],
     test: {
       name,
       include: [include],
+      globalSetup: setup,
       testTimeout: 30_000,
       // itty-durable ships extensionless imports, which workerd cannot load unless they are bundled first.
       deps: { optimizer: { ssr: { enabled: true, include: ["itty-durable"] } } },
@@ -20,7 +26,7 @@ function inWorkerd(name: string, configPath: string, include: string): TestProje
 }
 
 const objects = inWorkerd("objects", "./test/durable-objects/wrangler.toml", "test/durable-objects/**/*.test.ts");
-const workers = inWorkerd("workers", "./wrangler.toml", "test/workers/**/*.test.ts");
+const workers = inWorkerd("workers", "./wrangler.toml", "test/workers/**/*.test.ts", ["test/workers/global-setup.ts"]);
 
 const node: TestProjectInlineConfiguration = {
   test: {

@@ -20,6 +20,8 @@ export const testEntryPoints = [
   "test/sim/main.ts",
   "test/tidy/check.ts",
   "test/global-setup.ts",
+  "test/workers/global-setup.ts",
+  "test/workers/postgres-process.ts",
   "test/durable-objects/worker.ts",
   "test/e2e/apps/echo-server.mjs",
 ];

@@ -14,8 +14,7 @@ import {
   signUp,
 } from "../../workers/control/auth/index.ts";
 
-const { adapter } = inject("postgres");
-const { appUrl, authUrl } = inject("migrated");
+const { adapter, appUrl, authUrl } = inject("migrated");
 const env = {
   DATABASE_URL_APP: appUrl,
   DATABASE_URL_AUTH: authUrl,
