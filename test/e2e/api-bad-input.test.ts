@@ -1,6 +1,6 @@
 // Bad input on the real stack: always a 4xx problem with pointer and rule, never a 5xx, and nothing half-done.
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { FieldError, Problem } from "../../contracts/failures.ts";
+import { type FieldError, Problem } from "../../contracts/failures.ts";
 import { BAD_INPUTS, type BadInput } from "./bad-inputs.ts";
 import { createWorld, type World } from "./support.ts";
 
