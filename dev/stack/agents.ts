@@ -51,8 +51,10 @@ export function agentSpec(plan: AgentPlan, makeJoinToken: () => Promise<string>)
   const dir = agentDir(plan);
   mkdirSync(dir, { recursive: true, mode: 0o700 });
   let token: string | null = null;
+  const logFile = join(plan.stateDir, "logs", `${plan.name}.log`);
   return {
     role: agentRole(plan.name),
+    logFile,
     prepare: async () => {
       token = isEnrolled(dir) ? null : await makeJoinToken();
     },
@@ -71,7 +73,7 @@ export function agentSpec(plan: AgentPlan, makeJoinToken: () => Promise<string>)
             String(plan.gatewayPort),
           ],
         ],
-        logFile: join(plan.stateDir, "logs", `${plan.name}.log`),
+        logFile,
         // Not in the arguments, which every user of the machine can read.
         environment: { ...environment, ...(token === null ? {} : { BERTH_JOIN_TOKEN: token }) },
         channel: false,

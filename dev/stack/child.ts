@@ -1,6 +1,6 @@
 // A supervised child of the stack: started, waited for, started again with backoff when it ends by itself, ended on request.
 import { spawn, type ChildProcess } from "node:child_process";
-import { closeSync, existsSync, openSync, renameSync, statSync } from "node:fs";
+import { closeSync, existsSync, openSync, readFileSync, renameSync, statSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { end, killGroup } from "../process/end.ts";
 import { identify, ROLE_VARIABLE, STACK_VARIABLE } from "../process/identity.ts";
@@ -22,6 +22,8 @@ export interface ChildSpec {
   readonly stopSignal: NodeJS.Signals;
   /** true: what the child started ends with it. */
   readonly ownsGroup: boolean;
+  /** Its last lines are told where a start fails. */
+  readonly logFile?: string;
 }
 
 export class SupervisedChild {
@@ -116,7 +118,7 @@ export class SupervisedChild {
     this.#child = null;
     if (this.#spec.ownsGroup && child.pid !== undefined) killGroup(child.pid);
     this.#ledger.forget(this.role);
-    reject(new Error(`${this.role} ended while starting (${how})`));
+    reject(new Error(`${this.role} ended while starting (${how})${lastLines(this.#spec.logFile)}`));
     if (!this.#wanted) return;
     this.#log(`${this.role} ended (${how}), starting it again`);
     this.#failures = performance.now() - startedMs > STEADY_MS ? 0 : this.#failures + 1;
@@ -139,6 +141,12 @@ export class SupervisedChild {
     }
     this.#restarting = false;
   }
+}
+
+function lastLines(logFile: string | undefined): string {
+  if (logFile === undefined || !existsSync(logFile)) return "";
+  const lines = readFileSync(logFile, "utf8").trim().split("\n").slice(-12);
+  return `; ${logFile} ends:\n${lines.join("\n")}`;
 }
 
 /** Opens a child's log for appending; a log that grew large is kept once as `.1`. Close it after the spawn. */

@@ -33,13 +33,15 @@ export function postgresSpec({ home, logsDir, postgresPort, fsync, passwords }: 
 }
 
 export function adapterSpec({ logsDir, adapterPort, postgresPort }: DatabasePlan): ChildSpec {
+  const logFile = join(logsDir, "adapter.log");
   return {
     role: "adapter",
+    logFile,
     start: (environment) =>
       spawnNode({
         script: fileURLToPath(new URL("../neon-adapter/main.ts", import.meta.url)),
         args: [String(adapterPort), String(postgresPort)],
-        logFile: join(logsDir, "adapter.log"),
+        logFile,
         environment,
         channel: true,
       }),

@@ -1,5 +1,5 @@
 // The stack's two Workers: bundled from what production deploys, configured by the same wrangler.toml, each in a workerd of its own.
-import { rmSync } from "node:fs";
+import { existsSync, mkdirSync, rmSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { bundleWorker } from "../workers-host/bundle.ts";
@@ -38,22 +38,24 @@ export async function workerSpec({
     name: worker.name,
     scriptPath,
     port,
-    storageDir: join(stateDir, "storage"),
+    storageDir: makeStorage(stateDir, role),
     registryDir: join(stateDir, "registry"),
     everyMinute: worker.everyMinute,
     bindings: { ...worker.vars, ...bindings },
     options: worker.options,
   };
   writePrivate(planPath, JSON.stringify(plan));
+  const logFile = join(stateDir, "logs", `${role}.log`);
   return {
     role,
+    logFile,
     // A killed host leaves its entry, which would keep its successor unfound for 90 s.
     prepare: async () => rmSync(join(plan.registryDir, plan.name), { force: true }),
     start: (environment) =>
       spawnNode({
         script: fileURLToPath(new URL("../workers-host/main.ts", import.meta.url)),
         args: [planPath],
-        logFile: join(stateDir, "logs", `${role}.log`),
+        logFile,
         environment,
         channel: true,
         nodeFlags: HOST_FLAGS,
@@ -62,4 +64,13 @@ export async function workerSpec({
     stopSignal: "SIGTERM",
     ownsGroup: true,
   };
+}
+
+/** A folder for each Worker, because two workerds in one get in each other's way; the KV namespaces alone are shared. */
+function makeStorage(stateDir: string, role: string): string {
+  const [own, kv] = [join(stateDir, "storage", role), join(stateDir, "storage", "kv")];
+  for (const folder of [own, kv]) mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const link = join(own, "kv");
+  if (!existsSync(link)) symlinkSync(kv, link);
+  return own;
 }

@@ -5,7 +5,7 @@ export const HostPlan = z.object({
   name: z.string(),
   scriptPath: z.string(),
   port: z.int(),
-  /** Objects, KV and R2 live here; shared by the Workers of a stack. */
+  /** Objects, KV and R2 live here. Of a stack's Workers, the folder `kv` is one and the same. */
   storageDir: z.string(),
   /** Workers find each other's objects through this folder. */
   registryDir: z.string(),
