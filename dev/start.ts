@@ -107,6 +107,8 @@ function stopOnSignal(stack: Stack, interrupted: AbortController): void {
   process.on("SIGINT", stop);
   process.on("SIGTERM", stop);
   process.on("SIGHUP", stop);
+  // Whoever read our output has gone (`npm start | head`).
+  process.stdout.on("error", stop);
 }
 
 /** As a user does it: `berth deploy`. On later starts the app is there already, and only has to answer again. */
