@@ -7,6 +7,8 @@ import { NodeId } from "../../contracts/ids.ts";
 import { Release } from "../../contracts/release.ts";
 import type { Statements } from "../connect.ts";
 import { toUuid } from "../ids.ts";
+import { releaseHistory, rolloutHistory } from "../schema/history.ts";
+import { meteringCounters, meteringRows } from "../schema/metering.ts";
 import { storable } from "./json.ts";
 
 /** What a batch accepts: events after this seq. Set by its compare-and-set (outbox.ts); it ends with the transaction. */
@@ -45,7 +47,7 @@ export function projectReleases(statements: Statements, events: readonly BerthEv
     statements,
     rows,
     (given) => sql`
-    insert into release_history (id, team_id, app_id, version, release, created_by, created_at, seq)
+    insert into ${releaseHistory} (id, team_id, app_id, version, release, created_by, created_at, seq)
     select id, team_id, app_id, version, release, created_by, created_at, seq
     from jsonb_to_recordset(${given}) as r(id uuid, team_id uuid, app_id uuid, version integer, release jsonb,
       created_by text, created_at timestamptz, seq bigint)
@@ -76,13 +78,13 @@ export function projectRollouts(statements: Statements, events: readonly BerthEv
     statements,
     [...newest.values()],
     (given) => sql`
-    insert into rollout_history (id, team_id, app_id, phase, rollout, started_by, started_at, ended_at, seq)
+    insert into ${rolloutHistory} (id, team_id, app_id, phase, rollout, started_by, started_at, ended_at, seq)
     select id, team_id, app_id, phase, rollout, started_by, started_at, ended_at, seq
     from jsonb_to_recordset(${given}) as r(id uuid, team_id uuid, app_id uuid, phase text, rollout jsonb,
       started_by text, started_at timestamptz, ended_at timestamptz, seq bigint)
     where seq > ${ACCEPT_AFTER}
     on conflict (id) do update set phase = excluded.phase, rollout = excluded.rollout, ended_at = excluded.ended_at,
-      seq = excluded.seq where rollout_history.seq < excluded.seq`,
+      seq = excluded.seq where ${rolloutHistory}.seq < excluded.seq`,
   );
 }
 
@@ -110,7 +112,7 @@ export function projectMetering(statements: Statements, events: readonly BerthEv
       statements,
       rows,
       (given) => sql`
-      insert into metering_rows (node_id, seq, from_at, to_at)
+      insert into ${meteringRows} (node_id, seq, from_at, to_at)
       select node_id, seq, from_at, to_at from jsonb_to_recordset(${given})
         as r(node_id uuid, event_seq bigint, seq bigint, from_at timestamptz, to_at timestamptz)
       where event_seq > ${ACCEPT_AFTER} on conflict do nothing`,
@@ -154,7 +156,7 @@ const COUNTER_COLUMNS = sql.raw(
 );
 
 const insertCounters = (given: SQL) => sql`
-  insert into metering_counters (${COUNTER_COLUMNS})
+  insert into ${meteringCounters} (${COUNTER_COLUMNS})
   select ${COUNTER_COLUMNS} from jsonb_to_recordset(${given}) as r(node_id uuid, event_seq bigint, seq bigint,
     instance_id uuid, generation integer, team_id uuid, app_id uuid, release_id uuid, to_at timestamptz,
     running_ms double precision, cpu_ms double precision, memory_byte_ms double precision, requests bigint,

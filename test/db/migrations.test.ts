@@ -2,7 +2,7 @@
 import { execFile } from "node:child_process";
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { promisify } from "node:util";
 import pg from "pg";
 import { describe, expect, it } from "vitest";
@@ -59,7 +59,7 @@ describe("migrate", () => {
     try {
       cpSync("db/migrations", out, { recursive: true });
       const before = readdirSync(out);
-      const args = ["generate", "--dialect", "postgresql", "--schema", "./db/schema/*.ts", "--out", out];
+      const args = ["generate", "--dialect", "postgresql", "--schema", "./db/schema/*.ts", "--out", relative(".", out)];
       await promisify(execFile)("node_modules/.bin/drizzle-kit", args);
       expect(readdirSync(out)).toEqual(before);
     } finally {
