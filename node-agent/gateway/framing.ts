@@ -47,15 +47,15 @@ export class Framing {
     let at = from;
     this.forwardEnd = from;
     while (at < bytes.length && !this.done && !this.bad) {
-      if (this.#state === "data") {
+      if (this.#trailing) {
+        this.#trailerByte(bytes[at++] as number);
+      } else if (this.#state === "data") {
         const taken = Math.min(bytes.length - at, this.#left);
         this.#checkChunkEnd(bytes, at, taken);
         at += taken;
         this.#left -= taken;
         if (this.#left === 0) this.#state = "size";
         this.forwardEnd = at;
-      } else if (this.#trailing) {
-        this.#trailerByte(bytes[at++] as number);
       } else {
         this.#sizeByte(bytes[at++] as number);
         this.forwardEnd = at;
