@@ -107,8 +107,9 @@ async function window(fleet: Fleet, workerd: number, work: () => Promise<unknown
   return { report, seconds, workerdCpuMs, shown };
 }
 
-const pollsOf = ({ wakes, pollsTimedOut, pollsAnsweredAtOnce }: FleetReport) =>
-  wakes.length + pollsTimedOut + pollsAnsweredAtOnce;
+function pollsOf({ wakes, pollsTimedOut, pollsAnsweredAtOnce }: FleetReport): number {
+  return wakes.length + pollsTimedOut + pollsAnsweredAtOnce;
+}
 
 function latencyOf(values: readonly number[]) {
   if (values.length === 0) return null;

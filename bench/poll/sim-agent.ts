@@ -1,5 +1,6 @@
 // One simulated node: real keys, enrolment, polls and heartbeats; instead of containers it says at once that they are ready.
 import { Agent, request } from "node:http";
+import type { z } from "zod";
 import {
   AGENT_PROTOCOL,
   CREDENTIAL_SCHEME,
@@ -59,7 +60,7 @@ export class SimAgent {
 
   async enrol(token: string): Promise<string> {
     const { name, failureDomain, region, gatewayUrl } = this.#wish;
-    const body: EnrolRequest = {
+    const body: z.input<typeof EnrolRequest> = {
       ...{ protocol: AGENT_PROTOCOL, token, name, failureDomain, region, gatewayUrl, labels: {} },
       signKey: this.#signer.signKey,
       sealKey: this.#signer.sealKey,
