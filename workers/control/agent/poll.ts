@@ -21,7 +21,10 @@ export async function poll(c: ControlRequest): Promise<Response> {
     if (answer.status === 403) fail("node_revoked", "The node was revoked.");
     return fail("credential_invalid", "This cell does not know the node.");
   }
-  const message = await firstMessage(socket, c.req.raw.signal);
+  const waiting = firstMessage(socket, c.req.raw.signal);
+  // When the agent goes, the invocation lives on until the socket is closed: the object cannot see that its other end is dead.
+  c.executionCtx.waitUntil(waiting);
+  const message = await waiting;
   if (message === null) return c.body(null, 204);
   return c.body(message, 200, { "content-type": "application/json" });
 }

@@ -3,7 +3,7 @@ import { createRoute, z } from "@hono/zod-openapi";
 import { InstanceId } from "../../../contracts/ids.ts";
 import { appOf } from "../apps/find-app.ts";
 import { stillAllowed } from "../http/authorise.ts";
-import { newApi } from "../http/context.ts";
+import { newApi, type ControlRequest } from "../http/context.ts";
 import { failField } from "../http/problem.ts";
 import { AppParam, READ_PROBLEMS, SIGNED_IN } from "../http/respond.ts";
 import { eventStream } from "../streams/events.ts";
@@ -64,6 +64,13 @@ const logsRoute = createRoute({
   },
 });
 
+/** What an answer needs that goes on after its headers. */
+const lasting = (c: ControlRequest) => ({
+  signal: c.req.raw.signal,
+  stillAllowed: stillAllowed(c),
+  waitUntil: (work: Promise<unknown>) => c.executionCtx.waitUntil(work),
+});
+
 export const streams = newApi()
   .openapi(eventsRoute, async (c) => {
     const after = c.req.header("last-event-id") ?? c.req.valid("query").after ?? "0";
@@ -71,8 +78,7 @@ export const streams = newApi()
       failField("invalid_request", { pointer: "header:last-event-id", rule: "seq", message: "must be a whole number" });
     }
     const app = await appOf(c, c.req.valid("param").app);
-    const { signal } = c.req.raw;
-    const stream = { app: app.id, team: app.team, afterSeq: Number(after), signal, stillAllowed: stillAllowed(c) };
+    const stream = { app: app.id, team: app.team, afterSeq: Number(after), ...lasting(c) };
     return c.body(await eventStream(c.env, stream), 200, {
       "content-type": "text/event-stream; charset=utf-8",
       "cache-control": "no-store",
@@ -81,9 +87,8 @@ export const streams = newApi()
   .openapi(logsRoute, async (c) => {
     const { follow, tail, instance } = c.req.valid("query");
     const app = await appOf(c, c.req.valid("param").app);
-    const { signal } = c.req.raw;
     const wanted = { app, instance: instance ?? null, tail, follow: follow === "1" };
-    const lines = logStream(c.env, { ...wanted, signal, stillAllowed: stillAllowed(c) });
+    const lines = logStream(c.env, { ...wanted, ...lasting(c) });
     const headers = { "content-type": "application/x-ndjson; charset=utf-8", "cache-control": "no-store" };
     // The route's types know answers of JSON and text only.
     return c.body(lines, 200, headers) as never;

@@ -18,6 +18,8 @@ interface Stream {
   readonly signal: AbortSignal;
   /** Asked before anything is written that the caller's token must allow. */
   readonly stillAllowed: () => Promise<boolean>;
+  /** Keeps the invocation alive after the client has gone, for as long as it takes to close the socket. */
+  readonly waitUntil: (work: Promise<unknown>) => void;
 }
 
 /** Ends when the client goes, when its token is revoked, or when the object's socket closes: clients come back with Last-Event-ID. */
@@ -47,9 +49,9 @@ export async function eventStream(env: ControlEnv, stream: Stream): Promise<Read
     end();
     closeQuietly(socket);
   });
-  void write(env, stream, out, { wait: (ms) => news.wait(ms), lastSeq: () => lastSeq, closed: () => closed })
-    .catch(() => undefined)
-    .finally(() => out.close());
+  const heard = { wait: (ms: number) => news.wait(ms), lastSeq: () => lastSeq, closed: () => closed };
+  const work = write(env, stream, out, heard);
+  stream.waitUntil(work.catch(() => undefined).finally(() => out.close()));
   return out.readable;
 }
 

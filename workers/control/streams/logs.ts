@@ -15,6 +15,7 @@ export interface LogStream {
   readonly follow: boolean;
   readonly signal: AbortSignal;
   readonly stillAllowed: () => Promise<boolean>;
+  readonly waitUntil: (work: Promise<unknown>) => void;
 }
 
 /** Newest first beyond it: one Worker should not hold more streams open at once. */
@@ -27,7 +28,7 @@ export function logStream(env: ControlEnv, stream: LogStream): ReadableStream<Ui
   const stop = new AbortController();
   out.onEnd(() => stop.abort());
   const work = stream.follow ? follow(env, stream, out, stop.signal) : merge(env, stream, out, stop.signal);
-  void work.catch(() => undefined).finally(() => out.close());
+  stream.waitUntil(work.catch(() => undefined).finally(() => out.close()));
   return out.readable;
 }
 
