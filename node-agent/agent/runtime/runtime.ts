@@ -6,8 +6,9 @@ import type { AppId, InstanceId, ReleaseId, TeamId } from "../../../contracts/id
 import type { LogLine } from "../../../contracts/ticket.ts";
 import type { PullCredential, Secrets } from "../link/asks.ts";
 
-/** Why a run ended. exitCode is null where nobody was there to see it. */
+/** Why a run ended. exitCode is null where nobody was there to see it; endedAtMs is by this host's wall clock. */
 export interface Exit {
+  readonly endedAtMs?: number;
   readonly exitCode: number | null;
   readonly signal: string | null;
   readonly outOfMemory: boolean;

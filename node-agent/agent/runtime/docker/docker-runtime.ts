@@ -57,6 +57,8 @@ export class DockerRuntime implements Runtime {
   readonly #running: Promise<void>;
   /** Lives whose end was told, so that the event stream and a listing tell it once. */
   readonly #told = new Set<string>();
+  /** As last seen, by container: for the end of one that somebody removed. */
+  readonly #seen = new Map<string, Unit>();
   #onExit: (unit: Unit, exit: Exit) => void = () => undefined;
 
   constructor({ docker, platform }: { docker: Docker; platform: string }, ports: DockerPorts) {
@@ -138,6 +140,7 @@ export class DockerRuntime implements Runtime {
     } catch (error) {
       if (statusOf(error) === 404) {
         await this.#discard(unit.id);
+        this.#seen.delete(unit.id);
         return null;
       }
       throw isEngineAway(error) ? error : startFailure(error);
@@ -156,6 +159,7 @@ export class DockerRuntime implements Runtime {
     const exitCode = (await this.#inspect(unit.id))?.exit?.exitCode ?? null;
     await this.#discard(unit.id);
     this.#told.delete(unit.life);
+    this.#seen.delete(unit.id);
     return exitCode;
   }
 
@@ -204,12 +208,19 @@ export class DockerRuntime implements Runtime {
   }
 
   async #look(id: string): Promise<void> {
-    const unit = await this.#inspect(id).catch(() => null);
-    if (unit !== null) this.#tell(unit);
+    const seen = this.#seen.get(id);
+    const unit = await this.#inspect(id).catch(() => undefined);
+    if (unit) this.#tell(unit);
+    else if (unit === null && seen !== undefined) this.#tell({ ...seen, exit: REMOVED });
   }
 
   async #lookAtAll(): Promise<void> {
-    for (const unit of await this.list().catch(() => [])) this.#tell(unit);
+    const before = [...this.#seen.keys()];
+    const units = await this.list().catch(() => null);
+    if (units === null) return;
+    for (const unit of units) this.#tell(unit);
+    const found = new Set(units.map(({ id }) => id));
+    for (const id of before) if (!found.has(id)) await this.#look(id);
   }
 
   #tell(unit: Unit): void {
@@ -221,7 +232,9 @@ export class DockerRuntime implements Runtime {
 
   async #inspect(name: string): Promise<Unit | null> {
     try {
-      return unitOf(this.#ports.node, await this.#docker.getContainer(name).inspect());
+      const unit = unitOf(this.#ports.node, await this.#docker.getContainer(name).inspect());
+      if (unit !== null) this.#seen.set(unit.id, unit);
+      return unit;
     } catch (error) {
       if (statusOf(error) === 404) return null;
       throw error;
@@ -236,3 +249,6 @@ export class DockerRuntime implements Runtime {
     }
   }
 }
+
+/** Somebody took the container away: how it ended is not to be known any more. */
+const REMOVED: Exit = { exitCode: null, signal: null, outOfMemory: false };

@@ -22,8 +22,9 @@ export function unitOf(node: string, info: ContainerInspectInfo): Unit | null {
 /** Shells and the Engine report death by signal as 128 + its number. */
 const SIGNALS: Readonly<Record<number, string>> = { 134: "SIGABRT", 137: "SIGKILL", 139: "SIGSEGV", 143: "SIGTERM" };
 
-function exitOf({ ExitCode, OOMKilled }: ContainerInspectInfo["State"]): Exit {
-  return { exitCode: ExitCode, signal: SIGNALS[ExitCode] ?? null, outOfMemory: OOMKilled };
+function exitOf({ ExitCode, OOMKilled, FinishedAt }: ContainerInspectInfo["State"]): Exit {
+  const endedAtMs = Math.max(0, Date.parse(FinishedAt));
+  return { exitCode: ExitCode, signal: SIGNALS[ExitCode] ?? null, outOfMemory: OOMKilled, endedAtMs };
 }
 
 /** Page cache that the kernel gives back under pressure is not counted as used. */

@@ -40,7 +40,7 @@ const DEFAULT_COMMAND = ["node", "."];
 
 export class ProcessRuntime implements Runtime {
   readonly kind = "process" as const;
-  readonly platform = `${osPlatform()}/${arch() === "x64" ? "amd64" : arch()}`;
+  readonly platform = processPlatform();
   readonly #ports: ProcessPorts;
   readonly #freePorts = new Ports();
   readonly #records = new Map<string, RunRecord>();
@@ -281,3 +281,8 @@ export class ProcessRuntime implements Runtime {
 
 /** Of a process that ended while no agent ran. */
 const UNSEEN: Exit = { exitCode: null, signal: null, outOfMemory: false };
+
+/** In the Engine's words: linux/amd64. */
+export function processPlatform(): string {
+  return `${osPlatform()}/${arch() === "x64" ? "amd64" : arch()}`;
+}

@@ -1,0 +1,80 @@
+// The commands beside `run`: the gateway's process, what a folder's node is, and the end of all that a node runs.
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import { pino } from "pino";
+import { agentLimitsFrom } from "../../core/converge/limits.ts";
+import { ENDPOINT_FILE, GATEWAY_PID_FILE, GATEWAY_SOCKET } from "../endpoint-file.ts";
+import { runGateway } from "../gateway/run.ts";
+import { AGENT_PID_FILE } from "./agent.ts";
+import { readEndpoints } from "./gateway-child/endpoint-writer.ts";
+import { endGateway } from "./gateway-child/gateway-child.ts";
+import { Bundles } from "./runtime/bundles.ts";
+import { DockerRuntime, findEngine } from "./runtime/docker/docker-runtime.ts";
+import { ProcessRuntime } from "./runtime/process/process-runtime.ts";
+import { DesiredStore } from "./state/desired-store.ts";
+import { readEnrolment } from "./state/identity.ts";
+import { claimPidFile, livingOwner, signal, waitForEnd } from "./state/process-id.ts";
+
+/** Resolves when the gateway was told to end and its open requests are done. */
+export async function gatewayCommand(dir: string, host: string, port: number, until: AbortSignal): Promise<void> {
+  // Claimed before listening: a second gateway would share the port and split the node's traffic.
+  await claimPidFile(dir, GATEWAY_PID_FILE);
+  const log = pino({ base: { part: "gateway" } });
+  const gateway = await runGateway({ dir, host, port, log });
+  await new Promise<void>((resolve) => until.addEventListener("abort", () => resolve()));
+  await gateway.close();
+  await rm(join(dir, GATEWAY_PID_FILE), { force: true });
+}
+
+export async function statusCommand(dir: string): Promise<object> {
+  const enrolled = await readEnrolment(dir);
+  const { desired } = await DesiredStore.open(dir, Infinity);
+  const endpoints = await readEndpoints(dir);
+  return {
+    node: enrolled?.node ?? null,
+    cell: enrolled?.cell ?? null,
+    agent: (await livingOwner(join(dir, AGENT_PID_FILE)))?.pid ?? null,
+    gateway: (await livingOwner(join(dir, GATEWAY_PID_FILE)))?.pid ?? null,
+    revision: desired?.revision ?? null,
+    instances: (desired?.instances ?? []).map(({ instance, generation, appName, version, intent }) => {
+      const row = endpoints?.instances.find((at) => at.instance === instance && at.generation === generation);
+      return { instance, generation, app: appName, version, intent, state: row?.state ?? null };
+    }),
+  };
+}
+
+/** Agent first, so that nothing is started again; what the document names comes back with the next `run`. */
+export async function purgeCommand(dir: string): Promise<{ instances: number }> {
+  const agent = await livingOwner(join(dir, AGENT_PID_FILE));
+  if (agent !== null) {
+    await signal(agent, "SIGTERM");
+    if (!(await waitForEnd(agent, 10_000))) await signal(agent, "SIGKILL");
+  }
+  await endGateway(dir);
+  const instances = await purgeInstances(dir);
+  for (const name of [ENDPOINT_FILE, GATEWAY_SOCKET, GATEWAY_PID_FILE, AGENT_PID_FILE]) {
+    await rm(join(dir, name), { force: true });
+  }
+  return { instances };
+}
+
+/** Of both runtimes: a folder may have been run with either. */
+async function purgeInstances(dir: string): Promise<number> {
+  const node = (await readEnrolment(dir))?.node;
+  if (node === undefined) return 0;
+  const limits = agentLimitsFrom({});
+  const bundles = new Bundles(dir, limits, () => Promise.reject(new Error("nothing is fetched here")));
+  const place = { dir, node, limits, bundles };
+  const engine = await findEngine();
+  let ended = 0;
+  const docker = engine === null ? null : new DockerRuntime(engine, place);
+  for (const runtime of [docker, new ProcessRuntime(place)]) {
+    if (runtime === null) continue;
+    const units = await runtime.list();
+    await Promise.all(units.map((unit) => runtime.stop(unit, 0)));
+    if (runtime === docker) await docker.dropNetworks(new Set(units.map(({ team }) => team)));
+    await runtime.close();
+    ended += units.length;
+  }
+  return ended;
+}

@@ -1,0 +1,40 @@
+// Why a run or a start ended, as it is told: bounded text, and the last lines.
+import type { InstanceFailure } from "../../../contracts/failures.ts";
+import { AGENT_LIMITS } from "../../../core/converge/limits.ts";
+import { Refused } from "../link/control.ts";
+import { type Exit, StartFailed } from "../runtime/runtime.ts";
+
+const MIB = 1024 * 1024;
+const { failureTextMax, logTailLines } = AGENT_LIMITS;
+
+export function exitFailure(
+  { exitCode, signal, outOfMemory }: Exit,
+  doom: Pick<InstanceFailure, "code" | "message"> | null,
+  memoryBytes: number | null,
+  logTail: readonly string[],
+): InstanceFailure {
+  const tail = logTail.slice(-logTailLines).map((line) => line.slice(0, failureTextMax));
+  const end = { exitCode, signal, logTail: tail };
+  if (outOfMemory) {
+    const limit = memoryBytes === null ? "its limit" : `its limit of ${Math.round(memoryBytes / MIB)} MiB`;
+    return { code: "out_of_memory", message: `it was killed for using more memory than ${limit}`, ...end };
+  }
+  if (doom !== null) return { ...doom, message: doom.message.slice(0, failureTextMax), ...end };
+  const how =
+    exitCode === null && signal === null
+      ? "it ended while nobody was there to see how"
+      : signal === null
+        ? `it exited with code ${exitCode}`
+        : `it was ended by ${signal}`;
+  return { code: "exited", message: how, ...end };
+}
+
+/** What is not an expected failure of a start is one nevertheless to the instance: it is told, and tried again. */
+export function startFailureOf(error: unknown): InstanceFailure {
+  if (error instanceof StartFailed) return error.failure;
+  const message = (error instanceof Error ? error.message : String(error)).slice(0, failureTextMax);
+  const none = { exitCode: null, signal: null, logTail: [] };
+  if (error instanceof Refused) return { code: "environment_unavailable", message, ...none };
+  // Not start_failed: an Engine that is away for a moment must not make an instance give up.
+  return { code: "environment_unavailable", message: `this node could not start it: ${message}`, ...none };
+}
