@@ -1,7 +1,7 @@
 // What the stack runs, bundled from source at its start: the two Workers and the agent.
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { build } from "esbuild";
+import { bundleAgent as bundle } from "../../node-agent/build/bundle-agent.ts";
 import type { ChildSpec } from "./child.ts";
 import { workerSpec } from "./workers.ts";
 
@@ -35,19 +35,9 @@ export async function bundleControlAndEdge({
   );
 }
 
-/** The file that an operator installs on a server, with the same settings as `npm run build:agent`. */
+/** The file that an operator installs on a server, made as `npm run build:agent` makes it. */
 export async function bundleAgent(stateDir: string): Promise<string> {
   const outfile = join(stateDir, "bundles", "agent.mjs");
-  await build({
-    entryPoints: [join(ROOT, "node-agent/agent/main.ts")],
-    outfile,
-    bundle: true,
-    platform: "node",
-    format: "esm",
-    target: "node20",
-    external: ["cpu-features", "*.node"],
-    banner: { js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);" },
-    logLevel: "error",
-  });
+  await bundle(outfile);
   return outfile;
 }

@@ -120,7 +120,7 @@ export class SupervisedChild {
     this.#ledger.forget(this.role);
     reject(new Error(`${this.role} ended while starting (${how})${lastLines(this.#spec.logFile)}`));
     if (!this.#wanted) return;
-    this.#log(`${this.role} ended (${how}), starting it again`);
+    this.#log(`${this.role} ended (${how}), starting it again${lastLines(this.#spec.logFile, 1)}`);
     this.#failures = performance.now() - startedMs > STEADY_MS ? 0 : this.#failures + 1;
     if (!this.#restarting) void this.#startAgain();
   }
@@ -143,9 +143,9 @@ export class SupervisedChild {
   }
 }
 
-function lastLines(logFile: string | undefined): string {
+function lastLines(logFile: string | undefined, count = 12): string {
   if (logFile === undefined || !existsSync(logFile)) return "";
-  const lines = readFileSync(logFile, "utf8").trim().split("\n").slice(-12);
+  const lines = readFileSync(logFile, "utf8").trim().split("\n").slice(-count);
   return `; ${logFile} ends:\n${lines.join("\n")}`;
 }
 
