@@ -5,8 +5,8 @@ import type { NodeId } from "../../../../contracts/ids.ts";
 import type { Prepared } from "../runtime.ts";
 import { containerName, labelsOf, networkName } from "./labels.ts";
 
-/** Descriptors per process: far above what a service needs, far below what would starve the host. */
-const NOFILE = 65_536;
+/** Descriptors per process: enough for a busy server, and within the hard limit that any host gives its Engine. */
+const NOFILE = 16_384;
 /** The Engine's own copy of the output; ours is beside it (logs/). Two files of this size at most. */
 const ENGINE_LOG = { Type: "json-file", Config: { "max-size": "4m", "max-file": "2" } };
 /** Writable even where the root is not: programs expect a /tmp. Counts as the container's memory. */
