@@ -3,7 +3,7 @@ import type { ContainerCreateOptions } from "dockerode";
 import type { DesiredInstance } from "../../../../contracts/desired.ts";
 import type { NodeId } from "../../../../contracts/ids.ts";
 import type { Prepared } from "../runtime.ts";
-import { containerName, labelsOf, networkName } from "./labels.ts";
+import { containerName, labelsOf } from "./labels.ts";
 
 /** Descriptors per process: enough for a busy server, and within the hard limit that any host gives its Engine. */
 const NOFILE = 16_384;
@@ -20,6 +20,8 @@ export interface SpecInput {
   readonly node: NodeId;
   readonly desired: DesiredInstance;
   readonly prepared: Prepared;
+  /** The id of the team's network. */
+  readonly network: string;
   /** The base image for bundles; unused for images. */
   readonly bundleImage: string;
   readonly environment: Readonly<Record<string, string>>;
@@ -29,6 +31,7 @@ export function containerSpec({
   node,
   desired,
   prepared,
+  network,
   bundleImage,
   environment,
 }: SpecInput): ContainerCreateOptions {
@@ -46,7 +49,7 @@ export function containerSpec({
     ...(bundle ? { WorkingDir: BUNDLE_FOLDER } : {}),
     Healthcheck: { Test: ["NONE"] },
     HostConfig: {
-      NetworkMode: networkName(desired.team),
+      NetworkMode: network,
       RestartPolicy: { Name: "no" },
       Memory: resources.memoryBytes,
       MemorySwap: resources.memoryBytes,

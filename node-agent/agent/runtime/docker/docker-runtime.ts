@@ -95,9 +95,7 @@ export class DockerRuntime implements Runtime {
     signal: AbortSignal,
   ): Promise<Prepared> {
     const { source } = desired;
-    const network = this.#networks.ensure(desired.team).catch((error: unknown) => {
-      throw new StartFailed("start_failed", `the team's network could not be made: ${messageOf(error)}`);
-    });
+    const network = this.#network(desired.team);
     if (source.kind === "image") {
       const image = this.#images.prepare({ ...source, credential, onProgress, signal });
       return (await Promise.all([image, network]))[0];
@@ -117,7 +115,8 @@ export class DockerRuntime implements Runtime {
     if (existing !== null) return existing.exit === null ? existing : this.#start(existing.id);
     const environment = { ...secrets.environment, PORT: String(desired.port), ...platform };
     const bundleImage = prepared.kind === "bundle" ? await this.#bundleImage.ensure() : "";
-    const spec = containerSpec({ node: this.#ports.node, desired, prepared, bundleImage, environment });
+    const network = await this.#network(desired.team);
+    const spec = containerSpec({ node: this.#ports.node, desired, prepared, network, bundleImage, environment });
     try {
       const container = await this.#docker.createContainer(spec);
       if (prepared.kind === "bundle") {
@@ -132,6 +131,12 @@ export class DockerRuntime implements Runtime {
       }
       throw error instanceof StartFailed || isEngineAway(error) ? error : startFailure(error);
     }
+  }
+
+  #network(team: string): Promise<string> {
+    return this.#networks.ensure(team).catch((error: unknown) => {
+      throw new StartFailed("start_failed", `the team's network could not be made: ${messageOf(error)}`);
+    });
   }
 
   async restart(unit: Unit): Promise<Unit | null> {

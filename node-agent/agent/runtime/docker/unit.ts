@@ -1,7 +1,7 @@
 // The Engine's view of a container, as a unit of this node.
 import type { ContainerInspectInfo, ContainerStats } from "dockerode";
 import type { Exit, Unit, Usage } from "../runtime.ts";
-import { LABEL, networkName, readLabels } from "./labels.ts";
+import { LABEL, readLabels } from "./labels.ts";
 
 /** Null for a container that is not this node's, or whose labels are not ours to understand. */
 export function unitOf(node: string, info: ContainerInspectInfo): Unit | null {
@@ -12,7 +12,8 @@ export function unitOf(node: string, info: ContainerInspectInfo): Unit | null {
   return {
     ...labelled,
     id: info.Id,
-    host: info.NetworkSettings.Networks[networkName(labelled.team)]?.IPAddress ?? "",
+    // Its team's network is the only one it is in.
+    host: Object.values(info.NetworkSettings.Networks)[0]?.IPAddress ?? "",
     life: `${info.Id}@${State.StartedAt}`,
     startedAtMs: Date.parse(State.StartedAt),
     exit: State.Running || State.Restarting ? null : exitOf(State),
