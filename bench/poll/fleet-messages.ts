@@ -7,7 +7,7 @@ export interface FleetWish {
   readonly region: string;
   readonly firstNode: number;
   readonly nodes: number;
-  /** Enrolments under way at once. */
+  /** Enrolments under way at once; a node beats and polls from its own on, so that the fleet comes up as a real one does. */
   readonly enrolAtOnce: number;
 }
 
