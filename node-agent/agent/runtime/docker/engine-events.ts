@@ -36,6 +36,8 @@ export class EngineEvents {
           filters: { type: ["container"], event: ["die"], label: [`${LABEL.node}=${this.#node}`] },
         });
         this.#stream = stream as { destroy?: () => void };
+        // The end may have come while the Engine was answering.
+        if (this.#stop.signal.aborted) this.stop();
         if (failures > 0) this.#ports.lookAgain();
         failures = 0;
         await this.#read(stream);
