@@ -66,7 +66,7 @@ export class DockerRuntime implements Runtime {
     this.platform = platform;
     this.#ports = ports;
     this.#images = new Images(docker, platform, ports.limits.pullStallMs);
-    this.#networks = new Networks(docker);
+    this.#networks = new Networks(docker, ports.node);
     this.#bundleImage = new BundleImage(docker);
     this.#events = new EngineEvents(docker, ports.node, {
       died: (id) => void this.#look(id),

@@ -62,6 +62,7 @@ export function containerName({ instance, generation }: { instance: string; gene
   return `berth-${instance}-${generation}`;
 }
 
-export function networkName(team: string): string {
-  return `berth-${team}`;
+/** Of its node alone: the Engine lets two networks have one name, so agents that share an Engine must not share names. */
+export function networkName(node: string, team: string): string {
+  return `berth-${node}-${team}`;
 }
