@@ -2,7 +2,7 @@
 import type Docker from "dockerode";
 import { AGENT_LIMITS } from "../../core/converge/limits.ts";
 import { untilReady } from "./first-answer.ts";
-import { imageOf, PORT } from "./image.ts";
+import { imageOf, PORT, RESOURCES } from "./image.ts";
 
 /** On everything that this benchmark makes at the Engine itself, so that it removes that and nothing else. */
 export const BENCH_LABEL = "berth.bench";
@@ -19,12 +19,32 @@ export interface FloorRound {
 
 export async function floorRound(docker: Docker, tag: string): Promise<FloorRound> {
   const beganMs = performance.now();
+  const { createdMs, startedMs, answeredMs, remove } = await startOne(docker, tag);
+  await remove();
+  return {
+    totalMs: answeredMs - beganMs,
+    createMs: createdMs - beganMs,
+    startMs: startedMs - createdMs,
+    answerMs: answeredMs - startedMs,
+  };
+}
+
+/** The same for many at once: how fast so many containers of this image can answer at all on this Engine. Milliseconds. */
+export async function floorOfMany(docker: Docker, tag: string, count: number): Promise<number> {
+  const beganMs = performance.now();
+  const containers = await Promise.all(Array.from({ length: count }, () => startOne(docker, tag)));
+  await Promise.all(containers.map(({ remove }) => remove()));
+  return Math.max(...containers.map(({ answeredMs }) => answeredMs)) - beganMs;
+}
+
+async function startOne(docker: Docker, tag: string) {
+  const { cpuMilli, memoryBytes, pids } = RESOURCES;
   const container = await docker.createContainer({
     Image: imageOf(tag),
     Labels: BENCH_LABELS,
-    Env: [`BERTH_VERSION=1`],
-    HostConfig: { Memory: 32 * 1024 * 1024, PidsLimit: 64 },
+    HostConfig: { NanoCpus: cpuMilli * 1_000_000, Memory: memoryBytes, PidsLimit: pids },
   });
+  const remove = () => container.remove({ force: true, v: true });
   try {
     const createdMs = performance.now();
     await container.start();
@@ -32,38 +52,12 @@ export async function floorRound(docker: Docker, tag: string): Promise<FloorRoun
     const { NetworkSettings } = await container.inspect();
     const host = Object.values(NetworkSettings.Networks)[0]?.IPAddress;
     if (!host) throw new Error("the Engine gave the container no address");
-    const target = { host, port: PORT };
-    const answeredMs = await untilReady(target, { firstMs: AGENT_LIMITS.probeFirstMs, withinMs: WITHIN_MS });
-    return {
-      totalMs: answeredMs - beganMs,
-      createMs: createdMs - beganMs,
-      startMs: startedMs - createdMs,
-      answerMs: answeredMs - startedMs,
-    };
-  } finally {
-    await container.remove({ force: true, v: true });
+    const rule = { firstMs: AGENT_LIMITS.probeFirstMs, withinMs: WITHIN_MS };
+    return { createdMs, startedMs, answeredMs: await untilReady({ host, port: PORT }, rule), remove };
+  } catch (error) {
+    await remove();
+    throw error;
   }
-}
-
-/** The same for ten at once: how fast ten containers of this image can answer at all on this Engine. */
-export async function floorOfMany(docker: Docker, tag: string, count: number): Promise<number> {
-  const beganMs = performance.now();
-  const rounds = await Promise.all(Array.from({ length: count }, () => floorRoundUntil(docker, tag, beganMs)));
-  await Promise.all(rounds.map(({ remove }) => remove()));
-  return Math.max(...rounds.map(({ answeredMs }) => answeredMs));
-}
-
-async function floorRoundUntil(
-  docker: Docker,
-  tag: string,
-  beganMs: number,
-): Promise<{ answeredMs: number; remove: () => Promise<unknown> }> {
-  const container = await docker.createContainer({ Image: imageOf(tag), Labels: BENCH_LABELS });
-  await container.start();
-  const { NetworkSettings } = await container.inspect();
-  const host = Object.values(NetworkSettings.Networks)[0]?.IPAddress ?? "";
-  const atMs = await untilReady({ host, port: PORT }, { firstMs: AGENT_LIMITS.probeFirstMs, withinMs: WITHIN_MS });
-  return { answeredMs: atMs - beganMs, remove: () => container.remove({ force: true, v: true }) };
 }
 
 /** Containers of an earlier run that was cut off. */

@@ -5,6 +5,8 @@ import { pack } from "tar-stream";
 
 export const REPOSITORY = "berth-bench-deploy";
 export const PORT = 8080;
+/** What each container may use, on every side of the comparison: limits are part of what a start costs. */
+export const RESOURCES = { cpuMilli: 150, memoryBytes: 32 * 1024 * 1024, pids: 64 };
 
 const DOCKERFILE = `FROM scratch
 COPY busybox /bin/busybox

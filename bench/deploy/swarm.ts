@@ -5,7 +5,7 @@ import type Docker from "dockerode";
 import { AGENT_LIMITS } from "../../core/converge/limits.ts";
 import { untilReady } from "./first-answer.ts";
 import { BENCH_LABELS } from "./floor.ts";
-import { imageOf, PORT } from "./image.ts";
+import { imageOf, PORT, RESOURCES } from "./image.ts";
 
 const WITHIN_MS = 60_000;
 const GATEWAY_NETWORK = "docker_gwbridge";
@@ -38,6 +38,7 @@ export async function joinSwarm(docker: Docker): Promise<Swarm> {
 }
 
 async function round(docker: Docker, tag: string, replicas: number): Promise<number> {
+  const { cpuMilli, memoryBytes, pids } = RESOURCES;
   const { answers } = await watchStarts(docker, replicas);
   const beganMs = performance.now();
   const service = await docker.createService({
@@ -45,6 +46,7 @@ async function round(docker: Docker, tag: string, replicas: number): Promise<num
     Labels: BENCH_LABELS,
     TaskTemplate: {
       ContainerSpec: { Image: imageOf(tag), Labels: BENCH_LABELS },
+      Resources: { Limits: { NanoCPUs: cpuMilli * 1_000_000, MemoryBytes: memoryBytes, Pids: pids } },
       RestartPolicy: { Condition: "none" },
     },
     Mode: { Replicated: { Replicas: replicas } },

@@ -1,0 +1,115 @@
+// Berth's side: a release through the public API, watched through the edge as a visitor sees it.
+import { randomBytes } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
+import { z } from "zod";
+import { Accepted, App, Instance, page } from "../../contracts/api.ts";
+import { callApi } from "../../dev/stack/operator.ts";
+import type { Stack } from "../../dev/stack.ts";
+import { readPhases, type Phases } from "./events.ts";
+import { watch, type Target } from "./first-answer.ts";
+import { imageOf, PORT, RESOURCES } from "./image.ts";
+
+const WITHIN_MS = 60_000;
+/** Between an answer through the edge and the next question. */
+const PAUSE_MS = 2;
+/** The same rule as the floor's: HTTP, at once, then from 10 ms growing by half. */
+const PROBES = { readiness: { kind: "http", path: "/" } };
+
+export interface Round {
+  /** From the API call to the answer that was waited for. */
+  readonly totalMs: number;
+  readonly phases: Phases;
+}
+
+export class BenchApp {
+  readonly #stack: Stack;
+  readonly #name: string;
+  readonly #replicas: number;
+
+  private constructor(stack: Stack, name: string, replicas: number) {
+    this.#stack = stack;
+    this.#name = name;
+    this.#replicas = replicas;
+  }
+
+  /** An app without a release yet. */
+  static async create(stack: Stack, replicas: number): Promise<BenchApp> {
+    const name = `bench-${randomBytes(4).toString("hex")}`;
+    const app = new BenchApp(stack, name, replicas);
+    await app.#call("POST", "/v1/apps", App, { name, replicas });
+    return app;
+  }
+
+  /** Releases the image and resolves when so many replicas of that release have answered through the edge. */
+  async release(tag: string): Promise<Round> {
+    const { cpuMilli, memoryBytes, pids } = RESOURCES;
+    const resources = { cpuMilli, memoryBytes, pids, diskBytes: 64 * 1024 * 1024 };
+    const spec = { source: { kind: "image", reference: imageOf(tag) }, port: PORT, resources, probes: PROBES };
+    const seen = new Set<string>();
+    const wanted = { version: Infinity };
+    let acceptedMs = 0;
+    const beganAtMs = Date.now();
+    const beganMs = performance.now();
+    const accepted = this.#call("POST", `/v1/apps/${this.#name}/releases`, Accepted, { spec }).then((answer) => {
+      acceptedMs = performance.now() - beganMs;
+      wanted.version = answer.release?.version ?? Infinity;
+      return answer;
+    });
+    const [{ rollout }, seenMs] = await Promise.all([
+      accepted,
+      watch({
+        target: this.#target(),
+        pauseMs: PAUSE_MS,
+        clients: this.#replicas === 1 ? 1 : 2,
+        withinMs: WITHIN_MS,
+        enough: (answer) => {
+          if (answer === null || answer.tag !== tag || answer.version !== wanted.version) return false;
+          return seen.add(answer.instance).size >= this.#replicas;
+        },
+      }),
+    ]);
+    if (rollout === null) throw new Error("the release was not rolled out");
+    const totalMs = seenMs - beganMs;
+    const events = await readPhases(this.#stack, this.#name, { rollout: rollout.id, beganAtMs });
+    return { totalMs, phases: { accepted: acceptedMs, ...events, answered: totalMs } };
+  }
+
+  /** Until nothing of an older release is left, so that one round does not disturb the next. */
+  async settled(): Promise<void> {
+    const deadlineMs = performance.now() + WITHIN_MS;
+    for (;;) {
+      const { items } = await this.#call("GET", `/v1/apps/${this.#name}/instances`, page(Instance));
+      if (items.length === this.#replicas && items.every(({ phase }) => phase === "ready")) return;
+      if (performance.now() > deadlineMs) throw new Error(`${this.#name} did not settle`);
+      await sleep(100);
+    }
+  }
+
+  async destroy(): Promise<void> {
+    const { controlUrl, operator } = this.#stack;
+    const headers = { authorization: `Bearer ${operator.token}` };
+    const answer = await fetch(`${controlUrl}/v1/apps/${this.#name}`, { method: "DELETE", headers });
+    if (!answer.ok) throw new Error(`DELETE ${this.#name} answered ${answer.status}: ${await answer.text()}`);
+  }
+
+  #target(): Target {
+    const { edgePort, baseDomain } = this.#stack;
+    return { host: "127.0.0.1", port: edgePort, hostname: `${this.#name}.${baseDomain}` };
+  }
+
+  #call<Schema extends z.ZodType>(
+    method: "GET" | "POST",
+    path: string,
+    schema: Schema,
+    body?: unknown,
+  ): Promise<z.infer<Schema>> {
+    const { controlUrl, operator } = this.#stack;
+    return callApi(controlUrl, {
+      schema,
+      method,
+      path,
+      token: operator.token,
+      ...(body === undefined ? {} : { body }),
+    });
+  }
+}
