@@ -19,7 +19,7 @@ import {
 } from "./stack/options.ts";
 import { recover } from "./stack/recover.ts";
 import { describeStack, type Stack } from "./stack/stack-handle.ts";
-import { choosePorts, saveState, type StackState } from "./stack/state.ts";
+import { choosePorts, GATEWAY_PORT_PREFIX, saveState, type StackState } from "./stack/state.ts";
 
 export { StackRunning } from "./stack/lock.ts";
 export type { StackOptions } from "./stack/options.ts";
@@ -142,7 +142,7 @@ function planAgents({ options, state }: Start, { nodeNames, ...shared }: AgentsW
     name,
     failureDomain: `rack-${String.fromCharCode(97 + (index % 26))}`,
     region: REGION,
-    gatewayPort: chosenPort(state.ports, `gateway-${name}`),
+    gatewayPort: chosenPort(state.ports, `${GATEWAY_PORT_PREFIX}${name}`),
     stateDir: options.stateDir,
     ...shared,
   }));

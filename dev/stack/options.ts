@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import type { Runtime } from "./agents.ts";
 import { databaseUrl, type DatabasePlan } from "./database.ts";
-import { postgresHome, type StackState } from "./state.ts";
+import { GATEWAY_PORT_PREFIX, postgresHome, type StackState } from "./state.ts";
 
 export interface StackOptions {
   /** Where everything of this stack is kept; one stack per folder. */
@@ -26,7 +26,7 @@ export const REGION = "local";
 /** Port names with the ports they would like. */
 export function wantedPorts({ ports = {} }: StackOptions, names: readonly string[]): Record<string, readonly number[]> {
   const one = (value: number | undefined) => (value === undefined ? [] : [value]);
-  const gateways = names.map((name) => [`gateway-${name}`, []] as const);
+  const gateways = names.map((name) => [`${GATEWAY_PORT_PREFIX}${name}`, []] as const);
   return {
     control: one(ports.control),
     edge: one(ports.edge),

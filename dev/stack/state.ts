@@ -67,21 +67,31 @@ async function signingKey(kid: string): Promise<string> {
   return JSON.stringify({ ...(await exportJWK(privateKey)), kid, alg: "EdDSA", use: "sig" });
 }
 
-/** The ports of last time where they are free; what is new gets its default, or any free one. */
+/**
+ * The ports of last time where they are free; what is new gets its default, or any free one. A gateway's port is for life:
+ * the control plane knows the node by it, and the gateway may still be serving on it.
+ */
 export async function choosePorts(
   known: Readonly<Record<string, number>>,
   wanted: Readonly<Record<string, readonly number[]>>,
 ): Promise<Record<string, number>> {
-  const chosen: Record<string, number> = {};
-  const taken = new Set<number>();
-  for (const [name, defaults] of Object.entries(wanted)) {
+  const names = Object.keys(wanted);
+  const forLife = names.filter((name) => name.startsWith(GATEWAY_PORT_PREFIX) && known[name] !== undefined);
+  const chosen: Record<string, number> = Object.fromEntries(forLife.map((name) => [name, known[name] ?? 0]));
+  const taken = new Set(Object.values(chosen));
+  for (const name of names) {
+    if (chosen[name] !== undefined) continue;
     const before = known[name];
-    const port = await choosePort(before === undefined ? defaults : [before, ...defaults], taken);
+    const defaults = wanted[name] ?? [];
+    // The defaults first: a port that was only a way out is given up once the wanted one is free again.
+    const port = await choosePort(before === undefined ? defaults : [...defaults, before], taken);
     chosen[name] = port;
     taken.add(port);
   }
   return chosen;
 }
+
+export const GATEWAY_PORT_PREFIX = "gateway-";
 
 /** Postgres' home: in the state folder, unless root keeps that where the user `postgres` cannot walk. */
 export function postgresHome(stateDir: string, stackId: string): string {
