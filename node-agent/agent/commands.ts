@@ -72,7 +72,7 @@ async function purgeInstances(dir: string): Promise<number> {
     if (runtime === null) continue;
     const units = await runtime.list();
     await Promise.all(units.map((unit) => runtime.stop(unit, 0)));
-    if (runtime === docker) await docker.dropNetworks(new Set(units.map(({ team }) => team)));
+    await runtime.tidy(new Set());
     await runtime.close();
     ended += units.length;
   }

@@ -90,6 +90,8 @@ export interface Runtime {
   logTail(unit: Unit, lines: number): Promise<string[]>;
   /** since: the last line that is on disk already, and how many there are of that very millisecond. */
   follow(unit: Unit, since: { atMs: number; linesAtThatMs: number } | null, onLine: OnLine): LogFollower;
+  /** Drops what is kept for teams (networks) but for those named: they have instances here. */
+  tidy(teams: ReadonlySet<string>): Promise<void>;
   /** Ends watching; what runs, runs on. */
   close(): Promise<void>;
 }

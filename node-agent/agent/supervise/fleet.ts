@@ -49,6 +49,7 @@ export class Fleet {
       this.#instances.set(unit.instance, instance);
       instance.adopt(unit, desired !== null && served(before, unit));
     }
+    this.#tidy();
   }
 
   /** Someone says that something changed: the plan is made anew, once for all who say so now. */
@@ -92,6 +93,16 @@ export class Fleet {
     this.#stop.abort();
     if (this.#timer !== null) clearTimeout(this.#timer);
     await Promise.all([...this.#instances.values()].map((instance) => instance.leave()));
+  }
+
+  /** Of teams that have nothing here any more, and nothing coming. */
+  #tidy(): void {
+    const { runtime, store, log } = this.#ports;
+    const here = [...this.#instances.values()].flatMap((instance) => instance.team ?? []);
+    const coming = store.desired?.instances.map(({ team }) => team) ?? [];
+    runtime
+      .tidy(new Set([...here, ...coming]))
+      .catch((error: unknown) => log.warn({ error: String(error) }, "tidying"));
   }
 
   #act(): void {
@@ -146,6 +157,7 @@ export class Fleet {
         this.#instances.delete(action.instance);
         void endpoints.write().catch(() => undefined);
         void logs.remove(action.instance).catch(() => undefined);
+        this.#tidy();
         return;
       default:
         assertNever(action);

@@ -48,8 +48,8 @@ export class Instance {
     this.#sinceMs = ports.clock.nowMs();
   }
 
-  get unit(): Unit | null {
-    return this.#unit;
+  get team(): string | null {
+    return (this.#unit ?? this.#desired)?.team ?? null;
   }
 
   /** What runs now and can be measured. */

@@ -105,14 +105,16 @@ export async function until<Found>(
   for (;;) {
     const found = await look();
     if (found !== undefined && found !== null && found !== false) return found;
-    if (performance.now() > untilMs) throw new Error(`not within ${timeoutMs} ms: ${typeof what === "string" ? what : what()}`);
+    if (performance.now() > untilMs)
+      throw new Error(`not within ${timeoutMs} ms: ${typeof what === "string" ? what : what()}`);
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }
 
 export function untilStatus(world: World, instance: string, kind: string, timeoutMs = 15_000) {
   return until(
-    () => `${instance} ${kind}; it is ${JSON.stringify(world.peer.observed(instance))}\n${readFileSync(world.logFile, "utf8").slice(-1_500)}`,
+    () =>
+      `${instance} ${kind}; it is ${JSON.stringify(world.peer.observed(instance))}\n${readFileSync(world.logFile, "utf8").slice(-1_500)}`,
     () => {
       const seen = world.peer.observed(instance);
       return seen?.status.kind === kind ? seen : null;
@@ -204,4 +206,8 @@ export function freePort(): Promise<number> {
       server.close(() => resolve(port));
     });
   });
+}
+
+export async function networkAnswer(host: string, port: number, path: string): Promise<string> {
+  return (await fetch(`http://${host}:${port}${path}`)).text();
 }

@@ -114,23 +114,33 @@ export class DockerRuntime implements Runtime {
     const existing = await this.#inspect(containerName(desired));
     if (existing !== null) return existing.exit === null ? existing : this.#start(existing.id);
     const environment = { ...secrets.environment, PORT: String(desired.port), ...platform };
+    try {
+      return await this.#create(desired, prepared, environment);
+    } catch (error) {
+      await this.#discard(containerName(desired));
+      if (statusOf(error) !== 404) throw asStartFailure(error);
+      // The network or the image was removed since it was last seen: once more, with nothing taken for granted.
+      this.#networks.forget(desired.team);
+      this.#bundleImage.forget();
+    }
+    try {
+      return await this.#create(desired, prepared, environment);
+    } catch (error) {
+      await this.#discard(containerName(desired));
+      if (statusOf(error) === 404) throw new StartFailed("image_pull_failed", messageOf(error));
+      throw asStartFailure(error);
+    }
+  }
+
+  async #create(desired: DesiredInstance, prepared: Prepared, environment: Record<string, string>): Promise<Unit> {
     const bundleImage = prepared.kind === "bundle" ? await this.#bundleImage.ensure() : "";
     const network = await this.#network(desired.team);
     const spec = containerSpec({ node: this.#ports.node, desired, prepared, network, bundleImage, environment });
-    try {
-      const container = await this.#docker.createContainer(spec);
-      if (prepared.kind === "bundle") {
-        await container.putArchive(createReadStream(prepared.archive), { path: "/app" });
-      }
-      return await this.#start(container.id);
-    } catch (error) {
-      await this.#discard(containerName(desired));
-      if (statusOf(error) === 404) {
-        this.#networks.forget(desired.team);
-        this.#bundleImage.forget();
-      }
-      throw error instanceof StartFailed || isEngineAway(error) ? error : startFailure(error);
+    const container = await this.#docker.createContainer(spec);
+    if (prepared.kind === "bundle") {
+      await container.putArchive(createReadStream(prepared.archive), { path: "/app" });
     }
+    return this.#start(container.id);
   }
 
   #network(team: string): Promise<string> {
@@ -148,7 +158,7 @@ export class DockerRuntime implements Runtime {
         this.#seen.delete(unit.id);
         return null;
       }
-      throw isEngineAway(error) ? error : startFailure(error);
+      throw asStartFailure(error);
     }
   }
 
@@ -193,9 +203,8 @@ export class DockerRuntime implements Runtime {
     return followContainer(this.#docker, unit.id, since, this.#ports.limits.logLineBytesMax, onLine);
   }
 
-  /** Removes the networks of teams that no longer have an instance here, as far as nobody else uses them. */
-  async dropNetworks(teams: Iterable<string>): Promise<void> {
-    for (const team of teams) await this.#networks.remove(team);
+  tidy(teams: ReadonlySet<string>): Promise<void> {
+    return this.#networks.keepOnly(teams);
   }
 
   async close(): Promise<void> {
@@ -257,3 +266,7 @@ export class DockerRuntime implements Runtime {
 
 /** Somebody took the container away: how it ended is not to be known any more. */
 const REMOVED: Exit = { exitCode: null, signal: null, outOfMemory: false };
+
+function asStartFailure(error: unknown): unknown {
+  return error instanceof StartFailed || isEngineAway(error) ? error : startFailure(error);
+}

@@ -29,10 +29,15 @@ export class Networks {
     this.#known.delete(team);
   }
 
-  /** Removes the team's network if nothing is attached; the nodes of one host share it, so an attached one stays. */
-  async remove(team: string): Promise<void> {
-    this.#known.delete(team);
-    for (const id of await this.#find(networkName(this.#node, team))) await this.#drop(id);
+  /** Removes this node's networks but those of the teams named, as far as nothing is attached. */
+  async keepOnly(teams: ReadonlySet<string>): Promise<void> {
+    const ours = await this.#docker.listNetworks({ filters: { label: [`${LABEL.node}=${this.#node}`] } });
+    for (const { Id, Labels } of ours) {
+      const team = Labels?.[LABEL.team] ?? "";
+      if (teams.has(team)) continue;
+      this.#known.delete(team);
+      await this.#drop(Id);
+    }
   }
 
   async #make(team: string): Promise<string> {

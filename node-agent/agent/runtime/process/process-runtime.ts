@@ -179,6 +179,10 @@ export class ProcessRuntime implements Runtime {
     );
   }
 
+  tidy(): Promise<void> {
+    return Promise.resolve();
+  }
+
   async close(): Promise<void> {
     this.#stop.abort();
     await this.#watching;
