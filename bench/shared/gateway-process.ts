@@ -11,4 +11,6 @@ const gateway = await runGateway({
   limits: wish.limits,
 });
 process.stdout.write(`${gateway.port}\n`);
+// Ends with whoever started it, even if that was killed.
+process.stdin.resume().once("end", () => process.exit(0));
 process.once("SIGTERM", () => void gateway.close().then(() => process.exit(0)));

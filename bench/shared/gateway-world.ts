@@ -75,7 +75,7 @@ export async function startGateway({ node, key, cpu, port = 0, limits = {} }: Ga
   const entry = new URL("./gateway-process.ts", import.meta.url).pathname;
   const node24 = [process.execPath, entry, JSON.stringify({ dir, port, limits })];
   const [command, ...args] = cpu === undefined ? node24 : ["taskset", "-c", String(cpu), ...node24];
-  const child = spawn(command as string, args, { stdio: ["ignore", "pipe", "inherit"] });
+  const child = spawn(command as string, args, { stdio: ["pipe", "pipe", "inherit"] });
   const bound = await firstLine(child);
   return {
     dir,

@@ -55,8 +55,9 @@ export class EdgeConnection implements Edge {
     while (this.#pending.length > 0 && this.#serving === null && !this.#verifying && !this.#socket.destroyed) {
       const bytes = this.#pending;
       const end = bytes.indexOf("\r\n\r\n", 0, "latin1");
+      if ((end === -1 ? bytes.length : end) > this.#gateway.limits.headBytesMax)
+        return this.#malformed(431, "the head is too large");
       if (end === -1) {
-        if (bytes.length > this.#gateway.limits.headBytesMax) this.#malformed(431, "the head is too large");
         this.#headSinceMs ??= this.#gateway.nowMs;
         return;
       }

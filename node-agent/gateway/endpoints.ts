@@ -15,7 +15,7 @@ export class Endpoints {
   readonly #path: string;
   #file: EndpointFile | null = null;
   #byInstance = new Map<string, EndpointInstance>();
-  #seenMtimeMs = 0;
+  #seen = "";
 
   constructor(dir: string) {
     this.#path = join(dir, ENDPOINT_FILE);
@@ -35,7 +35,7 @@ export class Endpoints {
 
   /** Reads the file anew. Throws when it cannot be read or is malformed; what was known stays in force then. */
   async load(): Promise<EndpointFile> {
-    const { mtimeMs } = await stat(this.#path);
+    const seen = await markOf(this.#path);
     const file = EndpointFile.parse(JSON.parse(await readFile(this.#path, "utf8")));
     const addresses = new Map<string, number>();
     for (const { host, port, state } of file.instances) {
@@ -49,14 +49,14 @@ export class Endpoints {
     }
     this.#file = file;
     this.#byInstance = byInstance;
-    this.#seenMtimeMs = mtimeMs;
+    this.#seen = seen;
     return file;
   }
 
   /** Whether the file on disk is another one than was last read. A file that is not there has not changed. */
   async changed(): Promise<boolean> {
     try {
-      return (await stat(this.#path)).mtimeMs !== this.#seenMtimeMs;
+      return (await markOf(this.#path)) !== this.#seen;
     } catch {
       return false;
     }
@@ -81,6 +81,12 @@ export class Endpoints {
     if (this.#file === null || this.#file.bootId !== bootId) return Date.now();
     return performance.now() + monotonicMinusProcessMs + this.#file.controlMinusMonotonicMs;
   }
+}
+
+/** Two writes within one tick of the kernel's clock have the same mtime; the renamed file's inode tells them apart. */
+async function markOf(path: string): Promise<string> {
+  const { ino, size, mtimeMs } = await stat(path);
+  return `${ino} ${size} ${mtimeMs}`;
 }
 
 /** performance.now() counts from this process's start by the same clock; unlike hrtime.bigint() it is cheap enough per request. */

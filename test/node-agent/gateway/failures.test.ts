@@ -1,0 +1,303 @@
+// Apps that fail, visitors that dawdle, agents that write nonsense: what the gateway says, counts and survives.
+import { appendFile, rename, writeFile } from "node:fs/promises";
+import { request } from "node:http";
+import { connect } from "node:net";
+import { join } from "node:path";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import {
+  appId,
+  ask as askSocket,
+  endpointInstance,
+  ended,
+  instanceId,
+  nodeId,
+  signingKey,
+  startGateway,
+  type GatewayProcess,
+  type SigningKey,
+} from "../../../bench/shared/gateway-world.ts";
+import { ENDPOINT_FILE, type EndpointInstance } from "../../../node-agent/endpoint-file.ts";
+import { eventually, httpApp, raw, send, sleep, tcpApp, ticket, type App } from "./upstreams.ts";
+
+let key: SigningKey;
+let gateway: GatewayProcess;
+let pass: string;
+const apps: App[] = [];
+const limits = { answerTimeoutMs: 700, headTimeoutMs: 700, lameDuckMs: 300, openPerInstanceMax: 4, dialTimeoutMs: 500 };
+
+beforeAll(async () => {
+  key = await signingKey();
+  gateway = await startGateway({ node: nodeId(1), key, limits });
+});
+beforeEach(async () => {
+  pass = await ticket(key);
+});
+afterAll(async () => {
+  await gateway.stop();
+  for (const app of apps) await app.close();
+});
+
+async function serve(app: App, wish: Partial<EndpointInstance> = {}): Promise<void> {
+  apps.push(app);
+  await gateway.write({ instances: [endpointInstance(app.port, { instance: instanceId(1), ...wish })] });
+}
+const ask = (wish: Parameters<typeof send>[1] = {}) =>
+  send(gateway.port, { ...wish, headers: { "berth-ticket": pass } });
+const failure = (code: string, status: number) => ({ status, headers: { "berth-gateway-error": code } });
+
+describe("an app that fails", () => {
+  test("refuses connections: connect_failed, because nothing was sent", async () => {
+    const app = await httpApp((_asked, response) => void response.end());
+    await serve(app);
+    await app.close();
+    expect(await ask({ method: "POST", body: "x" })).toMatchObject(failure("connect_failed", 502));
+  });
+
+  test("cannot be reached at all: connect_failed in time", async () => {
+    // TEST-NET-1 (RFC 5737): packets to it go nowhere, or are refused at once.
+    await gateway.write({ instances: [endpointInstance(80, { instance: instanceId(1), host: "192.0.2.1" })] });
+    expect(await ask()).toMatchObject(failure("connect_failed", 502));
+  });
+
+  test("closes without an answer: upstream_reset, and a POST is not sent twice", async () => {
+    let connections = 0;
+    await serve(
+      await tcpApp((socket) => {
+        connections++;
+        socket.once("data", () => socket.destroy());
+      }),
+    );
+    expect(await ask({ method: "POST", body: "x" })).toMatchObject(failure("upstream_reset", 502));
+    expect(connections).toBe(1);
+  });
+
+  test.each(["garbage\r\n\r\n", "HTTP/1.1 200 OK\r\nbad header\r\n\r\n", "HTTP/1.1 101 Switching Protocols\r\n\r\n"])(
+    "answers %j: upstream_reset",
+    async (bytes) => {
+      await serve(await tcpApp((socket) => void socket.once("data", () => socket.write(bytes))));
+      expect(await ask()).toMatchObject(failure("upstream_reset", 502));
+    },
+  );
+
+  test("never answers: upstream_timeout", async () => {
+    await serve(await tcpApp(() => undefined));
+    expect(await ask()).toMatchObject(failure("upstream_timeout", 504));
+  });
+
+  test("is full: too_many_connections, and room is made when one ends", async () => {
+    const held: (() => void)[] = [];
+    await serve(await httpApp((_asked, response) => void held.push(() => response.end("ok"))));
+    const four = [ask(), ask(), ask(), ask()];
+    await eventually(
+      () => held.length,
+      (count) => count === 4,
+    );
+    expect(await ask()).toMatchObject(failure("too_many_connections", 503));
+    for (const end of held) end();
+    for (const one of four) expect((await one).status).toBe(200);
+    const next = ask();
+    await eventually(
+      () => held.length,
+      (count) => count === 5,
+    );
+    held[4]?.();
+    expect((await next).status).toBe(200);
+  });
+});
+
+describe("a pooled connection that the app has closed", () => {
+  /** Answers once per connection, then closes it a moment later without having said so. */
+  const forgetful = (seen: string[]) =>
+    tcpApp((socket) => {
+      let answered = false;
+      socket.on("data", (bytes: Buffer) => {
+        seen.push(bytes.toString().split(" ")[0] as string);
+        if (answered) return void socket.resetAndDestroy();
+        answered = true;
+        socket.write("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
+      });
+    });
+
+  test("costs a GET nothing: it goes out once more on a fresh one", async () => {
+    const seen: string[] = [];
+    await serve(await forgetful(seen));
+    for (let round = 0; round < 3; round++) expect(await ask()).toMatchObject({ status: 200, body: "ok" });
+    expect(seen).toEqual(["GET", "GET", "GET", "GET", "GET"]);
+  });
+
+  test("fails a POST rather than send it twice, and one that was idle for a second is not used for a POST at all", async () => {
+    const seen: string[] = [];
+    await serve(await forgetful(seen));
+    expect(await ask()).toMatchObject({ status: 200 });
+    expect(await ask({ method: "POST", body: "x" })).toMatchObject(failure("upstream_reset", 502));
+    expect(seen).toEqual(["GET", "POST"]);
+    expect(await ask()).toMatchObject({ status: 200 });
+    await sleep(1_300);
+    expect(await ask({ method: "POST", body: "x" })).toMatchObject({ status: 200 });
+  });
+});
+
+describe("a client that dawdles", () => {
+  test("has its connection closed when its head does not end", async () => {
+    const heard = await raw(gateway.port, "GET / HTTP/1.1\r\nhost: x\r\n");
+    expect(heard).toBe("");
+  });
+
+  test("may be idle between requests for longer than a head may take", async () => {
+    await serve(await httpApp((_asked, response) => void response.end("ok")));
+    const socket = connect(gateway.port, "127.0.0.1");
+    let heard = "";
+    socket.setEncoding("latin1").on("data", (part: string) => (heard += part));
+    await sleep(1_200);
+    socket.write(`GET / HTTP/1.1\r\nhost: x\r\nberth-ticket: ${pass}\r\n\r\n`);
+    expect(
+      await eventually(
+        () => heard,
+        (text) => text.endsWith("ok"),
+      ),
+    ).toMatch(/^HTTP\/1.1 200/);
+    socket.destroy();
+  });
+});
+
+describe("the endpoint file", () => {
+  test("that is malformed is refused with the reason, and what was known serves on", async () => {
+    await serve(await httpApp((_asked, response) => void response.end("ok")));
+    await writeFile(join(gateway.dir, ENDPOINT_FILE), '{"node": "half');
+    await expect(askSocket(gateway.dir, "POST", "/reload")).rejects.toThrow(/JSON/);
+    expect((await ask()).status).toBe(200);
+  });
+
+  test("is seen within moments although nobody pokes", async () => {
+    const app = await httpApp((_asked, response) => void response.end("new"));
+    await serve(app);
+    await writeFile(join(gateway.dir, `${ENDPOINT_FILE}.tmp`), (await fileText()).replace('"serving"', '"gone"'));
+    await rename(join(gateway.dir, `${ENDPOINT_FILE}.tmp`), join(gateway.dir, ENDPOINT_FILE));
+    expect((await eventually(ask, ({ status }) => status === 421)).status).toBe(421);
+  });
+});
+
+async function fileText(): Promise<string> {
+  const { readFile } = await import("node:fs/promises");
+  return readFile(join(gateway.dir, ENDPOINT_FILE), "utf8");
+}
+
+describe("counters", () => {
+  test("count requests, status classes, bytes and latency of each instance", async () => {
+    await serve(await httpApp((asked, response) => void response.writeHead(Number(asked.url?.slice(1))).end("12345")), {
+      instance: instanceId(9),
+    });
+    pass = await ticket(key, { instance: instanceId(9) });
+    for (const status of [200, 201, 301, 404, 404, 500]) {
+      await send(gateway.port, { path: `/${status}`, headers: { "berth-ticket": pass } });
+    }
+    const tally = (await gateway.counters()).instances.find(({ instance }) => instance === instanceId(9));
+    expect(tally).toMatchObject({ requests: 6, open: 0, status: { s1xx: 0, s2xx: 2, s3xx: 1, s4xx: 2, s5xx: 1 } });
+    expect(tally?.latency.reduce((sum, count) => sum + count, 0)).toBe(6);
+    expect(tally?.bytesOut).toBeGreaterThan(6 * 5);
+    expect(tally?.bytesIn).toBeGreaterThan(6 * 20);
+  });
+});
+
+describe("logs", () => {
+  const line = (number: number): string =>
+    `${JSON.stringify({ atMs: number, stream: "stdout", line: `line ${number} ü` })}\n`;
+  const lines = (text: string): number[] =>
+    text
+      .split("\n")
+      .filter((part) => part !== "")
+      .map((part) => (JSON.parse(part) as { atMs: number }).atMs);
+  let path: string;
+
+  beforeEach(async () => {
+    path = join(gateway.dir, "logs", "current.ndjson");
+    await writeFile(`${path}.1`, [1, 2, 3].map(line).join(""));
+    await writeFile(path, `${[4, 5].map(line).join("")}{"half":`);
+    await gateway.write({
+      instances: [endpointInstance(1, { instance: instanceId(1), state: "starting", logPath: path })],
+    });
+    pass = await ticket(key, { use: "logs" });
+  });
+  const read = async (query: string): Promise<number[]> =>
+    lines((await send(gateway.port, { path: `/.berth/logs${query}`, headers: { "berth-ticket": pass } })).body);
+
+  test("are the newest whole lines, over both files, also of an instance that is only starting", async () => {
+    expect(await read("?tail=1")).toEqual([5]);
+    expect(await read("?tail=4")).toEqual([2, 3, 4, 5]);
+    expect(await read("?tail=0")).toEqual([]);
+    expect(await read("")).toEqual([1, 2, 3, 4, 5]);
+    expect(await read("?tail=-7")).toEqual([1, 2, 3, 4, 5]);
+  });
+
+  test("need a ticket for logs", async () => {
+    const answer = await send(gateway.port, { path: "/.berth/logs", headers: { "berth-ticket": await ticket(key) } });
+    expect(answer.status).toBe(401);
+  });
+
+  test("followed, go on over a rotation and end with the instance", async () => {
+    const heard = { text: "", ended: false };
+    const headers = { "berth-ticket": pass };
+    request(
+      { host: "127.0.0.1", port: gateway.port, path: "/.berth/logs?tail=1&follow=1", headers, agent: false },
+      (answer) => {
+        answer.setEncoding("utf8").on("data", (part: string) => (heard.text += part));
+        answer.on("end", () => (heard.ended = true));
+      },
+    ).end();
+    const until = (last: number) =>
+      eventually(
+        () => lines(heard.text),
+        (seen) => seen.at(-1) === last,
+      );
+    await until(5);
+    await writeFile(path, [4, 5, 6].map(line).join(""));
+    await until(6);
+    await appendFile(path, line(7));
+    await rename(path, `${path}.1`);
+    await writeFile(path, line(8));
+    await until(8);
+    await appendFile(path, line(9));
+    expect(await until(9)).toEqual([5, 6, 7, 8, 9]);
+    await gateway.write({ instances: [] });
+    expect(
+      await eventually(
+        () => heard.ended,
+        (ended) => ended,
+      ),
+    ).toBe(true);
+  });
+});
+
+describe("SIGTERM", () => {
+  test("lets open requests end and refuses new connections; a second gateway takes the port over without a gap", async () => {
+    let release = (): void => undefined;
+    const app = await httpApp((asked, response) => {
+      if (asked.url === "/slow") release = () => response.end(asked.url);
+      else response.end(asked.url);
+    });
+    const old = await startGateway({ node: nodeId(1), key, limits });
+    apps.push(app);
+    const instances = [endpointInstance(app.port, { instance: instanceId(1) })];
+    await old.write({ instances, routes: { [appId(1)]: 1 } });
+    const slow = send(old.port, { path: "/slow", headers: { "berth-ticket": pass } });
+    await eventually(
+      async () => (await old.counters()).instances[0]?.open,
+      (open) => open === 1,
+    );
+    const successor = await startGateway({ node: nodeId(1), key, limits, port: old.port });
+    await successor.write({ instances });
+    const stopped = ended(old.process);
+    await sleep(50);
+    for (let round = 0; round < 20; round++) {
+      expect(await send(old.port, { path: `/${round}`, headers: { "berth-ticket": pass } })).toMatchObject({
+        status: 200,
+        body: `/${round}`,
+      });
+    }
+    release();
+    expect(await slow).toMatchObject({ status: 200, body: "/slow", headers: { connection: "close" } });
+    await stopped;
+    await successor.stop();
+    await expect(send(old.port)).rejects.toThrow(/ECONNREFUSED/);
+  });
+});
