@@ -22,18 +22,22 @@ export async function recover({ stateDir, fresh, log }: Recovery): Promise<Stack
   return fresh ? loadState(stateDir) : before;
 }
 
-/** Ends gateways and apps too, then removes every file but the lock. */
+/** Ends all that runs, then removes every file but the lock. */
 async function forget(stateDir: string, { stackId }: StackState): Promise<void> {
-  const agentBundle = join(stateDir, "bundles", "agent.mjs");
-  for (const name of listFolder(join(stateDir, "agents"))) {
-    // A node half made has nothing to end; what is left of it goes with its folder.
-    await purgeAgent(agentBundle, agentDir({ stateDir, name })).catch(() => {});
-  }
-  await endAllMarked(stackId);
+  await endDataPlane(stateDir, stackId);
   rmSync(postgresHome(stateDir, stackId), { recursive: true, force: true });
   for (const name of listFolder(stateDir)) {
     if (name !== "supervisor.json") rmSync(join(stateDir, name), { recursive: true, force: true });
   }
+}
+
+/** Ends the apps and gateways of all nodes that a stack ever had, and whatever else carries its mark. Names what it could not. */
+export async function endDataPlane(stateDir: string, stackId: string): Promise<readonly string[]> {
+  const bundlePath = join(stateDir, "bundles", "agent.mjs");
+  const names = listFolder(join(stateDir, "agents"));
+  const ended = await Promise.allSettled(names.map((name) => purgeAgent(bundlePath, agentDir({ stateDir, name }))));
+  await endAllMarked(stackId);
+  return names.filter((_, index) => ended[index]?.status === "rejected");
 }
 
 function listFolder(folder: string): string[] {

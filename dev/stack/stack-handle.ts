@@ -3,6 +3,7 @@ import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { GATEWAY_PID_FILE } from "../../node-agent/endpoint-file.ts";
+import { ProcessId } from "../../node-agent/agent/state/process-id.ts";
 import { adminUrl } from "../postgres.ts";
 import { end } from "../process/end.ts";
 import { identify } from "../process/identity.ts";
@@ -146,8 +147,8 @@ function processesOf({ children, workerdPids, agentPlans }: StackParts): Record<
 function gatewayPid(dir: string): number | null {
   const path = join(dir, GATEWAY_PID_FILE);
   if (!existsSync(path)) return null;
-  const pid = Number.parseInt(readFileSync(path, "utf8"), 10);
-  return Number.isInteger(pid) && identify(pid) !== null ? pid : null;
+  const owner = ProcessId.safeParse(JSON.parse(readFileSync(path, "utf8")));
+  return owner.success && identify(owner.data.pid) !== null ? owner.data.pid : null;
 }
 
 function memoryOf(processes: Readonly<Record<string, number>>): Record<string, number> {
@@ -163,16 +164,14 @@ function memoryOf(processes: Readonly<Record<string, number>>): Record<string, n
 }
 
 /** From the top down: whoever depends on another ends before it does. */
-async function stopStack({ state, stateDir, children, agentPlans, releaseLock }: StackParts): Promise<void> {
-  const withRole = (matches: (role: string) => boolean) =>
-    children.filter(({ role }) => matches(role)).map((child) => child.stop());
-  await Promise.all(withRole((role) => role.startsWith("agent:")));
-  const purged = await Promise.allSettled(agentPlans.map((agent) => purgeAgent(agent.bundlePath, agentDir(agent))));
-  await Promise.all(withRole((role) => role === "edge" || role === "control"));
-  await Promise.all(withRole((role) => role === "adapter"));
-  await Promise.all(withRole((role) => role === "postgres"));
-  await endAllMarked(state.stackId);
-  releaseLock();
-  const failed = purged.find((result) => result.status === "rejected");
-  if (failed !== undefined) throw new Error(`apps of ${stateDir} could not all be ended`, { cause: failed.reason });
+async function stopStack({ state, stateDir, children, releaseLock }: StackParts): Promise<void> {
+  await stopChildren(children, (role) => role.startsWith("agent:"));
+  await Promise.all([
+    stopChildren(children, (role) => role === "edge" || role === "control").then(() => stopChildren(children, () => true)),
+    endApps(stateDir, state.stackId),
+  ]).finally(releaseLock);
+}
+
+export async function stopChildren(children: readonly SupervisedChild[], matches: (role: string) => boolean): Promise<void> {
+  await Promise.all(children.filter(({ role }) => matches(role)).map((child) => child.stop()));
 }

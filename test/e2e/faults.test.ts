@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import Docker from "dockerode";
 import { startLoad } from "../../cli/demo/load.ts";
-import { SMALL, createWorld, eventually, versionServer, writeApp, type World } from "./support.ts";
+import { SMALL, createWorld, eventually, serving, versionServer, writeApp, type World } from "./support.ts";
 
 let world: World;
 beforeAll(async () => {
@@ -85,7 +85,7 @@ test("kill -9 of the control Worker in mid-rollout: no request fails, the rollou
     );
     expect(ended.body.phase).toBe("completed");
   });
-  expect((await world.visit("kept")).headers["x-app-text"]).toBe("second");
+  await serving(world, "kept", "second");
   // Once the old ones have drained there are three containers again, of three instances.
   await eventually(containers, (now) => now.length === 3, { withinMs: 60_000 });
   const { items } = (await world.api("GET", "/v1/apps/kept/instances")).body;

@@ -121,6 +121,15 @@ export async function eventually<Value>(
 const shown = (value: unknown): string =>
   value instanceof Error ? value.message : JSON.stringify(value)?.slice(0, 2_000);
 
+/**
+ * An isolate may use its copy of a route for 5 s before it asks again; most hear of a new one with their next answer.
+ * Returns the first answer that is by the text's release.
+ */
+export function serving(world: World, app: string, text: string): Promise<Visit> {
+  const byRelease = ({ status, headers }: Visit): boolean => status === 200 && headers["x-app-text"] === text;
+  return eventually(() => world.visit(app), byRelease, { withinMs: 5_000 });
+}
+
 /** A folder with an app in it: berth.toml and the files given. */
 export function writeApp(home: string, name: string, files: Record<string, string>, toml: string): string {
   const folder = join(home, "apps", name);
