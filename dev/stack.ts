@@ -19,7 +19,8 @@ import {
 } from "./stack/options.ts";
 import { recover } from "./stack/recover.ts";
 import { describeStack, type Stack } from "./stack/stack-handle.ts";
-import { choosePorts, GATEWAY_PORT_PREFIX, saveState, type StackState } from "./stack/state.ts";
+import { choosePorts, GATEWAY_PORT_PREFIX, loadState, saveState, type StackState } from "./stack/state.ts";
+import { stopAll } from "./stack/stop.ts";
 
 export { StackRunning } from "./stack/lock.ts";
 export type { StackOptions } from "./stack/options.ts";
@@ -34,12 +35,13 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   const releaseLock = takeLock(stateDir);
   const children: SupervisedChild[] = [];
   const failed = new AbortController();
+  const ending = AbortSignal.any([failed.signal, ...(options.signal === undefined ? [] : [options.signal])]);
   try {
-    return await bringUp({ ...options, stateDir }, { children, releaseLock, failed: failed.signal });
+    return await bringUp({ ...options, stateDir }, { children, releaseLock, ending });
   } catch (error) {
     failed.abort();
-    await Promise.allSettled(children.map((child) => child.stop()));
-    releaseLock();
+    const { stackId } = await loadState(stateDir);
+    await stopAll({ stateDir, stackId, children }).finally(releaseLock);
     throw error;
   }
 }
@@ -56,10 +58,11 @@ interface Start {
 interface Owned {
   readonly children: SupervisedChild[];
   readonly releaseLock: () => void;
-  readonly failed: AbortSignal;
+  /** Aborts when the start failed or is given up. */
+  readonly ending: AbortSignal;
 }
 
-async function bringUp(options: StackOptions, { children, releaseLock, failed }: Owned): Promise<Stack> {
+async function bringUp(options: StackOptions, { children, releaseLock, ending }: Owned): Promise<Stack> {
   const { stateDir, log = () => {}, agents: agentCount = 3 } = options;
   const timings: Record<string, number> = {};
   const timed = async <Value>(name: string, work: Promise<Value>): Promise<Value> => {
@@ -76,7 +79,7 @@ async function bringUp(options: StackOptions, { children, releaseLock, failed }:
   const ledger = new Ledger(stateDir);
   const supervise = (spec: ChildSpec) => {
     // Steps run side by side: one that goes on after another failed must not start what nobody would stop.
-    failed.throwIfAborted();
+    ending.throwIfAborted();
     const child = new SupervisedChild(spec, { ledger, stackId: state.stackId, log });
     children.push(child);
     return child;
@@ -98,7 +101,10 @@ async function bringUp(options: StackOptions, { children, releaseLock, failed }:
   const agentPlans = planAgents(start, { nodeNames, runtime, bundlePath, controlUrl });
   const join = () => makeJoinToken(controlUrl, operator.token, REGION);
   await Promise.all(agentPlans.map((agent) => supervise(agentSpec(agent, join)).start()));
-  await timed("nodes", untilNodesReady(controlUrl, operator.token, agentCount, NODES_READY_WITHIN_MS));
+  await timed(
+    "nodes",
+    untilNodesReady({ controlUrl, token: operator.token, count: agentCount, withinMs: NODES_READY_WITHIN_MS, ending }),
+  );
   return describeStack({
     ...start,
     stateDir,
@@ -144,6 +150,7 @@ function planAgents({ options, state }: Start, { nodeNames, ...shared }: AgentsW
     region: REGION,
     gatewayPort: chosenPort(state.ports, `${GATEWAY_PORT_PREFIX}${name}`),
     stateDir: options.stateDir,
+    environment: options.vars?.agent ?? {},
     ...shared,
   }));
 }

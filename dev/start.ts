@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import pc from "picocolors";
 import { writePrivate } from "./stack/state.ts";
-import { StackRunning, startStack, type Stack } from "./stack.ts";
+import { StackRunning, startStack, type Stack, type StackOptions } from "./stack.ts";
 import { fetchThroughEdge } from "./start/fetch-through-edge.ts";
 import { followNodes } from "./start/node-map.ts";
 
@@ -30,7 +30,7 @@ const options = {
   help: { type: "boolean", default: false },
 } as const;
 
-process.exitCode = await main();
+process.exit(await main());
 
 async function main(): Promise<number> {
   let flags;
@@ -50,39 +50,49 @@ async function main(): Promise<number> {
     console.error(`--agents is 1 to 20, --runtime is auto, docker or process\n\n${USAGE}`);
     return 2;
   }
-  const startedMs = performance.now();
-  const interrupted = new AbortController();
+  const interrupted = interruption();
   try {
-    const stack = await bringUp({ fresh: flags.fresh, agents, runtime });
-    stopOnSignal(stack, interrupted);
-    if (!flags["no-app"]) await deployExample(stack, startedMs);
-    report(stack, startedMs, !flags["no-app"]);
-    await followNodes(stack, interrupted.signal);
-    return 0;
+    return await run({ agents, runtime, fresh: flags.fresh, withApp: !flags["no-app"], signal: interrupted });
   } catch (error) {
-    if (interrupted.signal.aborted) return 0;
+    if (interrupted.aborted) return 130;
     console.error(pc.red((error as Error).message));
     if (!(error instanceof StackRunning)) console.error(`Logs: ${join(STATE_DIR, "logs")}`);
     return 1;
   }
 }
 
+interface Wanted {
+  readonly agents: number;
+  readonly runtime: "auto" | "docker" | "process";
+  readonly fresh: boolean;
+  readonly withApp: boolean;
+  readonly signal: AbortSignal;
+}
+
+/** Until the signal aborts; then, or when the example app cannot be deployed, all of it is ended. */
+async function run({ withApp, signal, ...wanted }: Wanted): Promise<number> {
+  const startedMs = performance.now();
+  const stack = await bringUp({ ...wanted, signal });
+  try {
+    if (withApp) await Promise.race([deployExample(stack, startedMs), whenAborted(signal)]);
+    if (!signal.aborted) {
+      report(stack, startedMs, withApp);
+      await followNodes(stack, signal);
+    }
+  } finally {
+    await stack.stop();
+  }
+  return 0;
+}
+
 function isRuntime(text: string): text is "auto" | "docker" | "process" {
   return text === "auto" || text === "docker" || text === "process";
 }
 
-async function bringUp({
-  fresh,
-  agents,
-  runtime,
-}: {
-  fresh: boolean;
-  agents: number;
-  runtime: "auto" | "docker" | "process";
-}) {
+async function bringUp(wanted: Pick<StackOptions, "fresh" | "agents" | "runtime" | "signal">): Promise<Stack> {
   console.log(pc.dim("Starting Postgres, the two Workers and the nodes …"));
   const log = (line: string) => console.log(pc.dim(line));
-  const stack = await startStack({ stateDir: STATE_DIR, fresh, agents, runtime, ports: PORTS, log });
+  const stack = await startStack({ ...wanted, stateDir: STATE_DIR, ports: PORTS, log });
   const { controlUrl: apiUrl, edgeUrl, operator } = stack;
   // What makes `npx berth` in this checkout signed in.
   const config = { apiUrl, edgeUrl, token: operator.token, ...(operator.team === null ? {} : { team: operator.team }) };
@@ -90,25 +100,22 @@ async function bringUp({
   return stack;
 }
 
-/** Ctrl-C ends all of it; a second one does not wait. */
-function stopOnSignal(stack: Stack, interrupted: AbortController): void {
+/** Aborts at Ctrl-C and its like; a second one does not wait for the end. */
+function interruption(): AbortSignal {
+  const interrupted = new AbortController();
   const stop = () => {
     if (interrupted.signal.aborted) process.exit(130);
     interrupted.abort();
     console.log(pc.dim("\nStopping …"));
-    stack.stop().then(
-      () => process.exit(0),
-      (error: unknown) => {
-        console.error(pc.red((error as Error).message));
-        process.exit(1);
-      },
-    );
   };
-  process.on("SIGINT", stop);
-  process.on("SIGTERM", stop);
-  process.on("SIGHUP", stop);
-  // Whoever read our output has gone (`npm start | head`).
-  process.stdout.on("error", stop);
+  for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(name, stop);
+  // Whoever read our output has gone (`npm start | head`); there is nobody left to tell.
+  process.stdout.on("error", () => interrupted.abort());
+  return interrupted.signal;
+}
+
+function whenAborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
 }
 
 /** As a user does it: `berth deploy`. On later starts the app is there already, and only has to answer again. */

@@ -22,6 +22,8 @@ export interface AgentPlan {
   readonly controlUrl: string;
   readonly bundlePath: string;
   readonly stateDir: string;
+  /** Beside what the supervisor adds. */
+  readonly environment: Readonly<Record<string, string>>;
 }
 
 export function agentDir({ stateDir, name }: Pick<AgentPlan, "stateDir" | "name">): string {
@@ -75,7 +77,7 @@ export function agentSpec(plan: AgentPlan, makeJoinToken: () => Promise<string>)
         ],
         logFile,
         // Not in the arguments, which every user of the machine can read.
-        environment: { ...environment, ...(token === null ? {} : { BERTH_JOIN_TOKEN: token }) },
+        environment: { ...environment, ...plan.environment, ...(token === null ? {} : { BERTH_JOIN_TOKEN: token }) },
         channel: false,
       }),
     // Enrolment and the first heartbeat show in the node's phase, which the stack waits for.

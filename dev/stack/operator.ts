@@ -101,15 +101,19 @@ export async function listNodes(controlUrl: string, token: string): Promise<Node
 
 export type Node = z.infer<typeof NodeShape>;
 
+export interface NodesWanted {
+  readonly controlUrl: string;
+  readonly token: string;
+  readonly count: number;
+  readonly withinMs: number;
+  readonly ending: AbortSignal;
+}
+
 /** Waits until so many nodes take placements. */
-export async function untilNodesReady(
-  controlUrl: string,
-  token: string,
-  count: number,
-  withinMs: number,
-): Promise<void> {
+export async function untilNodesReady({ controlUrl, token, count, withinMs, ending }: NodesWanted): Promise<void> {
   const deadlineMs = performance.now() + withinMs;
   for (;;) {
+    ending.throwIfAborted();
     const nodes = await listNodes(controlUrl, token).catch((error: unknown) => error as Error);
     if (Array.isArray(nodes) && nodes.filter(({ phase }) => phase === "ready").length >= count) return;
     if (performance.now() > deadlineMs) {

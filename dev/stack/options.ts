@@ -14,10 +14,16 @@ export interface StackOptions {
   /** Wanted ports; another free one is taken where they are busy. Without: any. */
   readonly ports?: { readonly control?: number; readonly edge?: number };
   readonly log?: (line: string) => void;
-  /** Replace variables of the Workers, such as {TUNING: '{"drainMs": 2000}'}. */
-  readonly vars?: { readonly control?: Record<string, string>; readonly edge?: Record<string, string> };
+  /** Replace variables of the Workers, such as {TUNING: '{"drainMs": 2000}'}, and add to the agents' environment (BERTH_TUNING). */
+  readonly vars?: {
+    readonly control?: Record<string, string>;
+    readonly edge?: Record<string, string>;
+    readonly agent?: Record<string, string>;
+  };
   /** false: a power cut may lose committed rows. For tests. */
   readonly fsync?: boolean;
+  /** Gives up a start that is under way, and ends what it began. A stack that is up is ended with `stop`. */
+  readonly signal?: AbortSignal;
 }
 
 export const BASE_DOMAIN = "localhost";

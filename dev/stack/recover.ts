@@ -24,20 +24,21 @@ export async function recover({ stateDir, fresh, log }: Recovery): Promise<Stack
 
 /** Ends all that runs, then removes every file but the lock. */
 async function forget(stateDir: string, { stackId }: StackState): Promise<void> {
-  await endDataPlane(stateDir, stackId);
+  // A node half made has nothing to end; what is left of it goes with its folder.
+  await purgeNodes(stateDir);
+  await endAllMarked(stackId);
   rmSync(postgresHome(stateDir, stackId), { recursive: true, force: true });
   for (const name of listFolder(stateDir)) {
     if (name !== "supervisor.json") rmSync(join(stateDir, name), { recursive: true, force: true });
   }
 }
 
-/** Ends the apps and gateways of all nodes that a stack ever had, and whatever else carries its mark. Names what it could not. */
-export async function endDataPlane(stateDir: string, stackId: string): Promise<readonly string[]> {
+/** Ends the apps and gateways of all nodes that a stack ever had. Names the nodes where that failed. */
+export async function purgeNodes(stateDir: string): Promise<readonly string[]> {
   const bundlePath = join(stateDir, "bundles", "agent.mjs");
   const names = listFolder(join(stateDir, "agents"));
-  const ended = await Promise.allSettled(names.map((name) => purgeAgent(bundlePath, agentDir({ stateDir, name }))));
-  await endAllMarked(stackId);
-  return names.filter((_, index) => ended[index]?.status === "rejected");
+  const purged = await Promise.allSettled(names.map((name) => purgeAgent(bundlePath, agentDir({ stateDir, name }))));
+  return names.filter((_, index) => purged[index]?.status === "rejected");
 }
 
 function listFolder(folder: string): string[] {

@@ -7,11 +7,11 @@ import { ProcessId } from "../../node-agent/agent/state/process-id.ts";
 import { adminUrl } from "../postgres.ts";
 import { end } from "../process/end.ts";
 import { identify } from "../process/identity.ts";
-import { agentDir, agentRole, purgeAgent, type AgentPlan, type Runtime } from "./agents.ts";
+import { agentDir, agentRole, type AgentPlan, type Runtime } from "./agents.ts";
 import type { SupervisedChild } from "./child.ts";
 import { databaseUrl, type DatabasePlan } from "./database.ts";
-import { endAllMarked } from "./orphans.ts";
 import type { StackState } from "./state.ts";
+import { stopAll } from "./stop.ts";
 
 export interface StackAgent {
   readonly name: string;
@@ -120,7 +120,7 @@ export function describeStack(parts: StackParts): Stack {
     start: (role) => childOf(role).start(),
     restart: (role) => childOf(role).restart(),
     untilReady: (role) => childOf(role).untilReady(),
-    stop: () => stopStack(parts),
+    stop: () => stopAll({ stateDir: parts.stateDir, stackId: state.stackId, children }).finally(parts.releaseLock),
   };
 }
 
@@ -161,17 +161,4 @@ function memoryOf(processes: Readonly<Record<string, number>>): Record<string, n
     }
   }
   return memory;
-}
-
-/** From the top down: whoever depends on another ends before it does. */
-async function stopStack({ state, stateDir, children, releaseLock }: StackParts): Promise<void> {
-  await stopChildren(children, (role) => role.startsWith("agent:"));
-  await Promise.all([
-    stopChildren(children, (role) => role === "edge" || role === "control").then(() => stopChildren(children, () => true)),
-    endApps(stateDir, state.stackId),
-  ]).finally(releaseLock);
-}
-
-export async function stopChildren(children: readonly SupervisedChild[], matches: (role: string) => boolean): Promise<void> {
-  await Promise.all(children.filter(({ role }) => matches(role)).map((child) => child.stop()));
 }
