@@ -10,8 +10,13 @@ import { watch, type Target } from "./first-answer.ts";
 import { imageOf, PORT, RESOURCES } from "./image.ts";
 
 const WITHIN_MS = 60_000;
-/** Between an answer through the edge and the next question. */
-const PAUSE_MS = 2;
+/** One visitor, about 2 ms between an answer through the edge and the next question. */
+const ONE_VISITOR = { clients: 1, pauseMs: { answered: 2, unanswered: 2 } };
+/**
+ * Some visitors, for whom the balancer must pick every replica at least once. While nobody answers they ask seldom: asking costs
+ * processor time that the starts need, and Swarm's replicas are not asked before they have started either.
+ */
+const SOME_VISITORS = { clients: 5, pauseMs: { answered: 0, unanswered: 50 } };
 /** The same rule as the floor's: HTTP, at once, then from 10 ms growing by half. */
 const PROBES = { readiness: { kind: "http", path: "/" } };
 
@@ -59,8 +64,7 @@ export class BenchApp {
       accepted,
       watch({
         target: this.#target(),
-        pauseMs: PAUSE_MS,
-        clients: this.#replicas === 1 ? 1 : 2,
+        ...(this.#replicas === 1 ? ONE_VISITOR : SOME_VISITORS),
         withinMs: WITHIN_MS,
         enough: (answer) => {
           if (answer === null || answer.tag !== tag || answer.version !== wanted.version) return false;

@@ -28,28 +28,19 @@ export function ask({ host, port, hostname }: Target, agent: Agent | false, time
 
 export interface Watch {
   readonly target: Target;
-  /** Between an answer and the next question. */
-  readonly pauseMs: number;
+  /** Between an answer and the next question: of the app, or of nobody. */
+  readonly pauseMs: { readonly answered: number; readonly unanswered: number };
   /** Clients side by side. */
   readonly clients?: number;
-  /** false: a new connection per question, for a balancer that chooses per connection. */
-  readonly keepAlive?: boolean;
   readonly withinMs: number;
   /** Called with each answer (null: none of the app) until it says that it has seen enough. */
   readonly enough: (answer: Answer | null, atMs: number) => boolean;
 }
 
 /** Resolves with the moment (performance.now) at which it had seen enough. */
-export async function watch({
-  target,
-  pauseMs,
-  clients = 1,
-  keepAlive = true,
-  withinMs,
-  enough,
-}: Watch): Promise<number> {
+export async function watch({ target, pauseMs, clients = 1, withinMs, enough }: Watch): Promise<number> {
   const deadlineMs = performance.now() + withinMs;
-  const agent = keepAlive ? new Agent({ keepAlive: true, maxSockets: clients }) : false;
+  const agent = new Agent({ keepAlive: true, maxSockets: clients });
   let seenAtMs: number | null = null;
   const client = async (): Promise<void> => {
     while (seenAtMs === null) {
@@ -58,13 +49,13 @@ export async function watch({
       if (seenAtMs === null && enough(answer, atMs)) seenAtMs = atMs;
       if (seenAtMs !== null) return;
       if (atMs > deadlineMs) throw new Error(`not the answers that were waited for within ${withinMs / 1_000} s`);
-      if (pauseMs > 0) await sleep(pauseMs);
+      await sleep(answer === null ? pauseMs.unanswered : pauseMs.answered);
     }
   };
   try {
     await Promise.all(Array.from({ length: clients }, client));
   } finally {
-    if (agent !== false) agent.destroy();
+    agent.destroy();
   }
   return seenAtMs ?? performance.now();
 }
