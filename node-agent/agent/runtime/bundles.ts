@@ -88,8 +88,24 @@ export class Bundles {
   async #unpack(packed: string, folder: string, archive: string): Promise<void> {
     const entries = extract();
     const repacked = pack();
-    const written = pipeline(repacked, createWriteStream(archive));
-    const read = pipeline(createReadStream(packed), createGunzip(), entries);
+    const streams = Promise.all([
+      pipeline(createReadStream(packed), createGunzip(), entries),
+      pipeline(repacked, createWriteStream(archive)),
+    ]);
+    streams.catch(() => undefined);
+    try {
+      await this.#unpackEntries(entries, folder, repacked);
+      repacked.finalize();
+      await streams;
+    } catch (error) {
+      entries.destroy();
+      repacked.destroy();
+      await streams.catch(() => undefined);
+      throw error;
+    }
+  }
+
+  async #unpackEntries(entries: Extract, folder: string, repacked: Pack): Promise<void> {
     let files = 0;
     let bytes = 0;
     for await (const entry of entries) {
@@ -102,8 +118,6 @@ export class Bundles {
       }
       await unpackEntry(entry, header, folder, repacked);
     }
-    repacked.finalize();
-    await Promise.all([read, written]);
   }
 }
 

@@ -29,6 +29,12 @@ export function exitFailure(
   return { code: "exited", message: how, ...end };
 }
 
+/** Of a run that was ready and fails its readiness probe now. */
+export function unreadyFailure(fault: string): InstanceFailure {
+  const message = `readiness: ${fault}`.slice(0, failureTextMax);
+  return { code: "never_ready", message, exitCode: null, signal: null, logTail: [] };
+}
+
 /** What is not an expected failure of a start is one nevertheless to the instance: it is told, and tried again. */
 export function startFailureOf(error: unknown): InstanceFailure {
   if (error instanceof StartFailed) return error.failure;

@@ -9,9 +9,9 @@ import type { EndpointInstance } from "../../endpoint-file.ts";
 import { NO_SECRETS } from "../link/asks.ts";
 import { pause } from "../link/pause.ts";
 import type { Exit, Unit } from "../runtime/runtime.ts";
-import { Attendance, type Doom } from "./attendance.ts";
+import { Attendance } from "./attendance.ts";
 import { endpointRow } from "./endpoint-row.ts";
-import { exitFailure, startFailureOf } from "./failure.ts";
+import { exitFailure, startFailureOf, unreadyFailure } from "./failure.ts";
 import type { SupervisePorts } from "./ports.ts";
 
 export class Instance {
@@ -87,7 +87,7 @@ export class Instance {
   }
 
   /** The document may change what does not need a new run (its intent). */
-  setDesired(desired: DesiredInstance | null): void {
+  setDesired(desired: DesiredInstance): void {
     this.#desired = desired;
   }
 
@@ -228,7 +228,7 @@ export class Instance {
     if (this.running === null) return;
     const { clock, endpoints, log } = this.#ports;
     const readySinceMs = this.#state.kind === "running" ? this.#state.readySinceMs : clock.nowMs();
-    const failure = fault === null ? null : plainFailure({ code: "never_ready", message: `readiness: ${fault}` });
+    const failure = fault === null ? null : unreadyFailure(fault);
     const first = !this.#everReady;
     this.#everReady ||= fault === null;
     this.#state = { kind: "running", readySinceMs, failure };
@@ -296,8 +296,4 @@ export class Instance {
       sinceMs: Math.max(0, Math.round(this.#sinceMs)),
     };
   }
-}
-
-function plainFailure(doom: Doom): InstanceFailure {
-  return { ...doom, exitCode: null, signal: null, logTail: [] };
 }

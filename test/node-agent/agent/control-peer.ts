@@ -46,9 +46,12 @@ export class ControlPeer {
   meteringAck = 0;
   /** Answers with this status to everything, while set. */
   down: number | null = null;
+  readonly refused = { heartbeat: 0, poll: 0 };
   /** Swallows this many enrolment answers after having enrolled. */
   loseEnrolments = 0;
   document: DesiredDocument;
+  /** Answered once to the next poll, whatever it acknowledges. */
+  replay: DesiredDocument | null = null;
   #server!: Server;
   #keys!: KeyPair;
   #ticketX = "";
@@ -86,6 +89,11 @@ export class ControlPeer {
     for (const wake of this.#polls.splice(0)) wake();
   }
 
+  /** Ends the waiting polls without a document. */
+  wake(): void {
+    for (const wake of this.#polls.splice(0)) wake();
+  }
+
   /** The newest heartbeat's word on an instance. */
   observed(instance: string): ObservedInstance | undefined {
     return this.beats.at(-1)?.request.observed.find((row) => row.instance === instance);
@@ -110,9 +118,17 @@ export class ControlPeer {
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk as Buffer);
     const body = Buffer.concat(chunks);
-    if (this.down !== null) return void response.writeHead(this.down, { "retry-after": "0" }).end();
     const url = request.url ?? "";
+    if (this.down !== null) {
+      if (url.endsWith("/heartbeat")) this.refused.heartbeat += 1;
+      if (url.endsWith("/poll")) this.refused.poll += 1;
+      return void response.writeHead(this.down).end();
+    }
     const proof = await this.#proof(request, body);
+    if (Math.abs(proof.claims.iatMs - this.nowMs()) > 30_000) {
+      response.setHeader("date", new Date(this.nowMs()).toUTCString());
+      return this.#refuse(response, 401, "proof_invalid");
+    }
     const answer = (value: unknown) =>
       void response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(value));
     const json = (): unknown => JSON.parse(body.toString("utf8"));
@@ -173,6 +189,11 @@ export class ControlPeer {
   }
 
   async #poll({ ackRevision }: PollRequest, response: ServerResponse, answer: (value: unknown) => void): Promise<void> {
+    if (this.replay !== null) {
+      const desired = this.replay;
+      this.replay = null;
+      return answer({ revision: desired.revision, desired, nowMs: this.nowMs() });
+    }
     if (this.document.revision <= ackRevision) {
       await Promise.race([
         new Promise<void>((resolve) => this.#polls.push(resolve)),
@@ -193,7 +214,6 @@ export class ControlPeer {
     const bh = createHash("sha256").update(body).digest("base64url");
     if (claims.htm !== request.method || claims.htu !== request.url || claims.bh !== bh)
       throw new Error("the proof is for another request");
-    if (Math.abs(claims.iatMs - this.nowMs()) > 30_000) throw new Error("the proof's time is off");
     const lane = `${claims.boot}/${claims.lane}`;
     if (claims.lane !== "ask" && claims.seq <= (this.#seqs.get(lane) ?? 0))
       throw new Error(`seq ${claims.seq} of ${lane} was seen`);

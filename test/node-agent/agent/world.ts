@@ -29,7 +29,7 @@ export interface World {
   readonly gatewayPort: number;
   readonly logFile: string;
   agent: ChildProcess;
-  startAgent(extra?: { tuning?: Record<string, number> }): Promise<void>;
+  startAgent(extra?: { token?: string }): Promise<void>;
   /** Resolves when the process is gone. */
   killAgent(signal: NodeJS.Signals): Promise<void>;
   close(): Promise<void>;
@@ -59,8 +59,8 @@ export async function makeWorld(
         stdio: ["ignore", out, out],
         env: {
           ...process.env,
-          BERTH_JOIN_TOKEN: peer.token,
-          BERTH_TUNING: JSON.stringify({ ...tuning, ...extra.tuning }),
+          BERTH_JOIN_TOKEN: extra.token ?? peer.token,
+          BERTH_TUNING: JSON.stringify(tuning),
         },
       });
     },
