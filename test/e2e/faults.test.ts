@@ -1,6 +1,4 @@
 // kill -9 of each process while an app serves: who is not touched by it, and what is so again afterwards.
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import Docker from "dockerode";
 import { startLoad } from "../../cli/demo/load.ts";
@@ -30,9 +28,8 @@ async function underLoad<Value>(seconds: number, during: () => Promise<Value>): 
 /** The containers of this stack's nodes: id and when each was started. */
 async function containers(): Promise<string[]> {
   const docker = new Docker();
-  const nodes = new Set(
-    world.stack.agents.map(({ dir }) => JSON.parse(readFileSync(join(dir, "identity.json"), "utf8")).node),
-  );
+  const { items } = (await world.api("GET", "/v1/nodes")).body;
+  const nodes = new Set(items.map((node: { id: string }) => node.id));
   const listed = await docker.listContainers({ filters: { label: ["berth.node"] } });
   const ours = listed.filter(({ Labels }) => nodes.has(Labels["berth.node"]));
   const states = await Promise.all(
