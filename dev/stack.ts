@@ -1,5 +1,5 @@
 // The whole of Berth on one machine, from one function: `npm start`, the end-to-end tests and the benchmarks all use it.
-import { mkdirSync } from "node:fs";
+import { chmodSync, mkdirSync } from "node:fs";
 import { resolve } from "node:path";
 import { Ledger } from "./process/ledger.ts";
 import { agentSpec, chooseRuntime, type AgentPlan, type Runtime } from "./stack/agents.ts";
@@ -31,7 +31,9 @@ const NODES_READY_WITHIN_MS = 30_000;
 /** Throws StackRunning where one runs from that folder already. What a failed start began is ended again. */
 export async function startStack(options: StackOptions): Promise<Stack> {
   const stateDir = resolve(options.stateDir);
-  mkdirSync(stateDir, { recursive: true, mode: 0o755 });
+  mkdirSync(stateDir, { recursive: true });
+  // Postgres' user must be able to walk through it; what is private in it has a mode of its own.
+  chmodSync(stateDir, 0o755);
   const releaseLock = takeLock(stateDir);
   const children: SupervisedChild[] = [];
   const failed = new AbortController();

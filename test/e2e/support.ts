@@ -1,5 +1,5 @@
 // What the end-to-end tests share: a real stack in a folder of its own, `berth` run against it, and requests through its edge.
-import { mkdtempSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { request, type IncomingHttpHeaders } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -38,6 +38,8 @@ export async function createWorld(
   options: Partial<StackOptions> & { tuning?: Record<string, number> } = {},
 ): Promise<World> {
   const home = mkdtempSync(join(tmpdir(), "berth-e2e-"));
+  // Else Postgres, which does not run as root, would keep its data outside of this folder.
+  chmodSync(home, 0o755);
   const { tuning, ...rest } = options;
   const control = { TUNING: JSON.stringify({ drainMs: 4_000, drainMinMs: 1_000, ...tuning }) };
   const stack = await startStack({ stateDir: join(home, "state"), fsync: false, vars: { control }, ...rest });
