@@ -11,12 +11,14 @@ import { imageOf, PORT, RESOURCES } from "./image.ts";
 
 const WITHIN_MS = 60_000;
 /** One visitor, about 2 ms between an answer through the edge and the next question. */
-const ONE_VISITOR = { clients: 1, pauseMs: { answered: 2, unanswered: 2 } };
+const ONE_VISITOR = { clients: 1, pauseMs: () => 2 };
 /**
- * Some visitors, for whom the balancer must pick every replica at least once. While nobody answers they ask seldom: asking costs
- * processor time that the starts need, and Swarm's replicas are not asked before they have started either.
+ * Some visitors, for whom the balancer must pick every replica at least once. They ask seldom until the last replica is ready, and
+ * then without a pause: asking costs processor time that the starts need, and Swarm's replicas are not asked before they started.
  */
-const SOME_VISITORS = { clients: 5, pauseMs: { answered: 0, unanswered: 50 } };
+const SOME_VISITORS = 5;
+const SELDOM_MS = 100;
+
 /** The same rule as the floor's: HTTP, at once, then from 10 ms growing by half. */
 const PROBES = { readiness: { kind: "http", path: "/" } };
 
@@ -45,37 +47,44 @@ export class BenchApp {
     return app;
   }
 
-  /** Releases the image and resolves when so many replicas of that release have answered through the edge. */
+  /** Releases the image and resolves when all replicas of that release have answered through the edge. */
   async release(tag: string): Promise<Round> {
+    const seen = new Set<string>();
+    const wanted = { version: Infinity };
+    let ready = 0;
+    const isOne = this.#replicas === 1;
+    const beganAtMs = Date.now();
+    const phasesOf = (onReady: () => void) => readPhases(this.#stack, this.#name, { beganAtMs, onReady });
+    const early = isOne ? null : phasesOf(() => (ready += 1));
+    early?.catch(() => undefined);
+    const beganMs = performance.now();
+    const accepting = this.#post(tag).then(({ release }) => {
+      wanted.version = release?.version ?? Infinity;
+      return performance.now() - beganMs;
+    });
+    const visitors = isOne
+      ? ONE_VISITOR
+      : { clients: SOME_VISITORS, pauseMs: () => (ready < this.#replicas ? SELDOM_MS : 0) };
+    const seeing = watch({
+      ...visitors,
+      target: this.#target(),
+      withinMs: WITHIN_MS,
+      enough: (answer) => {
+        if (answer === null || answer.tag !== tag || answer.version !== wanted.version) return false;
+        return seen.add(answer.instance).size >= this.#replicas;
+      },
+    });
+    const [accepted, seenMs] = await Promise.all([accepting, seeing]);
+    const totalMs = seenMs - beganMs;
+    const events = await (early ?? phasesOf(() => undefined));
+    return { totalMs, phases: { accepted, ...events, answered: totalMs } };
+  }
+
+  #post(tag: string): Promise<Accepted> {
     const { cpuMilli, memoryBytes, pids } = RESOURCES;
     const resources = { cpuMilli, memoryBytes, pids, diskBytes: 64 * 1024 * 1024 };
     const spec = { source: { kind: "image", reference: imageOf(tag) }, port: PORT, resources, probes: PROBES };
-    const seen = new Set<string>();
-    const wanted = { version: Infinity };
-    let acceptedMs = 0;
-    const beganAtMs = Date.now();
-    const beganMs = performance.now();
-    const accepted = this.#call("POST", `/v1/apps/${this.#name}/releases`, Accepted, { spec }).then((answer) => {
-      acceptedMs = performance.now() - beganMs;
-      wanted.version = answer.release?.version ?? Infinity;
-      return answer;
-    });
-    const [{ rollout }, seenMs] = await Promise.all([
-      accepted,
-      watch({
-        target: this.#target(),
-        ...(this.#replicas === 1 ? ONE_VISITOR : SOME_VISITORS),
-        withinMs: WITHIN_MS,
-        enough: (answer) => {
-          if (answer === null || answer.tag !== tag || answer.version !== wanted.version) return false;
-          return seen.add(answer.instance).size >= this.#replicas;
-        },
-      }),
-    ]);
-    if (rollout === null) throw new Error("the release was not rolled out");
-    const totalMs = seenMs - beganMs;
-    const events = await readPhases(this.#stack, this.#name, { rollout: rollout.id, beganAtMs });
-    return { totalMs, phases: { accepted: acceptedMs, ...events, answered: totalMs } };
+    return this.#call("POST", `/v1/apps/${this.#name}/releases`, Accepted, { spec });
   }
 
   /** Until nothing of an older release is left, so that one round does not disturb the next. */

@@ -17,11 +17,11 @@ const SHOWN = {
 /** Milliseconds from the API call to each step. The control plane's clock is this host's; it counts whole milliseconds. */
 export type Phases = Readonly<Record<string, number>>;
 
-/** Waits for the end of the rollout; throws if it did not complete. */
+/** Of the rollout that was started since beganAtMs; waits for its end, and throws if it did not complete. */
 export async function readPhases(
   { controlUrl, operator }: Stack,
   app: string,
-  { rollout, beganAtMs }: { readonly rollout: string; readonly beganAtMs: number },
+  { beganAtMs, onReady }: { readonly beganAtMs: number; readonly onReady: () => void },
 ): Promise<Phases> {
   const leave = new AbortController();
   const answer = await fetch(`${controlUrl}/v1/apps/${app}/events`, {
@@ -37,7 +37,8 @@ export async function readPhases(
       if (event.atMs < beganAtMs) continue;
       const name = SHOWN[event.type as keyof typeof SHOWN];
       if (name !== undefined) phases[name] = event.atMs - beganAtMs;
-      if (event.subject !== rollout) continue;
+      if (event.type === "instance.ready") onReady();
+      if (phases.started === undefined) continue;
       if (event.type === "rollout.completed") return phases;
       if (["rollout.failed", "rollout.cancelled", "rollout.superseded"].includes(event.type)) {
         throw new Error(`${event.type}: ${JSON.stringify(event.data)}`);
