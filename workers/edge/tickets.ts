@@ -1,5 +1,5 @@
 // Tickets: the signed, short-lived proofs that let the edge (and the verifier, and the log reader) through a node's gateway.
-import { importJWK, SignJWT, type JWK } from "jose";
+import { importJWK, SignJWT, type CryptoKey, type JWK } from "jose";
 import type { AppId, InstanceId, NodeId, TeamId } from "../../contracts/ids.ts";
 import { TICKET_ISSUER, TICKET_TTL_MS_MAX, TICKET_TYP, type TicketClaims } from "../../contracts/ticket.ts";
 

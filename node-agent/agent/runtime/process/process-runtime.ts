@@ -24,7 +24,7 @@ import {
 } from "../runtime.ts";
 import { followOutput, OUTPUT_FILES, tailOutput } from "./output-file.ts";
 import { Ports } from "./ports.ts";
-import { instanceFolder, readRecords, type RunRecord, storeRecord, unitOfRecord } from "./run-record.ts";
+import { instanceFolder, readRecords, RecordStore, type RunRecord, unitOfRecord } from "./run-record.ts";
 import { findLeaders, readProcesses, signalSession, usageOfSession } from "./sessions.ts";
 
 export interface ProcessPorts {
@@ -44,6 +44,7 @@ export class ProcessRuntime implements Runtime {
   readonly #ports: ProcessPorts;
   readonly #freePorts = new Ports();
   readonly #records = new Map<string, RunRecord>();
+  readonly #stored: RecordStore;
   /** In memory only; a restart after a restart of the agent asks for it again. */
   readonly #environments = new Map<string, Readonly<Record<string, string>>>();
   readonly #stop = new AbortController();
@@ -53,6 +54,7 @@ export class ProcessRuntime implements Runtime {
 
   constructor(ports: ProcessPorts) {
     this.#ports = ports;
+    this.#stored = new RecordStore(ports.dir);
     this.#watching = this.#watch();
   }
 
@@ -148,6 +150,7 @@ export class ProcessRuntime implements Runtime {
     }
     const exitCode = this.#records.get(unit.instance)?.exit?.exitCode ?? null;
     this.#records.delete(unit.instance);
+    await this.#stored.settle(unit.instance);
     this.#environments.delete(unit.instance);
     if (record !== undefined) this.#freePorts.release(record.port);
     await rm(instanceFolder(this.#ports.dir, unit.instance), { recursive: true, force: true });
@@ -217,7 +220,7 @@ export class ProcessRuntime implements Runtime {
       child.once("exit", (exitCode, signal) => this.#ended(record.instance, pid, { exitCode, signal }));
       child.unref();
       this.#records.set(record.instance, running);
-      await storeRecord(this.#ports.dir, running);
+      await this.#stored.write(running);
       const ended = child.exitCode !== null || child.signalCode !== null;
       if (ended) this.#ended(record.instance, pid, { exitCode: child.exitCode, signal: child.signalCode });
       return unitOfRecord(running, null);
@@ -241,7 +244,7 @@ export class ProcessRuntime implements Runtime {
     const ended = { ...record, exit };
     this.#records.set(instance, ended);
     void signalSession(pid, "SIGKILL");
-    void storeRecord(this.#ports.dir, ended).catch(() => undefined);
+    void this.#stored.write(ended).catch(() => undefined);
     this.#onExit(unitOfRecord(ended, exit), exit);
   }
 

@@ -38,8 +38,28 @@ export async function readRecords(dir: string): Promise<RunRecord[]> {
   return records.filter((record) => record !== null);
 }
 
-export function storeRecord(dir: string, record: RunRecord): Promise<void> {
-  return writeDurably(join(instanceFolder(dir, record.instance), RUN_FILE), JSON.stringify(record));
+/** Writes records, those of one instance in the order of the calls: a process may end while its start is still being written. */
+export class RecordStore {
+  readonly #dir: string;
+  readonly #writes = new Map<string, Promise<void>>();
+
+  constructor(dir: string) {
+    this.#dir = dir;
+  }
+
+  write(record: RunRecord): Promise<void> {
+    const path = join(instanceFolder(this.#dir, record.instance), RUN_FILE);
+    const before = this.#writes.get(record.instance) ?? Promise.resolve();
+    const write = before.catch(() => undefined).then(() => writeDurably(path, JSON.stringify(record)));
+    this.#writes.set(record.instance, write);
+    return write;
+  }
+
+  /** Once nothing of the instance is being written any more. */
+  async settle(instance: string): Promise<void> {
+    await this.#writes.get(instance)?.catch(() => undefined);
+    this.#writes.delete(instance);
+  }
 }
 
 export function unitOfRecord(record: RunRecord, exit: Exit | null): Unit {
