@@ -103,8 +103,10 @@ async function bringUp(wanted: Pick<StackOptions, "fresh" | "agents" | "runtime"
 /** Aborts at Ctrl-C and its like; a second one does not wait for the end. */
 function interruption(): AbortSignal {
   const interrupted = new AbortController();
-  const stop = () => {
-    if (interrupted.signal.aborted) process.exit(130);
+  const stop = (name: NodeJS.Signals) => {
+    // A closing terminal sends several signals: only a person who presses Ctrl-C again is in a hurry.
+    if (interrupted.signal.aborted && name === "SIGINT") process.exit(130);
+    if (interrupted.signal.aborted) return;
     interrupted.abort();
     console.log(pc.dim("\nStopping …"));
   };
