@@ -152,27 +152,28 @@ export function desired(over: Record<string, unknown> = {}): DesiredInstance {
 export const HTTPD = ["/bin/busybox", "httpd", "-f", "-p", "8080", "-h", "/www"];
 export const shell = (script: string): string[] => ["/bin/busybox", "sh", "-c", script];
 
-/** An image FROM scratch with busybox and a page, made once per Engine under this tag. */
-export async function ensureBoxImage(tag = "berth-test/box:1"): Promise<void> {
-  if (
-    await docker
-      .getImage(tag)
-      .inspect()
-      .then(
-        () => true,
-        () => false,
-      )
-  )
-    return;
+/** The image that most tests use: made once per Engine. */
+export async function ensureBoxImage(): Promise<void> {
+  const tag = "berth-test/box:1";
+  const found = await docker
+    .getImage(tag)
+    .inspect()
+    .catch(() => null);
+  if (found === null) await makeBoxImage(tag, "hello from a box\n");
+}
+
+/** An image FROM scratch with busybox and one page. */
+export async function makeBoxImage(tag: string, page: string): Promise<void> {
   const tar = pack();
   tar.entry({ name: "bin/busybox", mode: 0o755 }, readFileSync("/bin/busybox"));
   tar.entry({ name: "bin/sh", type: "symlink", linkname: "/bin/busybox" });
   tar.entry({ name: "tmp", type: "directory", mode: 0o1777 });
-  tar.entry({ name: "www/index.html", mode: 0o644 }, "hello from a box\n");
+  tar.entry({ name: "www/index.html", mode: 0o644 }, page);
   tar.finalize();
-  const [repo, version] = tag.split(":");
+  const at = tag.lastIndexOf(":");
   const changes = [`CMD ${JSON.stringify(HTTPD)}`];
-  const answer = await docker.importImage(tar as unknown as NodeJS.ReadableStream, { repo, tag: version, changes });
+  const options = { repo: tag.slice(0, at), tag: tag.slice(at + 1), changes };
+  const answer = await docker.importImage(tar as unknown as NodeJS.ReadableStream, options);
   await new Promise((resolve) => docker.modem.followProgress(answer, resolve));
 }
 
