@@ -1,5 +1,5 @@
 // Bundles agent and gateway into the one file that an operator puts on a server. `npm run build:agent` runs this.
-import { build, type Plugin } from "esbuild";
+import { build as bundle, type Plugin } from "esbuild";
 import { fileURLToPath } from "node:url";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
@@ -12,15 +12,15 @@ const UNREACHED = /^(ssh2|cpu-features|@grpc\/grpc-js|@grpc\/proto-loader|protob
 
 const leaveOutUnreached: Plugin = {
   name: "leave-out-unreached",
-  setup({ onResolve, onLoad }) {
-    onResolve({ filter: UNREACHED }, ({ path }) => ({ path, namespace: "unreached" }));
-    onLoad({ filter: /.*/, namespace: "unreached" }, () => ({ contents: "module.exports = {};", loader: "js" }));
+  setup(build) {
+    build.onResolve({ filter: UNREACHED }, ({ path }) => ({ path, namespace: "unreached" }));
+    build.onLoad({ filter: /.*/, namespace: "unreached" }, () => ({ contents: "module.exports = {};", loader: "js" }));
   },
 };
 
 /** outfile: absolute. It runs with a plain `node` (20 or later) and nothing beside it. */
 export async function bundleAgent(outfile: string): Promise<void> {
-  await build({
+  await bundle({
     entryPoints: [`${ROOT}node-agent/agent/main.ts`],
     outfile,
     bundle: true,

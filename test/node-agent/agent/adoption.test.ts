@@ -160,8 +160,8 @@ test("killed at any moment of a start or a stop, the next agent ends with exactl
   const named = peer.document.instances.map(({ instance }) => instance).sort();
   for (const instance of named) await untilStatus(world, instance, "ready", 30_000);
   await until("no other container is left", async () => {
-    const found = (await ours()).map(({ Labels }) => Labels["berth.instance"]).sort();
-    return JSON.stringify(found) === JSON.stringify(named);
+    const found = new Set((await ours()).map(({ Labels }) => Labels["berth.instance"]));
+    return found.size === named.length && named.every((instance) => found.has(instance));
   });
   const revisions = peer.beats.map(({ request }) => request.ackRevision);
   expect(revisions).toEqual([...revisions].sort((a, b) => a - b));
