@@ -52,7 +52,8 @@ export type OwnerMode = "said" | "broken" | "silent";
 export interface EdgeWorld {
   readonly port: number;
   readonly url: string;
-  readonly barePort: number;
+  /** Bare pass-through Workers, by the names of their upstreams. */
+  readonly barePorts: Readonly<Record<string, number>>;
   /** What the App object answers from now on, and whether KV has it too. */
   setRoute(route: Route, wish?: { kv?: boolean }): Promise<void>;
   setHost(hostname: string, record: { app: AppId; team: TeamId } | null, wish?: { kv?: boolean }): Promise<void>;
@@ -62,11 +63,16 @@ export interface EdgeWorld {
   stop(): Promise<void>;
 }
 
-export async function startEdge(key: SigningKey, wish: { upstream?: string } = {}): Promise<EdgeWorld> {
+export async function startEdge(
+  key: SigningKey,
+  wish: { upstreams?: Readonly<Record<string, string>> } = {},
+): Promise<EdgeWorld> {
   const dir = await mkdtemp(join(tmpdir(), "berth-edge-"));
   const config = readWranglerConfig(new URL("../../workers/edge/wrangler.toml", import.meta.url).pathname);
   await bundleWorker(config.mainPath, join(dir, "edge.mjs"));
-  const [port, barePort] = [await freePort(), await freePort()];
+  const port = await freePort();
+  const barePorts: Record<string, number> = {};
+  for (const name of Object.keys(wish.upstreams ?? {})) barePorts[name] = await freePort();
   const { compatibilityDate, compatibilityFlags } = config.options;
   const shared = { modules: true, compatibilityDate, compatibilityFlags };
   const miniflare = new Miniflare(
@@ -93,14 +99,14 @@ export async function startEdge(key: SigningKey, wish: { upstream?: string } = {
           stripCfConnectingIp: false,
           unsafeDirectSockets: [{ host: "127.0.0.1", port }],
         },
-        {
+        ...Object.entries(wish.upstreams ?? {}).map(([name, upstream]) => ({
           ...shared,
-          name: "bare",
+          name,
           script: BARE_SCRIPT,
-          bindings: { UPSTREAM: wish.upstream ?? "" },
+          bindings: { UPSTREAM: upstream },
           stripCfConnectingIp: false,
-          unsafeDirectSockets: [{ host: "127.0.0.1", port: barePort }],
-        },
+          unsafeDirectSockets: [{ host: "127.0.0.1", port: barePorts[name] }],
+        })),
       ],
     } as Options),
   );
@@ -112,7 +118,7 @@ export async function startEdge(key: SigningKey, wish: { upstream?: string } = {
   };
   return {
     port,
-    barePort,
+    barePorts,
     url: `http://127.0.0.1:${port}`,
     setRoute: async (route, { kv: inKv = true } = {}) => {
       await tell("app", route.app, "said", route);
