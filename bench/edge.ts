@@ -1,7 +1,8 @@
 // `npm run bench:edge`: the edge Worker against a bare pass-through Worker in the same workerd, and the gateway alone against
 // HAProxy, nginx and Caddy as reverse proxies of the same upstream, one core each; interleaved rounds, medians and spread.
+import { request } from "node:http";
 import { cpuUsOf, workerdPid } from "./edge/cpu.ts";
-import { startCaddy, startHaproxy, startNginx, startUpstream, type Server } from "./edge/peers.ts";
+import { ANSWER, startCaddy, startHaproxy, startNginx, startUpstream, type Server } from "./edge/peers.ts";
 import { load, type LoadResult } from "./edge/wrk.ts";
 import { servingRoute, startEdge } from "./shared/edge-world.ts";
 import {
@@ -124,6 +125,20 @@ async function measureWorkers(): Promise<Rounds> {
   }
 }
 
+/** Who answers by itself, instead of passing the upstream's answer on, is not measured. */
+async function check({ name, url, headers }: Contender): Promise<void> {
+  const { hostname, port } = new URL(url);
+  const body = await new Promise<string>((resolve, reject) => {
+    const asked = request({ host: hostname, port, headers, agent: false }, (answer) => {
+      let text = "";
+      answer.setEncoding("utf8").on("data", (part: string) => (text += part));
+      answer.on("end", () => resolve(text));
+    });
+    asked.on("error", reject).end();
+  });
+  if (body !== ANSWER) throw new Error(`${name} does not pass the upstream's answer on, but: ${body}`);
+}
+
 /** One short unmeasured round first; then each contender in turn, round after round, so that all share the machine's moods. */
 async function interleave(
   contenders: () => Promise<Contender[]>,
@@ -131,6 +146,7 @@ async function interleave(
   cpu: number | null,
 ): Promise<Rounds> {
   const rounds: Rounds = new Map();
+  for (const contender of await contenders()) await check(contender);
   for (let round = 0; round <= ROUNDS; round++) {
     for (const { name, url, headers, pid } of await contenders()) {
       const beforeUs = cpuUsOf(pid);

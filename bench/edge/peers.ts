@@ -14,7 +14,7 @@ export interface Server {
   stop(): Promise<void>;
 }
 
-const ANSWER = "hello from the upstream\n";
+export const ANSWER = "hello from the upstream\n";
 
 /** nginx that answers from its configuration: faster than anything that is measured in front of it. */
 export function startUpstream(cpu: number): Promise<Server> {
@@ -74,7 +74,8 @@ export function startCaddy(cpu: number, upstreamPort: number): Promise<Server> {
     output discard
   }
 }
-http://127.0.0.1:${port} {
+http://:${port} {
+  bind 127.0.0.1
   reverse_proxy 127.0.0.1:${upstreamPort}
 }
 `,
