@@ -17,7 +17,7 @@ const ONE_VISITOR = { clients: 1, pauseMs: () => 2 };
  * then without a pause: asking costs processor time that the starts need, and Swarm's replicas are not asked before they started.
  */
 const SOME_VISITORS = 5;
-const SELDOM_MS = 100;
+const SELDOM_MS = 500;
 
 /** The same rule as the floor's: HTTP, at once, then from 10 ms growing by half. */
 const PROBES = { readiness: { kind: "http", path: "/" } };
