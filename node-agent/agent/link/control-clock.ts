@@ -9,6 +9,9 @@ export function monotonicMs(): number {
 const SAMPLE_AGE_MAX_MS = 600_000;
 const SAMPLES_MAX = 64;
 
+/** Half of what a proof's time may be off by (30 s): nearer than that, samples are the better source. */
+const HINT_MS_MIN = 15_000;
+
 interface Sample {
   readonly offsetMs: number;
   readonly roundTripMs: number;
@@ -55,8 +58,14 @@ export class ControlClock {
     this.#known = true;
   }
 
-  /** The `date` header of a refusal, in whole seconds: better than nothing while nothing better was heard. */
+  /**
+   * The `date` header of a refusal, in whole seconds: better than nothing while nothing better was heard, and better than
+   * what a step of either clock (or this host's sleep) made so wrong that every proof is refused.
+   */
   hint(serverSecondsMs: number): void {
-    if (!this.#known) this.#offsetMs = serverSecondsMs + 500 - monotonicMs();
+    const serverMs = serverSecondsMs + 500;
+    if (this.#known && Math.abs(serverMs - this.nowMs()) < HINT_MS_MIN) return;
+    this.#samples = [];
+    this.#offsetMs = serverMs - monotonicMs();
   }
 }

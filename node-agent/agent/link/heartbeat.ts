@@ -2,7 +2,7 @@
 import type { Logger } from "pino";
 import { type HeartbeatRequest, HeartbeatResponse } from "../../../contracts/agent-protocol.ts";
 import type { AgentLimits } from "../../../core/converge/limits.ts";
-import type { Control } from "./control.ts";
+import { type Control, Refused } from "./control.ts";
 
 export interface HeartbeatPorts {
   readonly control: Control;
@@ -13,8 +13,8 @@ export interface HeartbeatPorts {
   readonly acknowledged: (answer: HeartbeatResponse, reported: HeartbeatRequest) => void;
 }
 
-/** Between two tries within one beat, so that a refused connection is not a busy loop. */
-const RETRY_MS = 300;
+/** Tries within one beat, so that a refused connection is not a busy loop. A refusal by name waits for the next beat. */
+const TRIES_PER_BEAT = 4;
 
 export class Heartbeat {
   readonly #ports: HeartbeatPorts;
@@ -87,7 +87,8 @@ export class Heartbeat {
       if (this.#failures === 1 || this.#failures % 30 === 0) {
         log.warn({ error: String(error), failures: this.#failures }, "a heartbeat failed");
       }
-      return Math.min(RETRY_MS, limits.heartbeatMs);
+      const refused = error instanceof Refused && error.status < 500;
+      return refused ? limits.heartbeatMs : limits.heartbeatMs / TRIES_PER_BEAT;
     }
     if (this.#changed) return limits.heartbeatCoalesceMs;
     const jitterMs = (Math.random() * 2 - 1) * limits.heartbeatJitterMs;

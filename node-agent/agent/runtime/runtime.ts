@@ -50,8 +50,9 @@ export class StartFailed extends Error {
   }
 }
 
-/** Follows one unit's output. stop resolves when nothing more is written. */
+/** Follows one unit's output. finish: its run is over; reads what it still wrote, within limits. stop: at once. */
 export interface LogFollower {
+  finish(): Promise<void>;
   stop(): Promise<void>;
 }
 

@@ -1,13 +1,9 @@
 // What is done beside one run of an instance: its output is read, and it is asked how it is.
 import type { DesiredInstance } from "../../../contracts/desired.ts";
 import type { InstanceFailure } from "../../../contracts/failures.ts";
-import { pause } from "../link/pause.ts";
 import type { LogFollower, Unit } from "../runtime/runtime.ts";
 import { watchHealth } from "./health.ts";
 import type { SupervisePorts } from "./ports.ts";
-
-/** How long the end of a run waits for its last output to be read. */
-const LOG_END_MS = 500;
 
 export type Doom = Pick<InstanceFailure, "code" | "message">;
 
@@ -15,7 +11,7 @@ export class Attendance {
   readonly #ports: SupervisePorts;
   readonly #unit: Unit;
   readonly #abort = new AbortController();
-  #follower: Promise<LogFollower | null>;
+  readonly #follower: Promise<LogFollower>;
   #doom: Doom | null = null;
 
   /** desired is null for a run that no document names any more: it is read until it is stopped, and not asked. */
@@ -42,11 +38,16 @@ export class Attendance {
     return this.#doom;
   }
 
-  /** No more questions; resolves when what the run wrote is on disk, or after a short while. */
-  async end(): Promise<void> {
+  /** The run is over: no more questions; resolves when what it wrote was read. */
+  async finish(): Promise<void> {
     this.#abort.abort();
-    const read = this.#follower.then((follower) => follower?.stop());
-    await Promise.race([read, pause(LOG_END_MS)]);
+    await (await this.#follower).finish();
+  }
+
+  /** Lets go of a run that goes on. */
+  async leave(): Promise<void> {
+    this.#abort.abort();
+    await (await this.#follower).stop();
   }
 
   #condemn(doom: Doom): void {
@@ -56,11 +57,10 @@ export class Attendance {
     runtime.kill(this.#unit).catch((error: unknown) => log.warn({ instance, error: String(error) }, "a kill failed"));
   }
 
-  async #follow(): Promise<LogFollower | null> {
+  async #follow(): Promise<LogFollower> {
     const { runtime, logs } = this.#ports;
     const { instance } = this.#unit;
     const since = await logs.lastOf(instance);
-    if (this.#abort.signal.aborted && since !== null) return null;
     return runtime.follow(this.#unit, since, (line) => logs.append(instance, line));
   }
 }

@@ -151,7 +151,7 @@ export class Instance {
         await pause(Math.min(5_000, 200 * 2 ** Math.min(failures, 10)));
       }
     }
-    await this.#attendance?.end();
+    await this.#attendance?.finish();
     meter.close(this);
     await store.markStopped(this.instance, this.generation);
     logs.note(this.instance, clock.nowMs(), "stopped");
@@ -162,7 +162,7 @@ export class Instance {
   /** Lets go of it without touching what runs: the agent itself stops. */
   async leave(): Promise<void> {
     this.#attempt.abort();
-    await this.#attendance?.end();
+    await this.#attendance?.leave();
   }
 
   async #stopUnit(unit: Unit, graceMs: number): Promise<number | null> {
@@ -248,7 +248,7 @@ export class Instance {
     meter.run(unit, (exit.endedAtMs ?? Date.now()) - unit.startedAtMs, null);
     // A run that ended before anyone read along has its output read now.
     const reading = attendance ?? new Attendance(this.#ports, unit, null, true, () => undefined);
-    const [logTail] = await Promise.all([runtime.logTail(unit, limits.logTailLines), reading.end()]);
+    const [logTail] = await Promise.all([runtime.logTail(unit, limits.logTailLines), reading.finish()]);
     if (this.#state.kind === "stopping" || this.#state.kind === "stopped") return;
     const memoryBytes = this.#desired?.resources.memoryBytes ?? null;
     this.#failed(exitFailure(exit, attendance?.doom ?? null, memoryBytes, logTail), readyForMs);

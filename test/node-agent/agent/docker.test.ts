@@ -70,7 +70,7 @@ test("what exits at once is reported with its code and last lines, restarted at 
   });
   expect(seen.failure).toMatchObject({ code: "exited", exitCode: 3 });
   expect(seen.failure.logTail).toHaveLength(20);
-  // The Engine reads the two streams side by side: which of the last two lines came first is not kept.
+  // The Engine reads the two streams side by side: which of the last lines came first is not kept.
   expect(seen.failure.logTail).toEqual(expect.arrayContaining(["it hurts", "line 29", "line 12"]));
   const ends = peer.beats.filter(({ request }) =>
     request.observed.some((row) => row.instance === wanted.instance && row.status.kind === "backoff"),

@@ -185,3 +185,13 @@ test("backoff is full jitter between its bounds, and obeys what it was asked to 
   expect(backoffMs(1, 1_000, 30_000, 60_000)).toBeGreaterThanOrEqual(60_000);
   expect(renewalDueMs("not a credential", 0)).toBe(0);
 });
+
+test("a clock that stepped far away is found again by the date of a refusal, and a near one is left alone", () => {
+  const clock = new ControlClock(0);
+  const at = monotonicMs();
+  clock.hear(1_000_000_000, at, at + 1);
+  clock.hint(1_000_003_000);
+  expect(Math.abs(clock.nowMs() - 1_000_000_000)).toBeLessThan(1_000);
+  clock.hint(1_000_600_000);
+  expect(Math.abs(clock.nowMs() - 1_000_600_500)).toBeLessThan(1_000);
+});

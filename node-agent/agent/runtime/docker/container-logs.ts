@@ -2,11 +2,15 @@
 import { PassThrough } from "node:stream";
 import type Docker from "dockerode";
 import type { LogLine } from "../../../../contracts/ticket.ts";
+import { pause } from "../../link/pause.ts";
 import type { LogFollower, OnLine } from "../runtime.ts";
 import { splitLines } from "../../logs/line-splitter.ts";
 
 /** The Engine's time stamp of each line: RFC 3339 with nanoseconds, then a space. */
 const STAMP = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z) /;
+
+/** How long the end of a run waits for its last output. */
+const FINISH_MS = 500;
 
 export interface Since {
   readonly atMs: number;
@@ -23,6 +27,12 @@ export function followContainer(
   const abort = new AbortController();
   const done = follow(docker, id, since, lineBytesMax, onLine, abort.signal).catch(() => undefined);
   return {
+    // The Engine ends the stream of a container that ended, once all of it was sent.
+    async finish() {
+      await Promise.race([done, pause(FINISH_MS)]);
+      abort.abort();
+      await done;
+    },
     async stop() {
       abort.abort();
       await done;
@@ -51,22 +61,27 @@ async function follow(
   await Promise.race([demultiplex(docker, stream, lineBytesMax, sink("stdout"), sink("stderr")), aborted(signal)]);
 }
 
-/** The last lines of both streams, oldest first. */
+/**
+ * The last lines of both streams, oldest first. The Engine reads the streams side by side and keeps no order between them,
+ * so half of the lines are kept for stderr, where programs say why they end.
+ */
 export async function tailContainer(docker: Docker, id: string, lines: number): Promise<string[]> {
-  const answer = await docker.getContainer(id).logs({ follow: false, stdout: true, stderr: true, tail: lines });
+  const options = { follow: false as const, stdout: true, stderr: true, tail: lines * 10 };
+  const answer = await docker.getContainer(id).logs(options);
   const body = Buffer.isBuffer(answer) ? answer : Buffer.from(String(answer), "latin1");
-  const found: string[] = [];
+  const found: { line: string; isError: boolean; index: number }[] = [];
   for (let at = 0; at + 8 <= body.length;) {
     const size = body.readUInt32BE(at + 4);
-    found.push(
-      body
-        .subarray(at + 8, at + 8 + size)
-        .toString("utf8")
-        .replace(/\r?\n$/, ""),
-    );
+    const line = body
+      .subarray(at + 8, at + 8 + size)
+      .toString("utf8")
+      .replace(/\r?\n$/, "");
+    found.push({ line, isError: body[at] === 2, index: found.length });
     at += 8 + size;
   }
-  return found.slice(-lines);
+  const errors = found.filter(({ isError }) => isError).slice(-Math.floor(lines / 2));
+  const others = found.filter((one) => !errors.includes(one)).slice(errors.length - lines);
+  return [...errors, ...others].sort((a, b) => a.index - b.index).map(({ line }) => line);
 }
 
 async function demultiplex(

@@ -26,12 +26,12 @@ export function followOutput(
     const splitter = new LineSplitter(limits.lineBytesMax, (line) => onLine({ atMs: Date.now(), stream, line }));
     return followFile(join(folder, OUTPUT_FILES[stream]), fromStart, limits.fileBytesMax, splitter, abort.signal);
   });
-  return {
-    async stop() {
-      abort.abort();
-      await Promise.all(streams);
-    },
+  const stop = async () => {
+    abort.abort();
+    await Promise.all(streams);
   };
+  // Files are read to their end in either case.
+  return { finish: stop, stop };
 }
 
 async function followFile(
