@@ -48,6 +48,7 @@ export const allowedImports: Readonly<Record<string, Allowed>> = {
       "zod",
       "@swimlane/docker-reference",
       "dockerode",
+      "esbuild",
       "httpxy",
       "jose",
       "p-retry",

@@ -24,6 +24,7 @@ export const testEntryPoints = [
   "test/workers/postgres-process.ts",
   "test/durable-objects/worker.ts",
   "test/e2e/apps/echo-server.mjs",
+  "test/node-agent/agent/store-forever.ts",
 ];
 
 export function isProgramEntry(path: string): boolean {

@@ -62,11 +62,18 @@ async function follow(
 }
 
 /**
- * The last lines of both streams, oldest first. The Engine reads the streams side by side and keeps no order between them,
- * so half of the lines are kept for stderr, where programs say why they end.
+ * The last lines of both streams, oldest first, since startedAtMs: a container that was restarted has those of its runs
+ * before, too. The Engine reads the streams side by side and keeps no order between them, so half of the lines are kept
+ * for stderr, where programs say why they end.
  */
-export async function tailContainer(docker: Docker, id: string, lines: number): Promise<string[]> {
-  const options = { follow: false as const, stdout: true, stderr: true, tail: lines * 10 };
+export async function tailContainer(docker: Docker, id: string, startedAtMs: number, lines: number): Promise<string[]> {
+  const options = {
+    follow: false as const,
+    stdout: true,
+    stderr: true,
+    tail: lines * 10,
+    since: Math.max(0, startedAtMs) / 1_000,
+  };
   const answer = await docker.getContainer(id).logs(options);
   const body = Buffer.isBuffer(answer) ? answer : Buffer.from(String(answer), "latin1");
   const found: { line: string; isError: boolean; index: number }[] = [];

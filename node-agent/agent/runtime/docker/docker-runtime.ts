@@ -196,7 +196,7 @@ export class DockerRuntime implements Runtime {
   }
 
   logTail(unit: Unit, lines: number): Promise<string[]> {
-    return tailContainer(this.#docker, unit.id, lines).catch(() => []);
+    return tailContainer(this.#docker, unit.id, unit.startedAtMs, lines).catch(() => []);
   }
 
   follow(unit: Unit, since: { atMs: number; linesAtThatMs: number } | null, onLine: OnLine): LogFollower {
