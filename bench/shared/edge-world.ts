@@ -75,6 +75,14 @@ export async function startEdge(
   for (const name of Object.keys(wish.upstreams ?? {})) barePorts[name] = await freePort();
   const { compatibilityDate, compatibilityFlags } = config.options;
   const shared = { modules: true, compatibilityDate, compatibilityFlags };
+  const bare = Object.entries(wish.upstreams ?? {}).map(([name, upstream]) => ({
+    ...shared,
+    name,
+    script: BARE_SCRIPT,
+    bindings: { UPSTREAM: upstream },
+    stripCfConnectingIp: false,
+    unsafeDirectSockets: [{ host: "127.0.0.1", port: barePorts[name] }],
+  }));
   const miniflare = new Miniflare(
     convertV4MiniflareOptions({
       host: "127.0.0.1",
@@ -99,18 +107,18 @@ export async function startEdge(
           stripCfConnectingIp: false,
           unsafeDirectSockets: [{ host: "127.0.0.1", port }],
         },
-        ...Object.entries(wish.upstreams ?? {}).map(([name, upstream]) => ({
-          ...shared,
-          name,
-          script: BARE_SCRIPT,
-          bindings: { UPSTREAM: upstream },
-          stripCfConnectingIp: false,
-          unsafeDirectSockets: [{ host: "127.0.0.1", port: barePorts[name] }],
-        })),
+        ...bare,
       ],
     } as Options),
   );
   await miniflare.ready;
+  return ownersOf(miniflare, { port, barePorts, dir });
+}
+
+async function ownersOf(
+  miniflare: Miniflare,
+  { port, barePorts, dir }: Pick<EdgeWorld, "port" | "barePorts"> & { readonly dir: string },
+): Promise<EdgeWorld> {
   const kv = await miniflare.getKVNamespace("ROUTES", "berth-control");
   const tell = async (kind: string, name: string, mode: OwnerMode, value?: unknown): Promise<void> => {
     const body = JSON.stringify({ mode, value });

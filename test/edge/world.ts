@@ -14,7 +14,7 @@ import {
 } from "../../bench/shared/gateway-world.ts";
 import type { Endpoint, Route, RouteRelease } from "../../contracts/route.ts";
 import type { EndpointInstance } from "../../node-agent/endpoint-file.ts";
-import { send, type Answer, type App } from "../node-agent/gateway/upstreams.ts";
+import { httpApp, send, type Answer, type App } from "../node-agent/gateway/upstreams.ts";
 
 export interface EdgeTest {
   readonly edge: EdgeWorld;
@@ -92,4 +92,77 @@ export class TestApp {
   send(wish: Parameters<typeof send>[1] = {}): Promise<Answer> {
     return send(this.#test.edge.port, { ...wish, headers: { host: this.hostname, ...wish.headers } });
   }
+}
+
+/** The stage of the edge's tests: three nodes, and apps with named instances on them. */
+export class Stage {
+  readonly world: EdgeTest;
+  readonly #apps: App[] = [];
+  readonly #rows: EndpointInstance[][] = [[], [], []];
+  #count = 10;
+
+  constructor(world: EdgeTest) {
+    this.world = world;
+  }
+
+  fresh(): TestApp {
+    return new TestApp(this.world, ++this.#count);
+  }
+
+  /** A backend that reads a request to its end and answers with its name. */
+  async named(name: string): Promise<App> {
+    return this.add(await httpApp((asked, response) => void asked.resume().on("end", () => response.end(name))));
+  }
+
+  add(app: App): App {
+    this.#apps.push(app);
+    return app;
+  }
+
+  async put(on: number, row: EndpointInstance): Promise<void> {
+    const list = this.#rows[on - 1] as EndpointInstance[];
+    this.#rows[on - 1] = [...list.filter(({ instance }) => instance !== row.instance), row];
+    await this.world.gateways[on - 1]?.write({ instances: this.#rows[on - 1] });
+  }
+
+  /** What a node's gateway says of an app's newest route version; nothing where version is null. */
+  async name(on: number, app: TestApp, version: number | null): Promise<void> {
+    await this.world.gateways[on - 1]?.write({ routes: version === null ? {} : { [app.app]: version } });
+  }
+
+  /** An app with one instance on each of the first nodes, named a, b, c. */
+  async spread(nodes: number): Promise<{ app: TestApp; backends: App[]; route: Route }> {
+    const app = this.fresh();
+    const backends: App[] = [];
+    for (let n = 1; n <= nodes; n++) {
+      const backend = await this.named("abc"[n - 1] as string);
+      backends.push(backend);
+      await this.put(n, app.row(n, backend));
+    }
+    const route = app.route([
+      app.release(
+        1,
+        100,
+        backends.map((_backend, index) => app.endpoint(index + 1, index + 1)),
+      ),
+    ]);
+    await app.publish(route);
+    return { app, backends, route };
+  }
+
+  async stop(): Promise<void> {
+    await this.world.stop();
+    for (const app of this.#apps) await app.close();
+  }
+}
+
+/** One after the other: what each answered, or its status where that was not 200. */
+export async function bodies(
+  app: TestApp,
+  requests: number,
+  wish: Parameters<TestApp["send"]>[0] = {},
+): Promise<string[]> {
+  const answers = [];
+  for (let index = 0; index < requests; index++) answers.push(await app.send(wish));
+  return answers.map(({ status, body }) => (status === 200 ? body : String(status)));
 }
