@@ -15,8 +15,9 @@ import { deployApp, restartApp, type Api } from "./poll/waves.ts";
 import { note, printReport, quantile, rounded, spreadOf, type Aim } from "./shared/report.ts";
 
 const NODES = Number(process.env.BERTH_BENCH_NODES ?? 2_000);
-const ENROL_AT_ONCE = 4;
-const SETTLE_MS = 8_000;
+const ENROL_AT_ONCE = 8;
+const START_WITHIN_MS = 20_000;
+const SETTLE_MS = 5_000;
 const STEADY_MS = 20_000;
 const WAVES_MS = 30_000;
 const APPS = 8;
@@ -45,10 +46,16 @@ async function measure({ controlUrl, operator, processes }: Stack): Promise<void
   const emptyBytes = usageOf(workerd).residentBytes;
   note(`enrolling ${NODES} nodes`);
   const where = { controlUrl, operatorToken: operator.token, region: REGION };
-  const fleet = await startFleet({ ...where, firstNode: 1, nodes: NODES, enrolAtOnce: ENROL_AT_ONCE });
+  const fleet = await startFleet({
+    ...where,
+    firstNode: 1,
+    nodes: NODES,
+    enrolAtOnce: ENROL_AT_ONCE,
+    startWithinMs: START_WITHIN_MS,
+  });
   try {
     note(`enrolled in ${rounded(fleet.enrolMs / 1_000, 1)} s, in ${fleet.cells.length} cells`);
-    await sleep(SETTLE_MS);
+    await sleep(START_WITHIN_MS + SETTLE_MS);
     await fleet.report();
     const steady = await window(fleet, workerd, () => sleep(STEADY_MS));
     note(`steady: ${JSON.stringify(steady.shown)}`);

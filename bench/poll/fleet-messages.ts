@@ -7,8 +7,10 @@ export interface FleetWish {
   readonly region: string;
   readonly firstNode: number;
   readonly nodes: number;
-  /** Enrolments under way at once; a node beats and polls from its own on, so that the fleet comes up as a real one does. */
+  /** Enrolments under way at once. */
   readonly enrolAtOnce: number;
+  /** Once all are enrolled, their first beats and polls are spread over this: a fleet does not boot in one second. */
+  readonly startWithinMs: number;
 }
 
 export type ToFleet = { readonly kind: "report" } | { readonly kind: "stop" };

@@ -1,4 +1,4 @@
-// A process of simulated nodes: enrols them with join tokens, lets them beat and poll, and reports when it is asked.
+// A process of simulated nodes: enrols them with join tokens, then lets them beat and poll, and reports when it is asked.
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { monitorEventLoopDelay } from "node:perf_hooks";
@@ -20,6 +20,7 @@ const agents: SimAgent[] = [];
 const cells = new Set<string>();
 let next = wish.firstNode;
 await Promise.all(Array.from({ length: wish.enrolAtOnce }, enrolSome));
+for (const agent of agents) setTimeout(() => agent.start(), Math.random() * wish.startWithinMs);
 loopDelay.enable();
 let cpuBefore = process.cpuUsage();
 say({ kind: "enrolled", tookMs: performance.now() - beganMs, cells: [...cells] });
@@ -39,7 +40,6 @@ async function enrolSome(): Promise<void> {
     const agent = new SimAgent({ controlUrl, region, name, gatewayUrl, counts, failureDomain: `rack-${number % 16}` });
     cells.add(await agent.enrol(await makeJoinToken(controlUrl, operatorToken, region)));
     agents.push(agent);
-    agent.start();
   }
 }
 

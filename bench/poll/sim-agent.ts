@@ -18,6 +18,9 @@ import { Signer } from "./signer.ts";
 
 /** An answer older than this when its poll was sent was not waited for: it was found on connecting. */
 const HELD_AT_LEAST_MS = 20;
+/** As the agent does it. */
+const TIMEOUT_MS = { poll: AGENT_LIMITS.pollTimeoutMs, heartbeat: AGENT_LIMITS.heartbeatTimeoutMs, ask: 30_000 };
+const RETRY_MS = 300;
 const DIGEST = `sha256:${"0".repeat(64)}`;
 const GIB = 1024 ** 3;
 
@@ -129,6 +132,7 @@ export class SimAgent {
 
   async #beat(): Promise<void> {
     const { heartbeatMs, heartbeatJitterMs, heartbeatCoalesceMs } = AGENT_LIMITS;
+    let nextMs: number | null = null;
     this.#beating = true;
     this.#changed = false;
     const sentAtMs = preciseNow();
@@ -146,10 +150,12 @@ export class SimAgent {
       this.#wish.counts.heartbeatMs.push(atMs - sentAtMs);
     } catch (error) {
       this.#failed(error);
+      nextMs = RETRY_MS;
     }
     this.#beating = false;
     const jitterMs = (Math.random() * 2 - 1) * heartbeatJitterMs;
-    this.#beatIn(this.#changed ? heartbeatCoalesceMs : Math.max(0, heartbeatMs + jitterMs - (preciseNow() - sentAtMs)));
+    nextMs ??= Math.max(0, heartbeatMs + jitterMs - (preciseNow() - sentAtMs));
+    this.#beatIn(this.#changed ? heartbeatCoalesceMs : nextMs);
   }
 
   #failed(error: unknown): void {
@@ -167,7 +173,7 @@ export class SimAgent {
       [PROOF_HEADER]: this.#signer.proof(lane, path, body),
     };
     if (this.#credential !== null) headers.authorization = `${CREDENTIAL_SCHEME} ${this.#credential}`;
-    return exchange(new URL(path, this.#wish.controlUrl), headers, body);
+    return exchange(new URL(path, this.#wish.controlUrl), headers, body, TIMEOUT_MS[lane]);
   }
 }
 
@@ -177,14 +183,16 @@ interface Answered {
   readonly atMs: number;
 }
 
-function exchange(url: URL, headers: Record<string, string>, body: string): Promise<Answered> {
+function exchange(url: URL, headers: Record<string, string>, body: string, timeoutMs: number): Promise<Answered> {
   return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => asked.destroy(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
     const asked = request(url, { method: "POST", agent: connections, headers }, (answer) => {
       let text = "";
       answer.setEncoding("utf8").on("data", (part: string) => (text += part));
       answer.on("end", () => resolve({ status: answer.statusCode ?? 0, text, atMs: preciseNow() }));
       answer.on("error", reject);
     });
+    asked.on("close", () => clearTimeout(timer));
     asked.on("error", reject).end(body);
   });
 }
