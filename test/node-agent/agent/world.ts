@@ -1,7 +1,7 @@
 // A node for tests: the real bundled agent as a process of its own, in a folder of its own, against a protocol peer.
 import { type ChildProcess, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import { mkdtempSync, openSync, readFileSync } from "node:fs";
+import { mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -19,6 +19,7 @@ export const docker = new Docker();
 let bundled: Promise<string> | null = null;
 export function agentFile(): Promise<string> {
   const outfile = join(tmpdir(), `berth-agent-${process.pid}.mjs`);
+  if (bundled === null) process.once("exit", () => rmSync(outfile, { force: true }));
   bundled ??= bundleAgent(outfile).then(() => outfile);
   return bundled;
 }
