@@ -40,8 +40,9 @@ try {
   rmSync(stateDir, { recursive: true, force: true });
 }
 
-async function measure({ controlUrl, operator, processes }: Stack): Promise<void> {
-  const workerd = processes()["control.workerd"];
+async function measure(stack: Stack): Promise<void> {
+  const { controlUrl, operator } = stack;
+  const workerd = stack.processes()["control.workerd"];
   if (workerd === undefined) throw new Error("the control Worker's workerd is not to be found");
   const emptyBytes = usageOf(workerd).residentBytes;
   note(`enrolling ${NODES} nodes`);

@@ -1,7 +1,7 @@
 // Berth's side: a release through the public API, watched through the edge as a visitor sees it.
 import { randomBytes } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
-import { z } from "zod";
+import type { z } from "zod";
 import { Accepted, App, Instance, page } from "../../contracts/api.ts";
 import { callApi } from "../../dev/stack/operator.ts";
 import type { Stack } from "../../dev/stack.ts";

@@ -1,6 +1,6 @@
 // What wakes the nodes: apps that are deployed and restarted through the public API, as customers do it.
 import { setTimeout as sleep } from "node:timers/promises";
-import { z } from "zod";
+import type { z } from "zod";
 import { Accepted, App, Rollout } from "../../contracts/api.ts";
 import { callApi } from "../../dev/stack/operator.ts";
 

@@ -74,9 +74,15 @@ test("a process killed while it stores document after document leaves whole ones
   for (let round = 0; round < 6; round += 1) {
     const child = fork(script, [dir], { stdio: "ignore" });
     let told = 0;
-    child.on("message", (revision: number) => (told = revision));
+    const writing = new Promise<void>((resolve) => {
+      child.on("message", (revision: number) => {
+        told = revision;
+        if (revision > last + 3) resolve();
+      });
+    });
     const ended = new Promise((resolve) => child.once("exit", resolve));
-    await new Promise((resolve) => setTimeout(resolve, 350 + round * 37));
+    await writing;
+    await new Promise((resolve) => setTimeout(resolve, round * 7));
     child.kill("SIGKILL");
     await ended;
     const { desired: stored, fences } = await DesiredStore.open(dir, 100);
