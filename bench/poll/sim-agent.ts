@@ -165,7 +165,17 @@ export class SimAgent {
     failures[name] = (failures[name] ?? 0) + 1;
   }
 
-  #post(lane: "poll" | "heartbeat" | "ask", path: string, value: unknown): Promise<Answered> {
+  /** A kept connection may have been closed by the other side while it was idle: one more try, with a fresh proof. */
+  async #post(lane: Lane, path: string, value: unknown): Promise<Answered> {
+    try {
+      return await this.#postOnce(lane, path, value);
+    } catch (error) {
+      if (!(error instanceof Stale)) throw error;
+      return this.#postOnce(lane, path, value);
+    }
+  }
+
+  #postOnce(lane: Lane, path: string, value: unknown): Promise<Answered> {
     const body = JSON.stringify(value);
     const headers: Record<string, string> = {
       "content-type": "application/json",
@@ -177,6 +187,10 @@ export class SimAgent {
   }
 }
 
+type Lane = keyof typeof TIMEOUT_MS;
+/** It went out on a kept connection and was reset. */
+class Stale extends Error {}
+
 interface Answered {
   readonly status: number;
   readonly text: string;
@@ -185,7 +199,11 @@ interface Answered {
 
 function exchange(url: URL, headers: Record<string, string>, body: string, timeoutMs: number): Promise<Answered> {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => asked.destroy(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
+    let late = false;
+    const timer = setTimeout(() => {
+      late = true;
+      asked.destroy(new Error(`no answer within ${timeoutMs} ms`));
+    }, timeoutMs);
     const asked = request(url, { method: "POST", agent: connections, headers }, (answer) => {
       let text = "";
       answer.setEncoding("utf8").on("data", (part: string) => (text += part));
@@ -193,7 +211,8 @@ function exchange(url: URL, headers: Record<string, string>, body: string, timeo
       answer.on("error", reject);
     });
     asked.on("close", () => clearTimeout(timer));
-    asked.on("error", reject).end(body);
+    asked.on("error", (error) => reject(asked.reusedSocket && !late ? new Stale(error.message) : error));
+    asked.end(body);
   });
 }
 
