@@ -12,6 +12,9 @@ const STAMP = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z) /;
 /** How long the end of a run waits for its last output. */
 const FINISH_MS = 500;
 
+/** The Engine notes the start once the process runs: what it says first is older. The run before ended longer ago than this. */
+const STARTED_LATE_MS = 100;
+
 export interface Since {
   readonly atMs: number;
   readonly linesAtThatMs: number;
@@ -72,7 +75,7 @@ export async function tailContainer(docker: Docker, id: string, startedAtMs: num
     stdout: true,
     stderr: true,
     tail: lines * 10,
-    since: Math.max(0, startedAtMs) / 1_000,
+    since: Math.max(0, startedAtMs - STARTED_LATE_MS) / 1_000,
   };
   const answer = await docker.getContainer(id).logs(options);
   const body = Buffer.isBuffer(answer) ? answer : Buffer.from(String(answer), "latin1");
