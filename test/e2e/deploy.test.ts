@@ -4,7 +4,16 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { startLoad } from "../../cli/demo/load.ts";
-import { SMALL, createWorld, eventually, serving, versionServer, writeApp, type World } from "./support.ts";
+import {
+  SMALL,
+  createWorld,
+  eventually,
+  serving,
+  versionServer,
+  writeApp,
+  type ApiAnswer,
+  type World,
+} from "./support.ts";
 
 let world: World;
 beforeAll(async () => {
@@ -13,6 +22,7 @@ beforeAll(async () => {
 afterAll(async () => await world?.end());
 
 interface NodeView {
+  readonly phase: string;
   readonly instances: number;
   readonly reserved: { readonly cpuMilli: number };
 }
@@ -25,6 +35,9 @@ test("the stack chose the Docker runtime, as CI demands of a machine with an Eng
 
 test("a folder becomes an app that answers through the edge, one replica in each rack", async () => {
   const folder = writeApp(world.home, "shop", { "server.mjs": versionServer("first") }, `replicas = 3\n${SMALL}`);
+  // On a busy machine a node may have missed its heartbeats: it takes no placements then.
+  const allReady = ({ body }: ApiAnswer): boolean => body.items.every(({ phase }: NodeView) => phase === "ready");
+  await eventually(() => world.api("GET", "/v1/nodes"), allReady);
   const ran = await world.berth(["deploy", folder]);
   expect(ran, ran.stderr).toMatchObject({ exitCode: 0 });
   expect(ran.stdout).toContain("v1 is live: 3 of 3 answered");
