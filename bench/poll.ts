@@ -17,7 +17,9 @@ import { note, printReport, quantile, rounded, spreadOf, type Aim } from "./shar
 const NODES = Number(process.env.BERTH_BENCH_NODES ?? 2_000);
 const ENROL_AT_ONCE = 8;
 const START_WITHIN_MS = 20_000;
-const SETTLE_MS = 5_000;
+/** From then until it is steady: every node's beats in time, and no poll or beat that failed. */
+const SETTLE_MAX_MS = 60_000;
+const SETTLE_LOOK_MS = 3_000;
 const STEADY_MS = 20_000;
 const WAVES_MS = 30_000;
 const APPS = 8;
@@ -26,6 +28,7 @@ const REPLICAS = 8;
 const STORM_APPS = 16;
 const STORM_REPLICAS = 60;
 const POLL_HELD_S = 25;
+const NOBODY_WAS_WOKEN_MS = WAVES_MS;
 
 /** A drain writes rows and wakes nodes when it ends: it should end within the benchmark. */
 const TUNING = { drainMs: 3_000, drainMinMs: 1_000, apiRequestsPerMinute: 1_000_000 };
@@ -56,8 +59,8 @@ async function measure(stack: Stack): Promise<void> {
   });
   try {
     note(`enrolled in ${rounded(fleet.enrolMs / 1_000, 1)} s, in ${fleet.cells.length} cells`);
-    await sleep(START_WITHIN_MS + SETTLE_MS);
-    await fleet.report();
+    const startedUpSeconds = await untilSteady(fleet);
+    note(`steady ${startedUpSeconds ?? "not"} s after the first beat`);
     const steady = await window(fleet, workerd, () => sleep(STEADY_MS));
     note(`steady: ${JSON.stringify(steady.shown)}`);
     const api = { controlUrl, token: operator.token };
@@ -66,10 +69,26 @@ async function measure(stack: Stack): Promise<void> {
     note(`waves: ${JSON.stringify(waves.shown)}`);
     const storm = await window(fleet, workerd, () => allAtOnce(api));
     note(`storm: ${JSON.stringify(storm.shown)}`);
-    report({ fleet, emptyBytes, rounds, steady, waves, storm });
+    report({ fleet, emptyBytes, startedUpSeconds, rounds, steady, waves, storm });
   } finally {
     await fleet.stop();
   }
+}
+
+/** Seconds since the fleet's start; null where it never came to that. */
+async function untilSteady(fleet: Fleet): Promise<number | null> {
+  const beganMs = performance.now();
+  await sleep(START_WITHIN_MS);
+  await fleet.report();
+  while (performance.now() - beganMs < START_WITHIN_MS + SETTLE_MAX_MS) {
+    await sleep(SETTLE_LOOK_MS);
+    const { heartbeatMs, failures } = await fleet.report();
+    const due = (NODES * SETTLE_LOOK_MS) / (AGENT_LIMITS.heartbeatMs + AGENT_LIMITS.heartbeatJitterMs);
+    if (heartbeatMs.length >= due && Object.keys(failures).length === 0) {
+      return rounded((performance.now() - beganMs) / 1_000, 1);
+    }
+  }
+  return null;
 }
 
 /** Few nodes are woken at a time: what a deployment of one customer meets. Gives the number of rollouts. */
@@ -92,7 +111,11 @@ type Window = Awaited<ReturnType<typeof window>>;
 async function window(fleet: Fleet, workerd: number, work: () => Promise<unknown>) {
   const beganMs = performance.now();
   const before = { workerd: usageOf(workerd), machine: machineUsage() };
-  await work();
+  // An overloaded control plane is a result too, and is reported like one.
+  const error = await work().then(
+    () => null,
+    (reason: unknown) => String(reason),
+  );
   const seconds = (performance.now() - beganMs) / 1_000;
   const after = { workerd: usageOf(workerd), machine: machineUsage() };
   const report = await fleet.report();
@@ -105,6 +128,7 @@ async function window(fleet: Fleet, workerd: number, work: () => Promise<unknown
     heartbeatsPerSecond: rounded(report.heartbeatMs.length / seconds, 1),
     pollsPerSecond: rounded(pollsOf(report) / seconds, 1),
     failures: report.failures,
+    error,
     coresUsed: {
       workerd: rounded(workerdCpuMs / seconds / 1_000, 2),
       fleet: rounded(report.cpuMs / seconds / 1_000, 2),
@@ -128,13 +152,14 @@ function latencyOf(values: readonly number[]) {
 interface Measured {
   readonly fleet: Fleet;
   readonly emptyBytes: number;
+  readonly startedUpSeconds: number | null;
   readonly rounds: number;
   readonly steady: Window;
   readonly waves: Window;
   readonly storm: Window;
 }
 
-function report({ fleet, emptyBytes, rounds, steady, waves, storm }: Measured): void {
+function report({ fleet, emptyBytes, startedUpSeconds, rounds, steady, waves, storm }: Measured): void {
   const requests = steady.report.heartbeatMs.length + pollsOf(steady.report);
   const cpuMsPerRequest = steady.workerdCpuMs / requests;
   const traffic = {
@@ -160,13 +185,20 @@ function report({ fleet, emptyBytes, rounds, steady, waves, storm }: Measured): 
       bound: 0,
       unit: "requests",
     },
-    { name: "wake-up, median", value: rounded(quantile(waves.report.wakes, 0.5), 2), op: "<=", bound: 10, unit: "ms" },
+    {
+      name: "wake-up, median",
+      value: waves.shown.wakeMs?.median ?? NOBODY_WAS_WOKEN_MS,
+      op: "<=",
+      bound: 10,
+      unit: "ms",
+    },
   ];
   printReport({
     bench: "poll",
     rounds,
     nodes: NODES,
     cells: fleet.cells.length,
+    startedUpSeconds,
     enrolmentSeconds: rounded(fleet.enrolMs / 1_000, 1),
     wakeMs: waves.shown.wakeMs,
     workerdResidentBytes: {
