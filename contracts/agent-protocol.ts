@@ -156,6 +156,35 @@ export const MeteringRow = z.object({
 });
 export type MeteringRow = z.infer<typeof MeteringRow>;
 
+/** What is wrong with a node as a whole, for as long as it lasts. disk_pressure: nothing is pulled; engine_down: nothing is started. */
+export const NodeCondition = z.object({
+  kind: z.enum(["disk_pressure", "engine_down", "gateway_down"]),
+  message: z.string().max(500),
+  sinceMs: AtMs,
+});
+export type NodeCondition = z.infer<typeof NodeCondition>;
+
+export const NODE_NOTICE_KINDS = [
+  "orphan_stopped",
+  "stale_stopped",
+  "container_missing",
+  "engine_restarted",
+  "agent_restarted",
+  "gateway_restarted",
+  "images_removed",
+  "logs_removed",
+  "singleton_fenced",
+] as const;
+/** What an agent did by itself, once each: seq rises by one per node; repeated in heartbeats until noticeAck reaches it. */
+export const NodeNotice = z.object({
+  seq: z.int().positive(),
+  kind: z.enum(NODE_NOTICE_KINDS),
+  instance: InstanceId.nullable(),
+  message: z.string().max(500),
+  atMs: AtMs,
+});
+export type NodeNotice = z.infer<typeof NodeNotice>;
+
 /** POST /agent/v1/heartbeat, every 2 s with jitter and at once on a change. observed is complete. */
 export const HeartbeatRequest = z.object({
   protocol: z.int(),
@@ -166,6 +195,10 @@ export const HeartbeatRequest = z.object({
   gatewayReady: z.boolean(),
   watched: z.array(InstanceCounters).default([]),
   metering: z.array(MeteringRow).max(12).default([]),
+  conditions: z.array(NodeCondition).max(8).default([]),
+  notices: z.array(NodeNotice).max(32).default([]),
+  /** Digests and bundle hashes that the node has already, newest use first: placement prefers a node that need not pull. */
+  images: z.array(z.string().max(128)).max(200).default([]),
 });
 export type HeartbeatRequest = z.infer<typeof HeartbeatRequest>;
 export const HeartbeatResponse = z.object({
@@ -173,6 +206,12 @@ export const HeartbeatResponse = z.object({
   nowMs: AtMs,
   leaseTtlMs: z.int().positive(),
   meteringAck: z.int().nonnegative(),
+  noticeAck: z.int().nonnegative().default(0),
+  /**
+   * Whether a lease row for this very heartbeat was committed, so that strict singletons may run on for strictStopMs after the
+   * moment (of the node's monotonic clock) at which this heartbeat was sent.
+   */
+  leaseCommitted: z.boolean().default(false),
 });
 export type HeartbeatResponse = z.infer<typeof HeartbeatResponse>;
 

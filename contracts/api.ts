@@ -1,6 +1,6 @@
 // The public API's shapes that are not a release, an event or a failure. Strict where written, plain where read.
 import { z } from "zod";
-import { NodeCapacity, ObservedStatus, RuntimeKind } from "./agent-protocol.ts";
+import { NodeCapacity, NodeCondition, ObservedStatus, RuntimeKind } from "./agent-protocol.ts";
 import { InstanceFailure, Refusal, RolloutFailure } from "./failures.ts";
 import {
   ApiTokenId,
@@ -178,6 +178,47 @@ export const Instance = z.object({
 export type Instance = z.infer<typeof Instance>;
 
 export const NODE_PHASES = ["enrolled", "ready", "suspect", "unreachable", "lost", "removed"] as const;
+/** A drain under way or done. holding: what is left on the node and why it has not moved yet. */
+export const NodeDrain = z.object({
+  state: z.enum(["draining", "drained"]),
+  sinceMs: AtMs,
+  startedBy: z.string(),
+  moved: z.int(),
+  remaining: z.int(),
+  holding: z.array(
+    z.object({ instance: InstanceId, app: AppId, appName: z.string(), version: z.int(), reason: z.string() }),
+  ),
+});
+export type NodeDrain = z.infer<typeof NodeDrain>;
+/** One move of a rebalance: start-first, like a drain's. */
+export const RebalanceStep = z.object({
+  instance: InstanceId,
+  app: AppId,
+  appName: z.string(),
+  from: NodeId,
+  fromName: z.string(),
+  to: NodeId,
+  toName: z.string(),
+});
+/** POST /v1/nodes/rebalance. What moving the instances of under-used nodes would gain; execute: do it too. */
+export const RebalanceCreate = z.strictObject({ region: RegionName.optional(), execute: z.boolean().default(false) });
+export const Rebalance = z.object({
+  steps: z.array(RebalanceStep),
+  /** Nodes that would hold nothing afterwards. */
+  freed: z.array(z.object({ node: NodeId, name: z.string() })),
+  nodesUsedBefore: z.int(),
+  nodesUsedAfter: z.int(),
+  /** Percent of the scarcer resource reserved on the nodes in use. */
+  utilisationBeforePercent: z.number(),
+  utilisationAfterPercent: z.number(),
+  executing: z.boolean(),
+  /** Why nothing is to be gained, when there are no steps. */
+  reason: z.string().nullable(),
+});
+export type Rebalance = z.infer<typeof Rebalance>;
+/** DELETE /v1/nodes/{node}. Refused with `conflict` while something runs there, unless forced. */
+export const NodeRemove = z.strictObject({ force: z.stringbool().default(false) });
+
 export const Node = z.object({
   id: NodeId,
   name: z.string(),
@@ -187,6 +228,8 @@ export const Node = z.object({
   labels: z.record(z.string(), z.string()),
   phase: z.enum(NODE_PHASES),
   cordoned: z.boolean(),
+  conditions: z.array(NodeCondition),
+  drain: NodeDrain.nullable(),
   runtime: RuntimeKind,
   platform: z.string(),
   agentVersion: z.string(),

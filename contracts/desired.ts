@@ -34,6 +34,9 @@ export const DesiredInstance = z.object({
   readOnlyRoot: z.boolean(),
   hasEnvironment: z.boolean(),
   privateImage: z.boolean(),
+  hostPorts: z.array(z.int()).default([]),
+  /** strict: the agent stops it once no acknowledged lease covers it any more (see HeartbeatResponse.fencedUntilMs). */
+  singleton: z.enum(["available", "strict"]).nullable().default(null),
 });
 export type DesiredInstance = z.infer<typeof DesiredInstance>;
 

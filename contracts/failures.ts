@@ -2,12 +2,31 @@
 import { z } from "zod";
 import { InstanceId, NodeId } from "./ids.ts";
 
+export const REFUSAL_CONSTRAINTS = [
+  "cpu",
+  "memory",
+  "disk",
+  "pids",
+  "ports",
+  "runtime",
+  "labels",
+  "away_from",
+  "failure_domains",
+  "nodes",
+  "avoided",
+  "region",
+  "cordoned",
+  "draining",
+  "not_ready",
+  "cell_full",
+] as const;
+
 /** Why placement refused: each constraint, how many nodes it excluded, and the most that was missing on the best of them. */
 export const Refusal = z.object({
   nodesTotal: z.int().nonnegative(),
   constraints: z.array(
     z.object({
-      constraint: z.enum(["cpu", "memory", "disk", "pids", "runtime", "region", "cordoned", "not_ready", "cell_full"]),
+      constraint: z.enum(REFUSAL_CONSTRAINTS),
       nodesExcluded: z.int().positive(),
       /** Units of the resource (cpuMilli, bytes, count); null where nothing is measured. missing: on the node nearest to fitting. */
       requested: z.number().nullable(),
@@ -29,6 +48,9 @@ export const INSTANCE_FAILURE_CODES = [
   "liveness_failed",
   "environment_unavailable",
   "node_lost",
+  "gateway_unreachable",
+  "disk_pressure",
+  "fenced",
 ] as const;
 
 /** Why an instance does not serve. exitCode and signal where a process ended; logTail: its last lines, at most 20. */

@@ -1,6 +1,6 @@
 // What a release is made of: source, command, port, resources, probes. Written by customers, so unknown fields are refused.
 import { z } from "zod";
-import { AtMs, ReleaseId } from "./ids.ts";
+import { AtMs, DnsLabel, ReleaseId } from "./ids.ts";
 
 const MIB = 1024 * 1024;
 
@@ -65,6 +65,29 @@ export type Source = z.infer<typeof Source>;
 /** No shell is involved: argv as it is. For a bundle `node` means the agent's own Node.js. */
 export const Command = z.array(z.string().min(1).max(4096)).min(1).max(64);
 
+/** A label of a node, as operators give them at enrolment: `disk=nvme`. */
+export const LabelName = z.string().regex(/^[A-Za-z0-9]([A-Za-z0-9._/-]{0,61}[A-Za-z0-9])?$/, {
+  message: "must be 1 to 63 of letters, digits, '.', '_', '/' and '-', beginning and ending with a letter or digit",
+});
+
+/**
+ * Where instances may go. strategy pack fills used nodes first, spread the emptiest. failureDomains and nodes: whether two
+ * replicas may share one when there is no other room (preferred) or never (required). awayFrom: apps of the same team whose
+ * nodes are not taken. hostPorts: TCP ports of the node itself, held by one instance at a time and forwarded to the same port
+ * of the instance. singleton: at most one instance, ever; available: silence never stops it, strict: it stops itself when it
+ * may have been given up (invariant 4).
+ */
+export const PlacementPolicy = z.strictObject({
+  strategy: z.enum(["pack", "spread"]).default("pack"),
+  failureDomains: z.enum(["preferred", "required"]).default("preferred"),
+  nodes: z.enum(["preferred", "required"]).default("preferred"),
+  labels: z.record(LabelName, z.string().max(63)).default({}),
+  awayFrom: z.array(DnsLabel).max(16).default([]),
+  hostPorts: z.array(z.int().min(1).max(65_535)).max(16).default([]),
+  singleton: z.enum(["available", "strict"]).optional(),
+});
+export type PlacementPolicy = z.infer<typeof PlacementPolicy>;
+
 /** Everything of a release but its environment. Immutable once accepted. */
 export const ReleaseSpec = z.strictObject({
   source: Source,
@@ -74,6 +97,7 @@ export const ReleaseSpec = z.strictObject({
   probes: Probes.default(Probes.parse({})),
   stopGraceMs: z.int().min(0).max(300_000).default(10_000),
   readOnlyRoot: z.boolean().default(false),
+  placement: PlacementPolicy.default(PlacementPolicy.parse({})),
 });
 export type ReleaseSpec = z.infer<typeof ReleaseSpec>;
 

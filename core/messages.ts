@@ -3,7 +3,7 @@ import type { NodeCapacity, ObservedInstance, RuntimeKind } from "../contracts/a
 import type { DesiredInstance } from "../contracts/desired.ts";
 import type { Refusal } from "../contracts/failures.ts";
 import type { AppId, CellName, InstanceId, NodeId } from "../contracts/ids.ts";
-import type { Resources } from "../contracts/release.ts";
+import type { PlacementPolicy, Resources } from "../contracts/release.ts";
 
 /** What an App asks a Cell to find room for. Ids and generations are the App's; the Cell picks the node. */
 export interface ReserveSlot {
@@ -12,6 +12,12 @@ export interface ReserveSlot {
   readonly ordinal: number;
   readonly resources: Resources;
   readonly runtimes: readonly RuntimeKind[];
+  /** Absent: the default policy. */
+  readonly placement?: PlacementPolicy;
+  /** The image's digest or the bundle's hash, once known: nodes that have it are preferred among equals. */
+  readonly image?: string | null;
+  /** Nodes that this slot must not go to: it is to leave them, or failed there. */
+  readonly avoid?: readonly NodeId[];
 }
 
 export interface Placement {
@@ -60,6 +66,8 @@ export interface UpdateRequest {
   readonly remove: readonly InstanceId[];
   readonly routeVersion: number;
   readonly watch: boolean;
+  /** Instances of this cell that are being moved and have not gone yet, and what each waits for. */
+  readonly held?: readonly { readonly instance: InstanceId; readonly reason: string }[];
 }
 
 /** Cell → App. seq rises by one per (cell, app). */
@@ -71,7 +79,17 @@ export type CellToApp =
       readonly node: NodeId;
       readonly instances: readonly InstanceId[];
     }
-  | { readonly seq: number; readonly kind: "node_back"; readonly node: NodeId };
+  | { readonly seq: number; readonly kind: "node_back"; readonly node: NodeId }
+  /** Move these away from the node, start-first, and say through `update` what holds them. */
+  | {
+      readonly seq: number;
+      readonly kind: "evacuate";
+      readonly node: NodeId;
+      readonly instances: readonly InstanceId[];
+      readonly reason: "drain" | "rebalance";
+    }
+  /** The drain was called off: what has no replacement yet stays. */
+  | { readonly seq: number; readonly kind: "stay"; readonly node: NodeId };
 
 export interface CellSummary {
   readonly cell: CellName;

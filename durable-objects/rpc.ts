@@ -21,7 +21,7 @@ import type {
   RolloutId,
   TeamId,
 } from "../contracts/ids.ts";
-import type { Release, ReleaseSpec } from "../contracts/release.ts";
+import type { PlacementPolicy, Release, ReleaseSpec } from "../contracts/release.ts";
 import type { HostRecord, Route } from "../contracts/route.ts";
 import type { NodeCapacity, RuntimeKind } from "../contracts/agent-protocol.ts";
 import type { Resources } from "../contracts/release.ts";
@@ -106,7 +106,17 @@ export type CellToApp =
       readonly node: NodeId;
       readonly instances: readonly InstanceId[];
     }
-  | { readonly seq: number; readonly kind: "node_back"; readonly node: NodeId };
+  | { readonly seq: number; readonly kind: "node_back"; readonly node: NodeId }
+  /** Move these away from the node, start-first, and say through `update` what holds them. */
+  | {
+      readonly seq: number;
+      readonly kind: "evacuate";
+      readonly node: NodeId;
+      readonly instances: readonly InstanceId[];
+      readonly reason: "drain" | "rebalance";
+    }
+  /** The drain was called off: what has no replacement yet stays. */
+  | { readonly seq: number; readonly kind: "stay"; readonly node: NodeId };
 
 /** What an App asks a Cell to find room for. Ids and generations are the App's; the Cell picks the node. */
 export interface ReserveSlot {
@@ -115,6 +125,12 @@ export interface ReserveSlot {
   readonly ordinal: number;
   readonly resources: z.infer<typeof Resources>;
   readonly runtimes: readonly RuntimeKind[];
+  /** Absent: the default policy. */
+  readonly placement?: PlacementPolicy;
+  /** The image's digest or the bundle's hash, once known: nodes that have it are preferred among equals. */
+  readonly image?: string | null;
+  /** Nodes that this slot must not go to: it is to leave them, or failed there. */
+  readonly avoid?: readonly NodeId[];
 }
 
 export interface Placement {
@@ -169,6 +185,7 @@ export interface CellRpc {
     remove: readonly InstanceId[];
     routeVersion: number;
     watch: boolean;
+    held?: readonly { readonly instance: InstanceId; readonly reason: string }[];
   }): Promise<Result<null>>;
   listNodes(): Promise<Result<{ items: Node[] }>>;
   readNode(input: { node: NodeId }): Promise<Result<Node>>;

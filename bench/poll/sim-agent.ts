@@ -142,6 +142,9 @@ export class SimAgent {
       gatewayReady: true,
       watched: [],
       metering: [],
+      conditions: [],
+      notices: [],
+      images: [],
     };
     try {
       const { status, text, atMs } = await this.#post("heartbeat", "/agent/v1/heartbeat", body);

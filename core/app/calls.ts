@@ -120,6 +120,8 @@ function desiredOf(ctx: AppContext, row: InstanceRow): DesiredInstance[] {
       readOnlyRoot: spec.readOnlyRoot,
       hasEnvironment: release.envNames.length > 0,
       privateImage,
+      hostPorts: spec.placement.hostPorts,
+      singleton: spec.placement.singleton ?? null,
     },
   ];
 }

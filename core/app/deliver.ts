@@ -30,6 +30,9 @@ function take(ctx: AppContext, cell: CellName, message: CellToApp): void {
       return nodeGone(ctx, message.instances);
     case "node_back":
       return nodeBack(ctx, cell, message.node);
+    case "evacuate":
+    case "stay":
+      return;
     default:
       return assertNever(message);
   }

@@ -84,7 +84,14 @@ export function heartbeat(ctx: CellContext, input: CellInputs["heartbeat"]): Res
   settleGone(ctx, input.node, request.ackRevision, request.observed);
   const meteringAck = takeMetering(ctx, input.node, request.metering);
   const { revision } = ctx.draft.get("nodes", input.node)!;
-  return ok({ revision, nowMs: ctx.nowMs, leaseTtlMs: ctx.limits.leaseTtlMs, meteringAck });
+  return ok({
+    revision,
+    nowMs: ctx.nowMs,
+    leaseTtlMs: ctx.limits.leaseTtlMs,
+    meteringAck,
+    noticeAck: 0,
+    leaseCommitted: false,
+  });
 }
 
 function welcome(ctx: CellContext, node: NodeRow, wasSuspect: boolean): void {

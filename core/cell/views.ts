@@ -32,6 +32,8 @@ function nodeView(ctx: CellContext, cell: CellRow, row: NodeRow, reserved: NodeC
     labels: { ...row.labels },
     phase: row.phase === "ready" && beat.suspectSinceMs !== null ? "suspect" : row.phase,
     cordoned: false,
+    conditions: [],
+    drain: null,
     runtime: row.runtime,
     platform: row.platform,
     agentVersion: beat.agentVersion || row.agentVersion,

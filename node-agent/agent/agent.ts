@@ -205,6 +205,9 @@ class NodeAgent {
       gatewayReady: this.#gateway.ready,
       watched,
       metering: this.#meter.pending(),
+      conditions: [],
+      notices: [],
+      images: [],
     };
   }
 

@@ -269,6 +269,9 @@ export class BenchCell {
       gatewayReady: true,
       watched: [],
       metering: [],
+      conditions: [],
+      notices: [],
+      images: [],
       ...request,
     };
     const input = { node: nodeId(n), jkt: "jkt", boot, lane: "heartbeat" as const, seq, ...proof, request: full };

@@ -29,6 +29,8 @@ function placed(cell: BenchCell, n: number, app = APP): void {
     readOnlyRoot: false,
     hasEnvironment: false,
     privateImage: false,
+    hostPorts: [],
+    singleton: null,
   };
   const seq = (cell.tables.apps.get(app)?.inSeq ?? 0) + 1;
   value(cell.take({ kind: "commit", input: { key: `c${n}`, app, seq, instances: [instance], routeVersion: 1 } }));

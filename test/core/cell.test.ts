@@ -30,6 +30,8 @@ const desired = (n: number, cpuMilli = 400): DesiredInstance => ({
   readOnlyRoot: false,
   hasEnvironment: false,
   privateImage: false,
+  hostPorts: [],
+  singleton: null,
 });
 const reserve = (cell: BenchCell, key: string, ns: number[], cpuMilli = 400) =>
   value(

@@ -16,6 +16,8 @@ function node(name: string, failureDomain: string, more: Partial<Node> = {}): No
     labels: {},
     phase: "ready",
     cordoned: false,
+    conditions: [],
+    drain: null,
     runtime: "process",
     platform: "linux/amd64",
     agentVersion: "1",

@@ -32,6 +32,8 @@ const desiredOf = (n: number): DesiredInstance => ({
   readOnlyRoot: false,
   hasEnvironment: false,
   privateImage: false,
+  hostPorts: [],
+  singleton: null,
 });
 
 /** Holds room for the n-th instance in the cell, as an App would. */

@@ -130,6 +130,9 @@ export class FleetNode {
         gatewayReady: true,
         watched: [],
         metering: [],
+        conditions: [],
+        notices: [],
+        images: [],
         ...more,
       },
     });

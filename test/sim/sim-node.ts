@@ -171,6 +171,9 @@ export class SimNode {
       gatewayReady: this.gatewayUp,
       watched: [],
       metering: [],
+      conditions: [],
+      notices: [],
+      images: [],
     };
     const proof = { node: this.id, jkt: "jkt", boot: this.boot, lane: "heartbeat" as const, seq: this.seq };
     this.link.heartbeat({ ...proof, request }, (result) => {
