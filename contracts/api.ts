@@ -18,7 +18,7 @@ import {
   TeamId,
   UserId,
 } from "./ids.ts";
-import { EnvName, EnvValue, Release, ReleaseSpec } from "./release.ts";
+import { EnvName, EnvValue, Release, ReleaseSpec, Resources } from "./release.ts";
 
 /** A page of a list. cursor is opaque; null on the last page. Query: `limit` 1 to 100 (default 50), `cursor`. */
 export const page = <Item extends z.ZodType>(item: Item) =>
@@ -243,6 +243,23 @@ export const Node = z.object({
   enrolledAtMs: AtMs,
 });
 export type Node = z.infer<typeof Node>;
+
+/** GET /v1/nodes/{node}/instances: what the Cell has placed there. state gone: stopping, its room is still held. */
+export const NodeInstance = z.object({
+  id: InstanceId,
+  generation: z.int(),
+  app: AppId,
+  appName: z.string(),
+  team: TeamId,
+  version: z.int(),
+  ordinal: z.int(),
+  state: z.enum(["run", "drain", "gone"]),
+  singleton: z.enum(["available", "strict"]).nullable(),
+  resources: Resources,
+  observed: ObservedStatus.nullable(),
+  restarts: z.int(),
+});
+export type NodeInstance = z.infer<typeof NodeInstance>;
 
 /** POST /v1/nodes/tokens. token is shown once; single use; 15 minutes unless shorter. */
 export const JoinTokenCreate = z.strictObject({
