@@ -64,16 +64,22 @@ export async function startDeployment(context: Context, wanted: Deployment): Pro
   const bundle = source.kind === "folder" ? await packFolder(source.folder) : null;
   const spec = releaseSpecOf(toml, source, bundle, wanted.port);
   const replicas = wanted.replicas ?? toml?.replicas;
-  const app = await findOrCreateApp(context, name, toml, replicas);
+  const { app, isNew } = await findOrCreateApp(context, name, toml, replicas);
   if (bundle !== null) {
     context.out.line(`Uploading ${bundle.files} files (${bytes(bundle.bytes.byteLength)})`);
     await context.api.upload(appPath(app.id, `/bundles/${bundle.hash}`), bundle.bytes);
   }
-  const accepted = await context.api.call(Accepted, "POST", appPath(app.id, "/releases"), {
+  const request = {
     spec,
     ...(replicas === undefined ? {} : { replicas }),
     ...(wanted.message === undefined ? {} : { message: wanted.message }),
-  });
+  };
+  const accepted = await context.api
+    .call(Accepted, "POST", appPath(app.id, "/releases"), request)
+    .catch(async (cause: unknown) => {
+      if (isNew) await takeBack(context, app);
+      throw cause;
+    });
   if (accepted.rollout === null)
     throw new CommandFailure("The API accepted the release without a rollout", EXIT.failed);
   context.out.line(
@@ -90,9 +96,9 @@ async function findOrCreateApp(
   name: string,
   toml: BerthToml | null,
   replicas: number | undefined,
-): Promise<App> {
+): Promise<{ app: App; isNew: boolean }> {
   try {
-    return await context.api.call(App, "GET", appPath(name));
+    return { app: await context.api.call(App, "GET", appPath(name)), isNew: false };
   } catch (cause) {
     if (!(cause instanceof CommandFailure) || cause.exitCode !== EXIT.notFound) throw cause;
   }
@@ -103,5 +109,10 @@ async function findOrCreateApp(
     ...(toml?.regions === undefined ? {} : { regions: toml.regions }),
   });
   context.out.line(`Made the app ${app.name}: ${app.url}`);
-  return app;
+  return { app, isNew: true };
+}
+
+/** An app made for a release that was refused would be half of a deployment. The refusal is what is told, come what may. */
+async function takeBack(context: Context, app: App): Promise<void> {
+  await context.api.call(App, "DELETE", appPath(app.id)).catch(() => undefined);
 }

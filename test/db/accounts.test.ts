@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Session } from "../../contracts/api.ts";
 import type { Result } from "../../contracts/failures.ts";
 import { mintId, toUuid } from "../../db/ids.ts";
+import { sweepSessions } from "../../db/queries/sessions.ts";
 import {
   authenticate,
   createApiToken,
@@ -91,6 +92,15 @@ describe("signing in and out", () => {
     expect(codeOf(await signOut(requestWith(one.token), db.env))).toBe("ok");
     expect(codeOf(await authenticate(requestWith(one.token), db.env))).toBe("unauthenticated");
     expect(codeOf(await authenticate(requestWith(other.token), db.env))).toBe("ok");
+  });
+
+  it("forgets the sessions that expired, and no others", async () => {
+    const [over, lives] = [await newUser("gone@example.com"), await newUser("here@example.com")];
+    const expire = "update sessions set expires_at = now() - interval '1 second' where user_id = $1";
+    await db.admin.query(expire, [toUuid(over.user.id, "user")]);
+    expect(await sweepSessions(db.auth)).toBe(1);
+    expect(await sweepSessions(db.auth)).toBe(0);
+    expect(codeOf(await authenticate(requestWith(lives.token), db.env))).toBe("ok");
   });
 
   it("refuses a bearer that is expired, forged, cut, made of a stored token, or not there", async () => {

@@ -71,6 +71,17 @@ test("under 100 requests/s a second version fails no request, and a crashing thi
   await serving(world, "shop", "second");
 });
 
+test("a first deploy that is refused leaves no app behind", async () => {
+  const ran = await world.berth(["deploy", "--app", "refused", "--image", "shop/Web:1"]);
+  expect(ran.exitCode).not.toBe(0);
+  expect(ran.stderr).toContain("/spec/source/reference");
+  const left = await eventually(
+    () => world.api("GET", "/v1/apps"),
+    ({ body }) => !body.items.some((app: { name: string }) => app.name === "refused"),
+  );
+  expect(left.status).toBe(200);
+});
+
 test("rollback brings the release before back, and its event log tells the story", async () => {
   expect(await world.berth(["rollback", "shop"])).toMatchObject({ exitCode: 0 });
   await serving(world, "shop", "first");

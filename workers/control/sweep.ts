@@ -2,6 +2,8 @@
 import { appsInFlight } from "../../db/queries/in-flight.ts";
 import { sweepIdempotencyKeys } from "../../db/queries/idempotency.ts";
 import { listCells } from "../../db/queries/nodes.ts";
+import { sweepSessions } from "../../db/queries/sessions.ts";
+import { authDatabase } from "./auth/databases.ts";
 import type { ControlEnv } from "./env.ts";
 import { inBatches } from "./http/ask.ts";
 import { databaseOf } from "./http/database.ts";
@@ -16,5 +18,5 @@ export async function sweep(env: ControlEnv): Promise<void> {
   const [cells, apps] = await Promise.all([listCells(database), appsInFlight(database, APPS_MAX)]);
   const objects = [...cells.map((cell) => env.CELL.getByName(cell)), ...apps.map((app) => env.APP.getByName(app))];
   await inBatches(objects, POKED_AT_ONCE, async (object) => object.poke().catch(() => null));
-  await sweepIdempotencyKeys(database);
+  await Promise.all([sweepIdempotencyKeys(database), sweepSessions(authDatabase(env))]);
 }
