@@ -2,7 +2,7 @@
 import type { NodeCapacity, ObservedInstance, RuntimeKind } from "../contracts/agent-protocol.ts";
 import type { DesiredInstance } from "../contracts/desired.ts";
 import type { Refusal } from "../contracts/failures.ts";
-import type { AppId, CellName, InstanceId, NodeId } from "../contracts/ids.ts";
+import type { AppId, CellName, InstanceId, NodeId, TeamId } from "../contracts/ids.ts";
 import type { PlacementPolicy, Resources } from "../contracts/release.ts";
 
 /** What an App asks a Cell to find room for. Ids and generations are the App's; the Cell picks the node. */
@@ -38,6 +38,8 @@ export interface Occupied {
 export interface ReserveRequest {
   readonly key: string;
   readonly app: AppId;
+  /** For awayFrom, which names apps of the same team. */
+  readonly team?: TeamId;
   readonly leaseMs: number;
   readonly occupied: readonly Occupied[];
   readonly slots: readonly ReserveSlot[];
@@ -68,18 +70,28 @@ export interface UpdateRequest {
   readonly watch: boolean;
   /** Instances of this cell that are being moved and have not gone yet, and what each waits for. */
   readonly held?: readonly { readonly instance: InstanceId; readonly reason: string }[];
+  /** Of `remove`: tell `gone` as soon as these are known not to run any more; at once for those this Cell does not know. */
+  readonly confirm?: readonly InstanceId[];
 }
 
 /** Cell → App. seq rises by one per (cell, app). */
 export type CellToApp =
   | { readonly seq: number; readonly kind: "observed"; readonly node: NodeId; readonly observed: ObservedInstance }
+  /** instances: all of a lost or removed node (but for `kept`); of an unreachable one those that it last reported dead. */
   | {
       readonly seq: number;
       readonly kind: "node_gone";
       readonly node: NodeId;
       readonly instances: readonly InstanceId[];
+      /** Singletons that may still run there: not routed to, and not replaced until `gone` or another node_gone names them. */
+      readonly kept?: readonly InstanceId[];
     }
   | { readonly seq: number; readonly kind: "node_back"; readonly node: NodeId }
+  /**
+   * What an update's `confirm` named is known not to run any more: its node said so, was removed, its strict lease ran out
+   * (strictReplaceMs), or it never was in a document.
+   */
+  | { readonly seq: number; readonly kind: "gone"; readonly instances: readonly InstanceId[] }
   /** Move these away from the node, start-first, and say through `update` what holds them. */
   | {
       readonly seq: number;

@@ -100,13 +100,21 @@ export interface AppRpc {
 /** Cell → App. seq rises by one per (cell, app). */
 export type CellToApp =
   | { readonly seq: number; readonly kind: "observed"; readonly node: NodeId; readonly observed: ObservedInstance }
+  /** instances: all of a lost or removed node (but for `kept`); of an unreachable one those that it last reported dead. */
   | {
       readonly seq: number;
       readonly kind: "node_gone";
       readonly node: NodeId;
       readonly instances: readonly InstanceId[];
+      /** Singletons that may still run there: not routed to, and not replaced until `gone` or another node_gone names them. */
+      readonly kept?: readonly InstanceId[];
     }
   | { readonly seq: number; readonly kind: "node_back"; readonly node: NodeId }
+  /**
+   * What an update's `confirm` named is known not to run any more: its node said so, was removed, its strict lease ran out
+   * (strictReplaceMs), or it never was in a document.
+   */
+  | { readonly seq: number; readonly kind: "gone"; readonly instances: readonly InstanceId[] }
   /** Move these away from the node, start-first, and say through `update` what holds them. */
   | {
       readonly seq: number;
@@ -163,6 +171,8 @@ export interface CellRpc {
   reserve(input: {
     key: string;
     app: AppId;
+    /** For awayFrom, which names apps of the same team. */
+    team?: TeamId;
     leaseMs: number;
     /** Instances of this app that are already on failure domains and nodes (spread). */
     occupied: readonly { readonly failureDomain: string; readonly node: NodeId }[];
@@ -186,6 +196,8 @@ export interface CellRpc {
     routeVersion: number;
     watch: boolean;
     held?: readonly { readonly instance: InstanceId; readonly reason: string }[];
+    /** Of `remove`: tell `gone` as soon as these are known not to run any more; at once for those this Cell does not know. */
+    confirm?: readonly InstanceId[];
   }): Promise<Result<null>>;
   listNodes(): Promise<Result<{ items: Node[] }>>;
   readNode(input: { node: NodeId }): Promise<Result<Node>>;

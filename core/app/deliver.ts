@@ -30,6 +30,7 @@ function take(ctx: AppContext, cell: CellName, message: CellToApp): void {
       return nodeGone(ctx, message.instances);
     case "node_back":
       return nodeBack(ctx, cell, message.node);
+    case "gone":
     case "evacuate":
     case "stay":
       return;
