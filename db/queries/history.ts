@@ -1,11 +1,12 @@
 // History as a team reads it: the events and rollouts that the app's object no longer keeps.
-import { and, asc, desc, eq, gt, lt } from "drizzle-orm";
+import { and, asc, desc, eq, gt, lt, sql, type SQL } from "drizzle-orm";
 import type { BerthEvent } from "../../contracts/events.ts";
 import type { Result } from "../../contracts/failures.ts";
-import { RolloutId, type AppId, type TeamId } from "../../contracts/ids.ts";
+import { RolloutId, type AppId, type CellName, type NodeId, type TeamId } from "../../contracts/ids.ts";
 import type { Rollout } from "../../contracts/api.ts";
 import type { Database } from "../connect.ts";
 import { events, rolloutHistory } from "../schema/history.ts";
+import type { Scope } from "../scope.ts";
 import { decodeCursor, pageOf, type Page, type PageRequest } from "./page.ts";
 
 /** Of one source after a seq, oldest first. */
@@ -22,20 +23,63 @@ export async function listEvents(
       .orderBy(asc(events.seq))
       .limit(limit),
   );
-  return rows.map((row) => ({
-    id: `${row.source}#${row.seq}` as BerthEvent["id"],
-    source: row.source,
-    seq: row.seq,
-    type: row.type,
-    version: 1,
-    team: row.teamId,
-    subject: row.subject,
-    actor: row.actor,
-    causeId: row.causeId,
-    atMs: row.atMs,
-    data: row.data,
-  }));
+  return rows.map(eventOf);
 }
+
+/** What happened to an app, newest first. */
+export function listAppEvents(
+  db: Database,
+  { team, app, ...page }: PageRequest & { readonly team: TeamId; readonly app: AppId },
+): Promise<Result<Page<BerthEvent>>> {
+  const which = and(eq(events.teamId, team), eq(events.source, `app:${app}`));
+  return newestFirst(db, { kind: "team", team }, { which, ...page });
+}
+
+/** What happened to a node, newest first; its metering is elsewhere. A node is in one cell for life, so seqs order it. */
+export function listNodeEvents(
+  db: Database,
+  { node, cell, ...page }: PageRequest & { readonly node: NodeId; readonly cell: CellName },
+): Promise<Result<Page<BerthEvent>>> {
+  const ofNode = and(eq(events.subject, node), eq(events.source, `cell:${cell}`));
+  return newestFirst(db, { kind: "operator" }, { which: and(ofNode, sql`${events.type} <> 'node.metered'`), ...page });
+}
+
+async function newestFirst(
+  db: Database,
+  scope: Scope,
+  {
+    which,
+    limit,
+    cursor: given,
+  }: { readonly which: SQL | undefined; readonly limit: number; readonly cursor?: string },
+): Promise<Result<Page<BerthEvent>>> {
+  const cursor = decodeCursor(given, (key) => /^[1-9]\d{0,14}$/.test(key));
+  if (!cursor.ok) return cursor;
+  const before = cursor.value === null ? undefined : lt(events.seq, Number(cursor.value));
+  const rows = await db.run(scope, (statements) =>
+    statements
+      .select()
+      .from(events)
+      .where(and(which, before))
+      .orderBy(desc(events.seq))
+      .limit(limit + 1),
+  );
+  return { ok: true, value: pageOf(rows, limit, (row) => String(row.seq), eventOf) };
+}
+
+const eventOf = (row: typeof events.$inferSelect): BerthEvent => ({
+  id: `${row.source}#${row.seq}` as BerthEvent["id"],
+  source: row.source,
+  seq: row.seq,
+  type: row.type,
+  version: 1,
+  team: row.teamId,
+  subject: row.subject,
+  actor: row.actor,
+  causeId: row.causeId,
+  atMs: row.atMs,
+  data: row.data,
+});
 
 /** Newest first; each as it last was. */
 export async function listRolloutHistory(

@@ -1,9 +1,11 @@
 // Pull credentials of a team, one per registry host; sealed before they come here.
-import { and, asc, eq } from "drizzle-orm";
+import { and, asc, eq, gt } from "drizzle-orm";
+import type { Result } from "../../contracts/failures.ts";
 import type { TeamId } from "../../contracts/ids.ts";
 import type { Database } from "../connect.ts";
 import { registries } from "../schema/secrets.ts";
 import { insertAudit, okIfExists, type By } from "./audit.ts";
+import { decodeCursor, pageOf, type Page, type PageRequest } from "./page.ts";
 
 export interface RegistryRecord {
   readonly host: string;
@@ -35,11 +37,30 @@ export async function putRegistry(
   return row;
 }
 
-/** All of a team, by host; there are few. */
-export function listRegistries(db: Database, team: TeamId): Promise<RegistryRecord[]> {
-  return db.run({ kind: "team", team }, (statements) =>
-    statements.select(shown).from(registries).where(eq(registries.teamId, team)).orderBy(asc(registries.host)),
+/** By host. */
+export async function listRegistries(
+  db: Database,
+  team: TeamId,
+  page: PageRequest,
+): Promise<Result<Page<RegistryRecord>>> {
+  const cursor = decodeCursor(page.cursor, (key) => /^[\x21-\x7e]{1,253}$/.test(key));
+  if (!cursor.ok) return cursor;
+  const after = cursor.value === null ? undefined : gt(registries.host, cursor.value);
+  const rows = await db.run({ kind: "team", team }, (statements) =>
+    statements
+      .select(shown)
+      .from(registries)
+      .where(and(eq(registries.teamId, team), after))
+      .orderBy(asc(registries.host))
+      .limit(page.limit + 1),
   );
+  const value = pageOf(
+    rows,
+    page.limit,
+    (row) => row.host,
+    (row) => row,
+  );
+  return { ok: true, value };
 }
 
 /** The sealed credential, for a node that pulls. Null: the team has none for that host. */

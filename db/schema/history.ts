@@ -48,7 +48,10 @@ export const events = pgTable(
   (table) => [
     primaryKey({ columns: [table.source, table.seq] }),
     index("events_team").on(table.teamId, table.source, table.seq),
-    index("events_subject").on(table.subject, table.atMs),
+    // Metering has tables of its own and would bury the rest.
+    index("events_subject")
+      .on(table.subject, table.seq)
+      .where(sql`${table.type} <> 'node.metered'`),
     teamReadPolicy("events", table.teamId),
     scopePolicy("events", "select", "operator", "sink"),
     scopePolicy("events", "insert", "sink"),

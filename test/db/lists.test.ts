@@ -1,6 +1,6 @@
 // Lists: pages that do not shift while rows are added, cursors that cannot be made up, and an index under every one.
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { AppId, TeamId, UserId } from "../../contracts/ids.ts";
+import type { AppId, CellName, NodeId, TeamId, UserId } from "../../contracts/ids.ts";
 import type { Database } from "../../db/connect.ts";
 import { mintId, toUuid } from "../../db/ids.ts";
 import { listApiTokens } from "../../db/queries/api-tokens.ts";
@@ -8,7 +8,7 @@ import { findApp, listApps } from "../../db/queries/apps.ts";
 import { listAudit } from "../../db/queries/audit.ts";
 import { findCallerByApiToken, findCallerBySession } from "../../db/queries/callers.ts";
 import { listEnvironmentVersions } from "../../db/queries/environments.ts";
-import { listEvents, listRolloutHistory } from "../../db/queries/history.ts";
+import { listAppEvents, listEvents, listNodeEvents, listRolloutHistory } from "../../db/queries/history.ts";
 import { appsInFlight } from "../../db/queries/in-flight.ts";
 import { listJoinTokens } from "../../db/queries/join-tokens.ts";
 import { findNode, listNodes } from "../../db/queries/nodes.ts";
@@ -32,6 +32,8 @@ beforeAll(async () => {
 afterAll(() => db.close());
 
 const ROWS = 3_000;
+const cell = "fra.0" as CellName;
+const node = mintId<NodeId>("node");
 
 /** Rows enough, half of them another team's, that the planner has a reason to use an index. */
 async function fill(): Promise<void> {
@@ -72,6 +74,9 @@ async function fill(): Promise<void> {
   for (const statement of [
     `insert into environment_versions (team_id, app_id, name, sealed, actor) select '${toUuid(team, "team")}', '${appId}', 'A', 's', 'x' ${n}`,
     `insert into join_tokens (id, hash, created_by, expires_at) select uuidv7(), sha256(n::text::bytea), 'x', now() ${n}`,
+    `insert into events (source, seq, type, version, subject, actor, at, data)
+     select 'cell:${cell}', n, case when n % 10 = 0 then 'node.suspect' else 'node.metered' end, 1,
+       case when n % 3 = 0 then '${node}' else 'node-' || n end, 'a', now(), '{}' ${n}`,
     `insert into nodes (id, name, cell, region, failure_domain, jkt, enrolled_by) select uuidv7(), 'n' || n, 'fra.0', 'fra', 'r', 'j', 'x' ${n}`,
     `insert into users (id, email, name) select uuidv7(), n || '@example.com', 'x' ${n}`,
     `insert into sessions (id, user_id, token, expires_at) select uuidv7(), id, id::text, now() + interval '1 day' from users`,
@@ -106,6 +111,16 @@ describe("a page", () => {
     expect(last.ok && [last.value.items.length, last.value.nextCursor]).toEqual([1, null]);
   });
 
+  it("of a node's history tells the newest first, without its metering, and without another node's events", async () => {
+    const first = await listNodeEvents(db.app, { node, cell, limit: 40 });
+    if (!first.ok || first.value.nextCursor === null) throw new Error("no first page");
+    const second = await listNodeEvents(db.app, { node, cell, limit: 100, cursor: first.value.nextCursor });
+    if (!second.ok) throw new Error(second.failure.message);
+    const all = [...first.value.items, ...second.value.items];
+    expect(all.map((event) => event.seq)).toEqual(Array.from({ length: 100 }, (_, index) => ROWS - 30 * index));
+    expect(new Set(all.map((event) => `${event.type} ${event.subject}`))).toEqual(new Set([`node.suspect ${node}`]));
+  });
+
   it.each(["%%%", "", "bm9uc2Vuc2U", btoa(mintId("node"))])(
     "refuses the cursor %j, which no list gave out",
     async (cursor) => {
@@ -134,7 +149,9 @@ const cases: [name: string, database: "app" | "auth", cursor: string | null, ask
   ],
   ["events", "app", null, (d) => listEvents(d, team, { source: `app:${app}`, afterSeq: 5, limit: 10 })],
   ["apps in flight", "app", null, (d) => appsInFlight(d, 10)],
-  ["registries", "app", null, (d) => listRegistries(d, team)],
+  ["registries", "app", "r7", (d, cursor) => listRegistries(d, team, { limit: 10, cursor })],
+  ["an app's history", "app", "7", (d, cursor) => listAppEvents(d, { team, app, limit: 10, cursor })],
+  ["a node's history", "app", "7", (d, cursor) => listNodeEvents(d, { node, cell, limit: 10, cursor })],
   ["one registry", "app", null, (d) => findRegistry(d, team, "r7")],
   ["an app by name", "app", null, (d) => findApp(d, team, "app-7")],
   ["an app by id", "app", null, (d) => findApp(d, team, app)],

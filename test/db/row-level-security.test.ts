@@ -94,7 +94,7 @@ describe("row-level security", () => {
     expect((await findApp(db.app, a.team, "shop"))?.id).toBe(a.app);
     const listed = await listApps(db.app, a.team, { limit: 50 });
     expect(listed.ok && listed.value.items.map((app) => app.id)).toEqual([a.app]);
-    expect(await listRegistries(db.app, a.team)).toEqual([]);
+    expect(await listRegistries(db.app, a.team, { limit: 10 })).toMatchObject({ ok: true, value: { items: [] } });
     expect(await findRegistry(db.app, a.team, "r.test")).toBeNull();
     const tokens = await listApiTokens(db.app, a.team, { limit: 50 });
     expect(tokens.ok && tokens.value.items).toEqual([]);

@@ -1,12 +1,20 @@
 // Pull credentials of the team: the password is sealed before it is stored and never shown.
 import { createRoute, z } from "@hono/zod-openapi";
-import { page, Registry, RegistryLogin } from "../../../contracts/api.ts";
+import { page, PageQuery, Registry, RegistryLogin } from "../../../contracts/api.ts";
 import { deleteRegistry, listRegistries, putRegistry } from "../../../db/queries/registries.ts";
 import { registryOf } from "../apps/check-source.ts";
 import { newApi } from "../http/context.ts";
 import { databaseOf } from "../http/database.ts";
 import { fail, failField } from "../http/problem.ts";
-import { IdempotencyHeader, json, jsonBody, READ_PROBLEMS, SIGNED_IN, WRITE_PROBLEMS } from "../http/respond.ts";
+import {
+  IdempotencyHeader,
+  json,
+  jsonBody,
+  READ_PROBLEMS,
+  SIGNED_IN,
+  unwrap,
+  WRITE_PROBLEMS,
+} from "../http/respond.ts";
 import { seal } from "../secrets/seal.ts";
 
 const tags = ["Registries"];
@@ -24,7 +32,8 @@ const listRegistriesRoute = createRoute({
   tags,
   security,
   summary: "List pull credentials",
-  responses: { 200: json(page(Registry), "All of the team's, without passwords."), ...READ_PROBLEMS },
+  request: { query: PageQuery },
+  responses: { 200: json(page(Registry), "A page of the team's, by host, without passwords."), ...READ_PROBLEMS },
 });
 const putRegistryRoute = createRoute({
   method: "put",
@@ -49,8 +58,7 @@ const deleteRegistryRoute = createRoute({
 
 export const registries = newApi()
   .openapi(listRegistriesRoute, async (c) => {
-    const items = await listRegistries(databaseOf(c.env), c.get("caller").team.id);
-    return c.json({ items, nextCursor: null }, 200);
+    return c.json(unwrap(await listRegistries(databaseOf(c.env), c.get("caller").team.id, c.req.valid("query"))), 200);
   })
   .openapi(putRegistryRoute, async (c) => {
     const host = registryHost(c.req.valid("param").host);
