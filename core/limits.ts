@@ -36,6 +36,16 @@ export const DEFAULT_LIMITS = {
   verifyTimeoutMs: 10_000,
   verifyRetryMs: 500,
   verifyPatienceMs: 60_000,
+  /** Passive health: an edge's report is of now, or it is not believed; clocks of Workers and objects agree within less. */
+  healthReportSkewMs: 10_000,
+  /** A second opinion takes up to 1.5 s; the next one on what still does not answer comes after 2 s, 4 s, 8 s, then 15 s. */
+  healthProbeMs: 2_000,
+  healthProbeMaxMs: 15_000,
+  /** Instances asked about in one effect: more fetches than six wait for each other anyway. */
+  healthProbesMax: 24,
+  /** After a false alarm reports of the same instance are not believed this long, doubling up to the maximum. */
+  healthDoubtMs: 2_000,
+  healthDoubtMaxMs: 60_000,
   /** Replacement of instances that failed for good: 1 s, 2 s, 4 s, … 60 s; an instance that ran ready this long resets it. */
   replaceBackoffMs: 1_000,
   replaceBackoffMaxMs: 60_000,

@@ -4,6 +4,7 @@ import type {
   CellRpc,
   GatewayProbeRpc,
   HostRpc,
+  InstanceProbeRpc,
   OutboxSinkRpc,
   RateLimitRpc,
   RegionRpc,
@@ -32,4 +33,5 @@ export interface ControlExports {
   readonly OutboxSink: OutboxSinkRpc;
   readonly Verifier: VerifierRpc;
   readonly GatewayProbe: GatewayProbeRpc;
+  readonly InstanceProbe: InstanceProbeRpc;
 }

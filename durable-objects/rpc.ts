@@ -7,7 +7,7 @@ import type {
   HeartbeatResponse,
   ObservedInstance,
 } from "../contracts/agent-protocol.ts";
-import type { Accepted, App, Instance, Node, Rollout } from "../contracts/api.ts";
+import type { Accepted, App, Instance, Node, NodeInstance, Rebalance, Rollout } from "../contracts/api.ts";
 import type { DesiredInstance } from "../contracts/desired.ts";
 import type { BerthEvent } from "../contracts/events.ts";
 import type { Refusal, Result } from "../contracts/failures.ts";
@@ -22,7 +22,7 @@ import type {
   TeamId,
 } from "../contracts/ids.ts";
 import type { PlacementPolicy, Release, ReleaseSpec } from "../contracts/release.ts";
-import type { HostRecord, Route } from "../contracts/route.ts";
+import type { Endpoint, HostRecord, Route } from "../contracts/route.ts";
 import type { NodeCapacity, RuntimeKind } from "../contracts/agent-protocol.ts";
 import type { Resources } from "../contracts/release.ts";
 
@@ -91,6 +91,13 @@ export interface AppRpc {
   verified(input: {
     rollout: RolloutId;
     results: readonly { instance: InstanceId; generation: number; ok: boolean; message: string }[];
+  }): Promise<Result<null>>;
+  /** From edges, limited in rate there: they could not reach an instance of the route, or its gateway could not. */
+  reportUnreachable(input: {
+    instance: InstanceId;
+    generation: number;
+    kind: "connect" | "gateway_5xx";
+    atMs: number;
   }): Promise<Result<null>>;
   /** Whoever finds work overdue pokes (cron sweep, tests). */
   poke(): Promise<Result<{ nextAtMs: number | null }>>;
@@ -202,6 +209,18 @@ export interface CellRpc {
   listNodes(): Promise<Result<{ items: Node[] }>>;
   readNode(input: { node: NodeId }): Promise<Result<Node>>;
   summary(): Promise<Result<CellSummary>>;
+  /** No new instances for this node; what runs there stays. */
+  cordon(input: { node: NodeId; actor: string }): Promise<Result<Node>>;
+  /** Takes placements again; calls off a drain, and this node's part in a rebalance. */
+  uncordon(input: { node: NodeId; actor: string }): Promise<Result<Node>>;
+  /** Cordons the node and has its Apps move everything away, start-first. readNode tells how far it is and what holds it. */
+  drain(input: { node: NodeId; actor: string }): Promise<Result<Node>>;
+  /** Takes the node out for good. Refused with `conflict`, naming what runs there, unless forced. */
+  remove(input: { node: NodeId; actor: string; force: boolean }): Promise<Result<null>>;
+  nodeInstances(input: { node: NodeId }): Promise<Result<{ items: NodeInstance[] }>>;
+  /** What emptying under-used nodes of this cell would gain; execute: do it too. */
+  rebalance(input: { actor: string; execute: boolean }): Promise<Result<Rebalance>>;
+  /** The security path: removes the node at once, whatever runs there. */
   revoke(input: { node: NodeId; actor: string }): Promise<Result<null>>;
   poke(): Promise<Result<{ nextAtMs: number | null }>>;
   // fetch(upgrade) on `/poll?node=…&ack=…`: a hibernating socket that gets one PollResponse-shaped message ({revision, desired}).
@@ -267,6 +286,19 @@ export interface VerifierRpc {
 export interface GatewayProbeRpc {
   /** A second opinion on a silent node: does its gateway answer `/.berth/health` within 1 s? */
   probe(input: { cell: CellName; node: NodeId; gatewayUrl: string }): Promise<{ answered: boolean }>;
+}
+
+export interface InstanceProbeRpc {
+  /**
+   * A second opinion on instances that edges reported: asks each as the edge does. ok: it answered, or its gateway did and
+   * waits for it. Never throws.
+   */
+  probe(input: {
+    app: AppId;
+    team: TeamId;
+    name: string;
+    targets: readonly { readonly endpoint: Endpoint; readonly path: string }[];
+  }): Promise<{ results: { instance: InstanceId; generation: number; ok: boolean; message: string }[] }>;
 }
 
 /** What the credential said, after the Worker verified it. */

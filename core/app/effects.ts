@@ -2,6 +2,7 @@
 import { seqKey } from "../keys.ts";
 import { activeRollout, appOf, count, countersOf, type AppContext } from "./context.ts";
 import { isReady } from "./instances.ts";
+import { askSecondOpinion } from "./health.ts";
 import { meantInSlots } from "./reconcile.ts";
 import { routeOf } from "./route.ts";
 
@@ -9,6 +10,7 @@ export function runEffects(ctx: AppContext, eventSeqBefore: number): void {
   publishRoute(ctx);
   askHosts(ctx);
   askVerifier(ctx);
+  askSecondOpinion(ctx);
   drainOutbox(ctx);
   const { eventSeq } = countersOf(ctx);
   if (eventSeq !== eventSeqBefore) ctx.effects.push({ kind: "notify_events", lastSeq: eventSeq });

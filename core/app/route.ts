@@ -3,6 +3,7 @@ import type { Endpoint, Route, RouteRelease } from "../../contracts/route.ts";
 import { splitWeight } from "../rollout/weights.ts";
 import type { Target } from "../rollout/types.ts";
 import { activeRollout, appOf, changeInstance, countersOf, emit, type AppContext } from "./context.ts";
+import { isOutOfRoute } from "./health.ts";
 import { isReady } from "./instances.ts";
 import type { InstanceRow, RouteRow } from "./types.ts";
 
@@ -60,7 +61,7 @@ function servingReleases(ctx: AppContext, current: Target | null, to: Target | n
   // A restart hands over slot by slot within one release: a route names at most one instance per slot (invariant 1).
   const slots = new Map<string, InstanceRow>();
   for (const row of ctx.draft.values("instances")) {
-    if (!isReady(row) || !cohorts.some(({ cohort }) => cohort === row.cohort)) continue;
+    if (!isReady(row) || isOutOfRoute(ctx, row) || !cohorts.some(({ cohort }) => cohort === row.cohort)) continue;
     const key = `${row.release}/${row.ordinal}`;
     const known = slots.get(key);
     if (!known || known.generation < row.generation) slots.set(key, row);

@@ -9,6 +9,7 @@ import { acceptRelease, cancelRollout, changeEnvironment, restart, rollback, sca
 import { appOf, countersOf, openContext, type AppContext } from "./context.ts";
 import { deliver } from "./deliver.ts";
 import { forgetThePast, outboxAcked, routeWritten, runEffects } from "./effects.ts";
+import { isNews, lookAtHealth, probed, reportUnreachable } from "./health.ts";
 import { once } from "./idempotency.ts";
 import { create, destroy, finishDestroying, hostAnswered } from "./lifecycle.ts";
 import { askRegion, findRoom, reserved } from "./placing.ts";
@@ -39,7 +40,7 @@ export function stepApp<Event extends AppEvent>(
   if (!ctx.draft.get("app", "app") && event.kind !== "create") return unknownApp(event, volatile);
   // A question changes nothing, so that nothing need be looked at again; unless time has passed by unseen.
   const { wakeAtMs: known } = volatile;
-  if (isRead(event) && known !== "unknown" && (known === null || known > at.nowMs)) {
+  if ((isRead(event) || isOldNews(ctx, event)) && known !== "unknown" && (known === null || known > at.nowMs)) {
     return decision(ctx, event, answer(ctx, event), volatile, known);
   }
   const eventSeqBefore = countersOf(ctx).eventSeq;
@@ -76,6 +77,7 @@ function lookAgain(ctx: AppContext, event: AppEvent): void {
   if (event.kind === "create") for (const region of regions) askRegion(ctx, region);
   reconcile(ctx);
   if (lookAtRollout(ctx, results)) reconcile(ctx);
+  lookAtHealth(ctx);
   updateRoute(ctx);
   findRoom(ctx);
   syncCells(ctx);
@@ -96,6 +98,8 @@ const READS = [
 ] as const;
 type ReadEvent = Extract<AppEvent, { kind: (typeof READS)[number] }>;
 const isRead = (event: AppEvent): event is ReadEvent => (READS as readonly string[]).includes(event.kind);
+const isOldNews = (ctx: AppContext, event: AppEvent): event is Extract<AppEvent, { kind: "reportUnreachable" }> =>
+  event.kind === "reportUnreachable" && !isNews(ctx, event.input);
 const isMethod = (event: AppEvent): event is AppMethodEvent => "input" in event;
 
 function unknownApp<Event extends AppEvent>(event: Event, volatile: AppVolatile): AppDecision<Event["kind"]> {
@@ -127,6 +131,8 @@ function answer(ctx: AppContext, event: AppMethodEvent): Reply {
       return once(ctx, event.kind, event.input, () => live(ctx) ?? cancelRollout(ctx, event.input));
     case "deliver":
       return deliver(ctx, event.input);
+    case "reportUnreachable":
+      return reportUnreachable(ctx, event.input);
     case "verified":
     case "poke":
       return ok(null);
@@ -191,6 +197,8 @@ function takeOutcome(ctx: AppContext, event: AppOutcome): void {
       return ctx.attempts.failed(`host:${event.hostname}`, callRetryMs, callRetryMaxMs);
     case "verify_failed":
       return ctx.attempts.failed(`verify:${event.rollout}`, verifyRetryMs, verifyTimeoutMs);
+    case "instances_probed":
+      return probed(ctx, event);
     case "tick":
       return;
     default:

@@ -135,6 +135,22 @@ export interface RouteRow {
   readonly publishedAtMs: number;
 }
 
+/**
+ * Key: an instance that is ready, and that an edge reported. suspect: a second opinion is being asked for. ejected: that could
+ * not reach it either. cleared: it answered; reports before untilMs are not believed, longer with each false alarm.
+ */
+export interface HealthRow {
+  readonly generation: number;
+  readonly cause: "connect" | "gateway_5xx";
+  readonly alarms: number;
+  /** Whether the route leaves it out. */
+  readonly out: boolean;
+  readonly phase:
+    | { readonly kind: "suspect"; readonly sinceMs: number }
+    | { readonly kind: "ejected"; readonly sinceMs: number; readonly message: string }
+    | { readonly kind: "cleared"; readonly untilMs: number };
+}
+
 export interface HostRow {
   readonly state: "claiming" | "claimed" | "refused" | "releasing";
 }
@@ -163,6 +179,7 @@ export interface AppTables {
   readonly cells: CellLinkRow;
   readonly calls: CallRow;
   readonly route: RouteRow;
+  readonly health: HealthRow;
   readonly hosts: HostRow;
   readonly regions: RegionRow;
   /** Key: seq, zero-padded to 16 digits. */
@@ -180,6 +197,7 @@ export const APP_TABLE_NAMES = [
   "cells",
   "calls",
   "route",
+  "health",
   "hosts",
   "regions",
   "events",

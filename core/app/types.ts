@@ -13,7 +13,7 @@ import type {
   TeamId,
 } from "../../contracts/ids.ts";
 import type { Release, ReleaseSpec } from "../../contracts/release.ts";
-import type { HostRecord, Route } from "../../contracts/route.ts";
+import type { Endpoint, HostRecord, Route } from "../../contracts/route.ts";
 import type { Limits } from "../limits.ts";
 import type { CellSummary, CellToApp, ReserveAnswer } from "../messages.ts";
 import type { At, Decision, Durable } from "../step.ts";
@@ -74,6 +74,12 @@ export interface AppInputs {
       readonly message: string;
     }[];
   };
+  reportUnreachable: {
+    readonly instance: InstanceId;
+    readonly generation: number;
+    readonly kind: "connect" | "gateway_5xx";
+    readonly atMs: number;
+  };
   poke: Record<never, never>;
 }
 
@@ -102,6 +108,7 @@ export interface AppReplies {
   }>;
   deliver: { ackSeq: number };
   verified: Result<null>;
+  reportUnreachable: Result<null>;
   poke: Result<{ nextAtMs: number | null }>;
 }
 
@@ -136,6 +143,16 @@ export type AppOutcome =
   | { readonly kind: "host_failed"; readonly hostname: string; readonly message: string }
   /** `verify` threw before the verifier could report. */
   | { readonly kind: "verify_failed"; readonly rollout: RolloutId; readonly message: string }
+  /** `probe_instances` came back. If it could not be carried out there is no outcome: it is repeated by itself. */
+  | {
+      readonly kind: "instances_probed";
+      readonly results: readonly {
+        readonly instance: InstanceId;
+        readonly generation: number;
+        readonly ok: boolean;
+        readonly message: string;
+      }[];
+    }
   /** Time has passed: the alarm, at or after wakeAtMs. One that comes early is harmless. */
   | { readonly kind: "tick" };
 
@@ -143,6 +160,12 @@ export type AppEvent = AppMethodEvent | AppOutcome;
 export type AppReply<Kind extends AppEvent["kind"]> = Kind extends AppMethod ? AppReplies[Kind] : null;
 
 // ---- effects ----
+
+/** path: what its release is asked for readiness by, else `/`. */
+export interface ProbeTarget {
+  readonly endpoint: Endpoint;
+  readonly path: string;
+}
 
 export type AppEffect =
   /** Ask the Region object for its cells → cells_known | region_failed. */
@@ -158,6 +181,14 @@ export type AppEffect =
       readonly route: Route;
       readonly instances: readonly InstanceId[];
       readonly path: string;
+    }
+  /** InstanceProbeRpc.probe: a second opinion on instances that edges reported → instances_probed. */
+  | {
+      readonly kind: "probe_instances";
+      readonly app: AppId;
+      readonly team: TeamId;
+      readonly name: string;
+      readonly targets: readonly ProbeTarget[];
     }
   /** Send {"lastSeq": n} to every socket on /events. No outcome. */
   | { readonly kind: "notify_events"; readonly lastSeq: number }

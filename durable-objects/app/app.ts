@@ -93,6 +93,9 @@ export class App extends DurableObject<ObjectEnv> implements AppRpc {
   async verified(input: Input<"verified">) {
     return this.#step("verified", input);
   }
+  async reportUnreachable(input: Input<"reportUnreachable">) {
+    return this.#step("reportUnreachable", input);
+  }
   async poke() {
     return this.#step("poke", {});
   }

@@ -28,6 +28,8 @@ export async function runAppEffect(effect: AppEffect, tools: AppEffectTools): Pr
       return publishRoute(effect, tools);
     case "verify":
       return verify(effect, tools);
+    case "probe_instances":
+      return probeInstances(effect, tools);
     case "notify_events":
       tools.notify(effect.lastSeq);
       return null;
@@ -89,6 +91,16 @@ async function verify(effect: Effect<"verify">, { state }: AppEffectTools): Prom
   } catch (error) {
     return { kind: "verify_failed", rollout, message: messageOf(error) };
   }
+}
+
+/** No outcome where it could not be carried out: the row that asked for it has it repeated. */
+async function probeInstances(
+  effect: Effect<"probe_instances">,
+  { state }: AppEffectTools,
+): Promise<AppOutcome | null> {
+  const { app, team, name, targets } = effect;
+  const outcome = await callObject(() => controlExports(state).InstanceProbe.probe({ app, team, name, targets }));
+  return outcome.kind === "answered" ? { kind: "instances_probed", results: outcome.value.results } : null;
 }
 
 async function claimHost({ record }: Effect<"claim_host">, { env }: AppEffectTools): Promise<AppOutcome> {

@@ -1,11 +1,12 @@
 // What the recording entrypoints were asked, and how they shall answer. Tests and the Worker share one isolate.
 import type { BerthEvent } from "../../contracts/events.ts";
-import type { GatewayProbeRpc, OutboxSinkRpc, VerifierRpc } from "../../durable-objects/rpc.ts";
+import type { GatewayProbeRpc, InstanceProbeRpc, OutboxSinkRpc, VerifierRpc } from "../../durable-objects/rpc.ts";
 
 export interface Recorded {
   sink: "works" | "away" | "throws" | "answer_lost";
   verifier: "works" | "throws";
   prober: "answers" | "silent" | "throws";
+  secondOpinion: "answers" | "silent" | "throws";
   /** Methods of objects (`Cell.reserve`) that fail, and which of them did. */
   failing: Map<string, "before" | "after">;
   failed: string[];
@@ -13,17 +14,20 @@ export interface Recorded {
   events: Map<string, BerthEvent[]>;
   verifications: Parameters<VerifierRpc["verify"]>[0][];
   probes: Parameters<GatewayProbeRpc["probe"]>[0][];
+  secondOpinions: Parameters<InstanceProbeRpc["probe"]>[0][];
 }
 
 const fresh = (): Omit<Recorded, "events"> => ({
   sink: "works",
   verifier: "works",
   prober: "answers",
+  secondOpinion: "answers",
   failing: new Map(),
   failed: [],
   batches: [],
   verifications: [],
   probes: [],
+  secondOpinions: [],
 });
 
 /** One for the isolate, wherever this module is loaded from. */

@@ -1,7 +1,7 @@
 // The Worker around the objects under test. Its entrypoints stand where the control Worker's do: they record, and fail on demand.
 import { WorkerEntrypoint } from "cloudflare:workers";
 import type { Result } from "../../contracts/failures.ts";
-import type { GatewayProbeRpc, OutboxSinkRpc, VerifierRpc } from "../../durable-objects/rpc.ts";
+import type { GatewayProbeRpc, InstanceProbeRpc, OutboxSinkRpc, VerifierRpc } from "../../durable-objects/rpc.ts";
 import { App, Cell, Host, Region } from "../../durable-objects/index.ts";
 import { letFail } from "./failing.ts";
 import { recorded } from "./recorded.ts";
@@ -39,6 +39,21 @@ export class GatewayProbe extends WorkerEntrypoint implements GatewayProbeRpc {
     recorded.probes.push(input);
     if (recorded.prober === "throws") throw new Error("the prober fell over");
     return { answered: recorded.prober === "answers" };
+  }
+}
+
+export class InstanceProbe extends WorkerEntrypoint implements InstanceProbeRpc {
+  async probe(input: Parameters<InstanceProbeRpc["probe"]>[0]): ReturnType<InstanceProbeRpc["probe"]> {
+    recorded.secondOpinions.push(input);
+    if (recorded.secondOpinion === "throws") throw new Error("the prober fell over");
+    const ok = recorded.secondOpinion === "answers";
+    const results = input.targets.map(({ endpoint: { instance, generation } }) => ({
+      instance,
+      generation,
+      ok,
+      message: ok ? "answered 200" : "no answer",
+    }));
+    return { results };
   }
 }
 

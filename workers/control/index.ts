@@ -5,6 +5,7 @@ import { sweep } from "./sweep.ts";
 
 export { App, Cell, Host, RateLimit, Region } from "../../durable-objects/index.ts";
 export { GatewayProbe } from "./entrypoints/gateway-probe.ts";
+export { InstanceProbe } from "./entrypoints/instance-probe.ts";
 export { OutboxSink } from "./entrypoints/outbox-sink.ts";
 export { Verifier } from "./entrypoints/verifier.ts";
 
