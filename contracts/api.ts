@@ -200,6 +200,7 @@ export const RebalanceStep = z.object({
   to: NodeId,
   toName: z.string(),
 });
+export type RebalanceStep = z.infer<typeof RebalanceStep>;
 /** POST /v1/nodes/rebalance. What moving the instances of under-used nodes would gain; execute: do it too. */
 export const RebalanceCreate = z.strictObject({ region: RegionName.optional(), execute: z.boolean().default(false) });
 export const Rebalance = z.object({

@@ -50,6 +50,22 @@ export const DEFAULT_LIMITS = {
   replaceBackoffMs: 1_000,
   replaceBackoffMaxMs: 60_000,
   replaceResetMs: 60_000,
+  /** Crashes of one instance without having been ready for restartResetMs after which it goes elsewhere; the agent's backoff is at 8 s then. */
+  restartBudget: 5,
+  restartResetMs: 60_000,
+  /** Failed pulls of one instance, outside a rollout, after which another node tries: one may be the registry's hiccup. */
+  pullFailuresMax: 2,
+  /** What keeps crashing on every node moves ever more seldom: 1 s, 2 s, 4 s, … 10 min. */
+  moveBackoffMaxMs: 600_000,
+  /** A node on which a slot failed is avoided for as long, when there is room elsewhere; so many are remembered. */
+  failedNodeMs: 600_000,
+  failedNodesKept: 8,
+  /** A Cell hears at most this often what holds those that are to leave its nodes: refusals change with every try. */
+  heldIntervalMs: 1_000,
+  /** An ended singleton that its node has not confirmed yet is asked for again this seldom: the Cell tells by itself. */
+  confirmRetryMs: 60_000,
+  /** A Cell that left a reserve unanswered this often is passed over for the next one. */
+  reserveTriesMax: 3,
   /** Calls between objects: repeated when not answered, with backoff. */
   callRetryMs: 1_000,
   callRetryMaxMs: 15_000,
@@ -82,6 +98,8 @@ export const DEFAULT_LIMITS = {
   bootsKept: 32,
   /** Reorderings of the `ask` lane that are still accepted (bits of the window). */
   askWindow: 64,
+  /** What is to leave a node is told again to an App that said nothing of it: messages are durable, so this heals only faults of an App. */
+  evacuateAgainMs: 30_000,
   /** Messages one App may owe an acknowledgement for; beyond it the Cell remembers only to resend the present state. */
   messagesPendingMax: 500,
   messageBatchMax: 100,

@@ -30,6 +30,7 @@ export const SILENT_BEAT: NodeBeat = {
   agentVersion: "",
   used: { cpuMilli: 0, memoryBytes: 0, diskBytes: 0 },
   gatewayReady: true,
+  images: [],
   lanes: { heartbeat: 0, poll: 0, ask: { highest: 0, used: [] } },
   suspectSinceMs: null,
   probesFailed: 0,

@@ -3,8 +3,8 @@ import type { NodeCapacity } from "../../contracts/agent-protocol.ts";
 import type { NodeId } from "../../contracts/ids.ts";
 import { subtract } from "../placement/place.ts";
 import type { PlacementNode } from "../placement/types.ts";
-import { beatOf, type CellContext } from "./context.ts";
-import type { NodeRow } from "./types.ts";
+import { isCordoned, isHealthy } from "./availability.ts";
+import type { CellContext } from "./context.ts";
 
 export const NOTHING: NodeCapacity = { cpuMilli: 0, memoryBytes: 0, diskBytes: 0, pids: 0 };
 
@@ -29,12 +29,6 @@ export function heldByNode(ctx: CellContext): Map<NodeId, NodeCapacity> {
   return held;
 }
 
-/** Whether the node may be given something new: believed in, not silent, its gateway serving. */
-export function takesPlacements(ctx: CellContext, node: NodeRow): boolean {
-  const beat = beatOf(ctx, node.id);
-  return node.phase === "ready" && beat.suspectSinceMs === null && beat.gatewayReady;
-}
-
 export function placementNodes(ctx: CellContext): PlacementNode[] {
   const held = heldByNode(ctx);
   const nodes: PlacementNode[] = [];
@@ -44,8 +38,8 @@ export function placementNodes(ctx: CellContext): PlacementNode[] {
       id: node.id,
       failureDomain: node.failureDomain,
       runtime: node.runtime,
-      ready: takesPlacements(ctx, node),
-      cordoned: false,
+      ready: isHealthy(ctx, node),
+      cordoned: isCordoned(ctx, node),
       capacity: node.capacity,
       free: subtract(node.capacity, held.get(node.id) ?? NOTHING),
     });

@@ -1,9 +1,9 @@
-// Nodes of the cell: enrolment, admission, heartbeats, revocation.
+// Nodes of the cell: enrolment, admission, heartbeats.
 import type { HeartbeatResponse, MeteringRow, ObservedInstance } from "../../contracts/agent-protocol.ts";
 import type { Result } from "../../contracts/failures.ts";
 import type { NodeId, RegionName } from "../../contracts/ids.ts";
 import { ok, refuse } from "../results.ts";
-import { SILENT_BEAT, beatOf, emit, type CellContext } from "./context.ts";
+import { beatOf, emit, type CellContext } from "./context.ts";
 import { tellApp, tellAppsOfNode } from "./messages.ts";
 import { judgeProof } from "./proof.ts";
 import type { CellInputs, CellReplies, NodeRow } from "./types.ts";
@@ -74,6 +74,7 @@ export function heartbeat(ctx: CellContext, input: CellInputs["heartbeat"]): Res
     agentVersion: request.agentVersion,
     used: request.used,
     gatewayReady: request.gatewayReady,
+    images: request.images,
     lanes: before.lanes,
     suspectSinceMs: null,
     probesFailed: 0,
@@ -158,24 +159,4 @@ function takeMetering(ctx: CellContext, id: NodeId, rows: readonly MeteringRow[]
   }
   if (meteringSeq !== node.meteringSeq) ctx.draft.put("nodes", id, { ...node, meteringSeq });
   return meteringSeq;
-}
-
-/** For good: its credentials fail from now on, and its instances are replaced elsewhere. */
-export function revoke(ctx: CellContext, input: CellInputs["revoke"]): Result<null> {
-  const node = ctx.draft.get("nodes", input.node);
-  if (!node) return refuse("not_found", "This cell does not know the node.");
-  if (node.phase === "removed") return ok(null);
-  tellAppsOfNode(ctx, node, "node_gone");
-  for (const [id, row] of ctx.draft.entries("instances")) if (row.node === node.id) ctx.draft.drop("instances", id);
-  for (const [id, row] of ctx.draft.entries("reservations")) {
-    if (row.node === node.id) ctx.draft.drop("reservations", id);
-  }
-  const revision = node.revision + 1;
-  ctx.draft.put("nodes", node.id, { ...node, phase: "removed", phaseSinceMs: ctx.nowMs, revision, gone: [] });
-  ctx.setBeat(node.id, { ...SILENT_BEAT, gatewayReady: false });
-  ctx.attempts.settle(`probe:${node.id}`);
-  emit(ctx, { type: "node.revoked", subject: node.id, actor: input.actor, data: { name: node.name } });
-  ctx.effects.push({ kind: "close_node", node: node.id });
-  ctx.urgentSummary = true;
-  return ok(null);
 }

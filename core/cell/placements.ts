@@ -5,6 +5,7 @@ import type { CommitRequest, Placement, ReserveAnswer, ReserveRequest, UpdateReq
 import { place } from "../placement/place.ts";
 import { ok, refuse } from "../results.ts";
 import type { CellContext } from "./context.ts";
+import { countMoved, evacuateSoon, takeHeld } from "./evacuation.ts";
 import { placementNodes } from "./ledger.ts";
 import type { AppLinkRow, NodeRow } from "./types.ts";
 
@@ -79,6 +80,8 @@ export function commit(ctx: CellContext, request: CommitRequest): Result<null> {
       ctx.draft.drop("reservations", desired.instance);
       ctx.draft.put("instances", desired.instance, { desired, node: node.id, state: { kind: "desired" } });
       ctx.touched.add(node.id);
+      // Reserved before the node was to be emptied: it goes at once.
+      evacuateSoon(ctx, node.id);
     }
     return { ...tellRoute(ctx, link, request.app, request.routeVersion, link.watch), answer: ok(null) };
   });
@@ -93,6 +96,7 @@ export function update(ctx: CellContext, request: UpdateRequest): Result<null> {
       ctx.touched.add(row.node);
     }
     for (const id of request.remove) removeInstance(ctx, request.app, id);
+    takeHeld(ctx, request.app, request.held);
     return { ...tellRoute(ctx, link, request.app, request.routeVersion, request.watch), answer: ok(null) };
   });
 }
@@ -103,13 +107,14 @@ function removeInstance(ctx: CellContext, app: AppId, id: InstanceId): void {
   if (row?.state.kind !== "desired" || row.desired.app !== app) return;
   const node = ctx.draft.get("nodes", row.node);
   ctx.draft.drop("observed", id);
+  ctx.draft.drop("held", id);
   if (!node || node.phase === "removed") {
     ctx.draft.drop("instances", id);
     return;
   }
   // The document without it is the node's next revision, made at the end of this step.
   ctx.draft.put("instances", id, { ...row, state: { kind: "gone", revision: node.revision + 1 } });
-  ctx.draft.put("nodes", node.id, { ...node, gone: [...node.gone, id] });
+  ctx.draft.put("nodes", node.id, { ...countMoved(node), gone: [...node.gone, id] });
   ctx.touched.add(node.id);
 }
 

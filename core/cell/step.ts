@@ -9,10 +9,14 @@ import { composeDocument } from "./document.ts";
 import { dropExpired } from "./ledger.ts";
 import { gatewayProbed, leaseWakeAtMs, watchLeases } from "./leases.ts";
 import { acknowledge, deliverDue, deliveryKey } from "./messages.ts";
-import { admit, enrol, heartbeat, revoke } from "./nodes.ts";
+import { watchDrains } from "./evacuation.ts";
+import { admit, enrol, heartbeat } from "./nodes.ts";
+import { cordon, drain, uncordon } from "./operator.ts";
+import { rebalance } from "./rebalance.ts";
+import { remove, revoke } from "./removal.ts";
 import { commit, reserve, update } from "./placements.ts";
 import type { CellDecision, CellDurable, CellEvent, CellReplies, CellReply, CellVolatile } from "./types.ts";
-import { nodeViews, summaryOf } from "./views.ts";
+import { instanceViews, nodeViews, summaryOf } from "./views.ts";
 
 export function stepCell<Event extends CellEvent>(
   durable: CellDurable,
@@ -25,6 +29,7 @@ export function stepCell<Event extends CellEvent>(
   dropExpired(ctx);
   const reply = answer(ctx, event);
   watchLeases(ctx);
+  watchDrains(ctx);
   deliverDue(ctx);
   drainOutbox(ctx);
   publishDocuments(ctx);
@@ -59,8 +64,19 @@ function answer(ctx: CellContext, event: CellEvent): CellReplies[keyof CellRepli
       return commit(ctx, event.input);
     case "update":
       return update(ctx, event.input);
+    case "cordon":
+      return cordon(ctx, event.input);
+    case "uncordon":
+      return uncordon(ctx, event.input);
+    case "drain":
+      return drain(ctx, event.input);
+    case "remove":
+      return remove(ctx, event.input);
     case "revoke":
       return revoke(ctx, event.input);
+    case "rebalance":
+      return rebalance(ctx, event.input);
+    case "nodeInstances":
     case "listNodes":
     case "readNode":
     case "summary":
@@ -88,14 +104,15 @@ function answer(ctx: CellContext, event: CellEvent): CellReplies[keyof CellRepli
   }
 }
 
-type ReadEvent = Extract<CellEvent, { kind: "listNodes" | "readNode" | "summary" }>;
+type ReadEvent = Extract<CellEvent, { kind: "listNodes" | "readNode" | "nodeInstances" | "summary" }>;
 
-function read(ctx: CellContext, event: ReadEvent): CellReplies["listNodes" | "readNode" | "summary"] {
+function read(ctx: CellContext, event: ReadEvent): CellReplies[ReadEvent["kind"]] {
   const cell = cellOf(ctx);
   if (event.kind === "listNodes") return ok({ items: cell ? nodeViews(ctx, cell) : [] });
   if (!cell) return refuse("not_found", "This cell has no nodes.");
   if (event.kind === "summary") return ok(summaryOf(ctx, cell));
   const [node] = nodeViews(ctx, cell, event.input.node);
+  if (node && event.kind === "nodeInstances") return ok({ items: instanceViews(ctx, node.id) });
   return node ? ok(node) : refuse("not_found", "This cell does not know the node.");
 }
 

@@ -1,19 +1,10 @@
-// The Cell object's shapes: its tables, what it may forget, the events it is stepped with and the effects it asks for.
-import type {
-  EnrolRequest,
-  HeartbeatRequest,
-  HeartbeatResponse,
-  NodeCapacity,
-  ObservedInstance,
-  RuntimeKind,
-} from "../../contracts/agent-protocol.ts";
-import type { Node } from "../../contracts/api.ts";
+// The events a Cell object is stepped with, what it answers, and the effects it asks for. Its rows: tables.ts.
+import type { EnrolRequest, HeartbeatRequest, HeartbeatResponse } from "../../contracts/agent-protocol.ts";
+import type { Node, NodeInstance, Rebalance } from "../../contracts/api.ts";
 import type { DesiredDocument, DesiredInstance } from "../../contracts/desired.ts";
 import type { BerthEvent } from "../../contracts/events.ts";
 import type { Result } from "../../contracts/failures.ts";
 import type { AppId, CellName, InstanceId, NodeId, RegionName } from "../../contracts/ids.ts";
-import type { Resources } from "../../contracts/release.ts";
-import type { Attempt } from "../attempts.ts";
 import type { Limits } from "../limits.ts";
 import type {
   CellSummary,
@@ -24,142 +15,9 @@ import type {
   UpdateRequest,
 } from "../messages.ts";
 import type { At, Decision, Durable } from "../step.ts";
+import type { CellTables, CellVolatile } from "./tables.ts";
 
-// ---- tables ----
-
-/** Key "cell"; made by the first enrolment. */
-export interface CellRow {
-  readonly cell: CellName;
-  readonly region: RegionName;
-  readonly createdAtMs: number;
-}
-
-export interface CellCounters {
-  readonly eventSeq: number;
-  readonly deliveredSeq: number;
-}
-
-/** suspect is not here: it lasts seconds, and a Cell that restarts gives every node a fresh window anyway. */
-export type NodePhase = "enrolled" | "ready" | "unreachable" | "lost" | "removed";
-
-export interface NodeRow {
-  readonly id: NodeId;
-  readonly name: string;
-  readonly jkt: string;
-  readonly signKey: string;
-  readonly sealKey: string;
-  readonly region: RegionName;
-  readonly failureDomain: string;
-  readonly labels: Readonly<Record<string, string>>;
-  readonly gatewayUrl: string;
-  readonly capacity: NodeCapacity;
-  readonly runtime: RuntimeKind;
-  readonly platform: string;
-  readonly agentVersion: string;
-  readonly enrolledAtMs: number;
-  readonly enrolledBy: string;
-  readonly phase: NodePhase;
-  readonly phaseSinceMs: number;
-  /** Of the desired document; only rises. */
-  readonly revision: number;
-  /** Newest last. All but the last are over for good. */
-  readonly boots: readonly string[];
-  readonly meteringSeq: number;
-  /** Instances removed from the document whose room is held until the node says that they stopped. */
-  readonly gone: readonly InstanceId[];
-}
-
-/** A reservation that was committed. gone: removed from the document, its room is held until the node says it stopped. */
-export interface CellInstanceRow {
-  readonly desired: DesiredInstance;
-  readonly node: NodeId;
-  readonly state: { readonly kind: "desired" } | { readonly kind: "gone"; readonly revision: number };
-}
-
-export interface ReservationRow {
-  readonly key: string;
-  readonly app: AppId;
-  readonly node: NodeId;
-  readonly generation: number;
-  readonly ordinal: number;
-  readonly resources: Resources;
-  readonly untilMs: number;
-}
-
-/** What this Cell and one App have told each other. Kept after the last instance is gone, because seqs only rise. */
-export interface AppLinkRow {
-  /** Last commit or update applied, and what was answered. */
-  readonly inSeq: number;
-  readonly answer: Result<null>;
-  readonly routeVersion: number;
-  readonly watch: boolean;
-  /** Messages: last one written, last one acknowledged. */
-  readonly outSeq: number;
-  readonly ackedSeq: number;
-  /** Messages were left out because too many were waiting: resend the present state once there is room. */
-  readonly stale: boolean;
-}
-
-/** The answer to a reserve, so that its repetition gets the same; forgotten when its reservations would have ended. */
-export interface AnswerRow {
-  readonly answer: ReserveAnswer;
-  readonly untilMs: number;
-}
-
-export interface CellTables {
-  readonly cell: CellRow;
-  readonly counters: CellCounters;
-  readonly nodes: NodeRow;
-  readonly instances: CellInstanceRow;
-  readonly reservations: ReservationRow;
-  readonly apps: AppLinkRow;
-  readonly answers: AnswerRow;
-  /** What was last told to the App of an instance (key: instance). */
-  readonly observed: ObservedInstance;
-  /** Key: `<app>/<seq, zero-padded to 16 digits>`. */
-  readonly messages: CellToApp;
-  /** Key: seq, zero-padded to 16 digits. */
-  readonly events: BerthEvent;
-}
-export const CELL_TABLE_NAMES = [
-  "cell",
-  "counters",
-  "nodes",
-  "instances",
-  "reservations",
-  "apps",
-  "answers",
-  "observed",
-  "messages",
-  "events",
-] as const satisfies readonly (keyof CellTables)[];
-
-/** Forgotten at a restart; then every node gets a fresh window. windowsFromMs: silence is counted from here at the earliest. */
-export interface CellVolatile {
-  readonly windowsFromMs: number;
-  readonly nodes: ReadonlyMap<NodeId, NodeBeat>;
-  readonly attempts: ReadonlyMap<string, Attempt>;
-  readonly summary: CellSummary | null;
-  /** When this Cell asked to be woken; a later wake than ownLagMs after it means that its own clock cannot be trusted. */
-  readonly wakeAtMs: number | null;
-}
-
-export interface NodeBeat {
-  readonly lastHeartbeatAtMs: number | null;
-  readonly ackRevision: number;
-  readonly agentVersion: string;
-  readonly used: HeartbeatRequest["used"];
-  readonly gatewayReady: boolean;
-  readonly lanes: { readonly heartbeat: number; readonly poll: number; readonly ask: AskWindow };
-  /** The gateway's second opinions in this silence. */
-  readonly suspectSinceMs: number | null;
-  readonly probesFailed: number;
-}
-/** used: the seqs within askWindow below `highest` that came already. */
-export interface AskWindow {
-  readonly highest: number;
-  readonly used: readonly number[];
-}
+export * from "./tables.ts";
 
 // ---- events ----
 
@@ -187,6 +45,12 @@ export interface CellInputs {
   listNodes: Record<never, never>;
   readNode: { readonly node: NodeId };
   summary: Record<never, never>;
+  cordon: { readonly node: NodeId; readonly actor: string };
+  uncordon: { readonly node: NodeId; readonly actor: string };
+  drain: { readonly node: NodeId; readonly actor: string };
+  remove: { readonly node: NodeId; readonly actor: string; readonly force: boolean };
+  nodeInstances: { readonly node: NodeId };
+  rebalance: { readonly actor: string; readonly execute: boolean };
   revoke: { readonly node: NodeId; readonly actor: string };
   poke: Record<never, never>;
 }
@@ -201,6 +65,12 @@ export interface CellReplies {
   listNodes: Result<{ items: Node[] }>;
   readNode: Result<Node>;
   summary: Result<CellSummary>;
+  cordon: Result<Node>;
+  uncordon: Result<Node>;
+  drain: Result<Node>;
+  remove: Result<null>;
+  nodeInstances: Result<{ items: NodeInstance[] }>;
+  rebalance: Result<Rebalance>;
   revoke: Result<null>;
   poke: Result<{ nextAtMs: number | null }>;
 }

@@ -1,12 +1,15 @@
 // How a Cell shows itself: its nodes to operators, its summary to the Region.
 import type { NodeCapacity, RuntimeKind } from "../../contracts/agent-protocol.ts";
-import type { Node } from "../../contracts/api.ts";
+import type { Node, NodeInstance } from "../../contracts/api.ts";
 import type { NodeId } from "../../contracts/ids.ts";
 import type { CellSummary } from "../messages.ts";
 import { RESOURCE_NAMES } from "../placement/constraints.ts";
 import { subtract } from "../placement/place.ts";
 import { beatOf, type CellContext } from "./context.ts";
-import { NOTHING, add, heldByNode, takesPlacements } from "./ledger.ts";
+import { drainView } from "./evacuation.ts";
+import { isCordoned, takesPlacements } from "./availability.ts";
+import { inReadingOrder, residentsOf } from "./residents.ts";
+import { NOTHING, add, heldByNode } from "./ledger.ts";
 import type { CellRow, NodeRow } from "./types.ts";
 
 export function nodeViews(ctx: CellContext, cell: CellRow, only?: NodeId): Node[] {
@@ -31,9 +34,9 @@ function nodeView(ctx: CellContext, cell: CellRow, row: NodeRow, reserved: NodeC
     failureDomain: row.failureDomain,
     labels: { ...row.labels },
     phase: row.phase === "ready" && beat.suspectSinceMs !== null ? "suspect" : row.phase,
-    cordoned: false,
-    conditions: [],
-    drain: null,
+    cordoned: isCordoned(ctx, row),
+    conditions: [...(row.conditions ?? [])],
+    drain: drainView(ctx, row),
     runtime: row.runtime,
     platform: row.platform,
     agentVersion: beat.agentVersion || row.agentVersion,
@@ -46,6 +49,26 @@ function nodeView(ctx: CellContext, cell: CellRow, row: NodeRow, reserved: NodeC
     lastHeartbeatAtMs: beat.lastHeartbeatAtMs,
     enrolledAtMs: row.enrolledAtMs,
   };
+}
+
+export function instanceViews(ctx: CellContext, node: NodeId): NodeInstance[] {
+  return inReadingOrder(residentsOf(ctx, node)).map(({ desired, state }) => {
+    const observed = ctx.draft.get("observed", desired.instance);
+    return {
+      id: desired.instance,
+      generation: desired.generation,
+      app: desired.app,
+      appName: desired.appName,
+      team: desired.team,
+      version: desired.version,
+      ordinal: desired.ordinal,
+      state: state.kind === "gone" ? "gone" : desired.intent,
+      singleton: desired.singleton ?? null,
+      resources: desired.resources,
+      observed: observed?.status ?? null,
+      restarts: observed?.restarts ?? 0,
+    };
+  });
 }
 
 export function summaryOf(ctx: CellContext, cell: CellRow): CellSummary {

@@ -65,6 +65,24 @@ export class Cell extends DurableObject<ObjectEnv> implements CellRpc {
   async summary() {
     return this.#step("summary", {});
   }
+  async cordon(input: Input<"cordon">) {
+    return this.#step("cordon", input);
+  }
+  async uncordon(input: Input<"uncordon">) {
+    return this.#step("uncordon", input);
+  }
+  async drain(input: Input<"drain">) {
+    return this.#step("drain", input);
+  }
+  async remove(input: Input<"remove">) {
+    return this.#step("remove", input);
+  }
+  async nodeInstances(input: Input<"nodeInstances">) {
+    return this.#step("nodeInstances", input);
+  }
+  async rebalance(input: Input<"rebalance">) {
+    return this.#step("rebalance", input);
+  }
   async revoke(input: Input<"revoke">) {
     return this.#step("revoke", input);
   }
