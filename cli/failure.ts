@@ -2,7 +2,16 @@
 import type { FailureCode, Problem } from "../contracts/failures.ts";
 
 /** Documented in docs/CLI.md and by `berth --help`. */
-export const EXIT = { ok: 0, failed: 1, usage: 2, signedOut: 3, notFound: 4, unreachable: 5, detached: 130 } as const;
+export const EXIT = {
+  ok: 0,
+  failed: 1,
+  usage: 2,
+  signedOut: 3,
+  notFound: 4,
+  unreachable: 5,
+  unfinished: 6,
+  detached: 130,
+} as const;
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 
 /** A failure that is shown as a message and a hint, never as a stack. */

@@ -7,6 +7,7 @@ import { demoCommand } from "./commands/demo.ts";
 import { deployCommand } from "./commands/deploy.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { envCommand } from "./commands/env.ts";
+import { eventsCommand } from "./commands/events.ts";
 import { initCommand } from "./commands/init.ts";
 import { lifecycleCommands } from "./commands/lifecycle.ts";
 import { logsCommand } from "./commands/logs.ts";
@@ -32,6 +33,7 @@ export function createProgram(): Command {
     ...appCommands(),
     ...lifecycleCommands(),
     logsCommand(),
+    eventsCommand(),
     envCommand(),
     registryCommand(),
     nodesCommand(),
@@ -47,7 +49,7 @@ export function createProgram(): Command {
 
 const EXIT_CODES_TEXT = `
 Exit codes: ${EXIT.ok} done, ${EXIT.failed} it failed, ${EXIT.usage} wrong usage, ${EXIT.signedOut} not signed in or not allowed,
-${EXIT.notFound} not found, ${EXIT.unreachable} the API cannot be reached, ${EXIT.detached} detached with Ctrl-C (the work goes on).`;
+${EXIT.notFound} not found, ${EXIT.unreachable} the API cannot be reached, ${EXIT.unfinished} not done within --timeout (the work goes on), ${EXIT.detached} detached with Ctrl-C (the work goes on).`;
 
 /** commander exits with 1 for usage errors; scripts can tell them apart by 2. */
 function exitWithUsageCode(command: Command): void {

@@ -37,12 +37,10 @@ export function appCommands() {
       const [app, rollouts, instances] = await Promise.all([
         context.api.call(App, "GET", appPath(name)),
         context.api.call(page(Rollout), "GET", appPath(name, "/rollouts?limit=1")),
-        context.api.call(page(Instance), "GET", appPath(name, "/instances")),
+        listAll(context, Instance, appPath(name, "/instances")),
       ]);
       const rollout = rollouts.items[0] ?? null;
-      context.out.result({ app, rollout, instances: instances.items }, () =>
-        showStatus(context, app, rollout, instances.items),
-      );
+      context.out.result({ app, rollout, instances }, () => showStatus(context, app, rollout, instances));
     });
 
   const ps = new Command("ps")
@@ -50,7 +48,7 @@ export function appCommands() {
     .argument("[app]")
     .action(async (named, _options, command) => {
       const context = contextOf(command);
-      const { items } = await context.api.call(page(Instance), "GET", appPath(appNameOf(context, named), "/instances"));
+      const items = await listAll(context, Instance, appPath(appNameOf(context, named), "/instances"));
       context.out.result(items, () => showInstances(context, items));
     });
 

@@ -1,55 +1,99 @@
-// nodes ls|token: the operator's servers.
+// nodes ls|show|events|token: the operator's servers as they are. What changes them is in node-changes.ts.
 import { Command } from "@commander-js/extra-typings";
 import pc from "picocolors";
-import { JoinTokenCreated, Node } from "../../contracts/api.ts";
-import { ago, bytes, phase } from "../output.ts";
+import { JoinTokenCreated, Node, NodeInstance } from "../../contracts/api.ts";
+import { nodeState, showNode } from "../nodes/show-node.ts";
+import { ago, bytes } from "../output.ts";
+import { tellNodeEvent } from "../story/node-events.ts";
+import { lastEvents, storyTeller } from "../story/show.ts";
+import { wholeNumber } from "../whole-number.ts";
 import { listAll } from "./list-all.ts";
-import { contextOf } from "./run.ts";
+import { nodeChangeCommands } from "./node-changes.ts";
+import { contextOf, nodePath } from "./run.ts";
 
 export function nodesCommand() {
   const nodes = new Command("nodes").description("the servers (operators only)");
-  nodes
-    .command("ls")
-    .description("list the nodes")
-    .action(async (_options, command) => {
+  for (const command of [
+    lsCommand(),
+    showCommand(),
+    ...nodeChangeCommands(),
+    nodeEventsCommand(),
+    tokenCommand(),
+  ] as unknown as Command[]) {
+    nodes.addCommand(command);
+  }
+  return nodes;
+}
+
+function lsCommand() {
+  return new Command("ls").description("list the nodes").action(async (_options, command) => {
+    const context = contextOf(command);
+    const items = await listAll(context, Node, "/v1/nodes");
+    context.out.result(items, () =>
+      context.out.table(
+        ["NODE", "PHASE", "CELL", "RACK", "RUNTIME", "CPU", "MEMORY", "INSTANCES", "HEARTBEAT"],
+        items.map((node) => [
+          node.name,
+          nodeState(node),
+          node.cell,
+          node.failureDomain,
+          node.runtime,
+          `${node.reserved.cpuMilli}/${node.capacity.cpuMilli} m`,
+          `${bytes(node.reserved.memoryBytes)}/${bytes(node.capacity.memoryBytes)}`,
+          String(node.instances),
+          node.lastHeartbeatAtMs === null ? "–" : ago(node.lastHeartbeatAtMs, Date.now()),
+        ]),
+      ),
+    );
+  });
+}
+
+function showCommand() {
+  return new Command("show")
+    .description("one node: room, conditions, drain, and what runs there")
+    .argument("<node>", "its name or id")
+    .action(async (name, _options, command) => {
       const context = contextOf(command);
-      const items = await listAll(context, Node, "/v1/nodes");
-      context.out.result(items, () =>
-        context.out.table(
-          ["NODE", "PHASE", "CELL", "RACK", "RUNTIME", "CPU", "MEMORY", "INSTANCES", "HEARTBEAT"],
-          items.map((node) => [
-            node.name,
-            phase(node.phase),
-            node.cell,
-            node.failureDomain,
-            node.runtime,
-            `${node.reserved.cpuMilli}/${node.capacity.cpuMilli} m`,
-            `${bytes(node.reserved.memoryBytes)}/${bytes(node.capacity.memoryBytes)}`,
-            String(node.instances),
-            node.lastHeartbeatAtMs === null ? "–" : ago(node.lastHeartbeatAtMs, Date.now()),
-          ]),
-        ),
-      );
+      const [node, instances] = await Promise.all([
+        context.api.call(Node, "GET", nodePath(name)),
+        listAll(context, NodeInstance, nodePath(name, "/instances")),
+      ]);
+      context.out.result({ node, instances }, () => showNode(context, node, instances));
     });
-  nodes
-    .command("token")
+}
+
+function nodeEventsCommand() {
+  return new Command("events")
+    .description("what happened to a node, oldest first")
+    .argument("<node>", "its name or id")
+    .option("-n, --last <count>", "how many of the last events", wholeNumber, 100)
+    .action(async (name, options, command) => {
+      const context = contextOf(command);
+      const events = await lastEvents(context, nodePath(name, "/events"), options.last);
+      const tell = storyTeller(context, tellNodeEvent);
+      context.out.result(events, () => {
+        for (const event of events) tell(event);
+      });
+    });
+}
+
+function tokenCommand() {
+  return new Command("token")
     .description("make a join token: one server, within 15 minutes")
     .option("--region <name>", "the token enrols into this region only")
     .action(async (options, command) => {
       const context = contextOf(command);
       const body = options.region === undefined ? {} : { region: options.region };
       const token = await context.api.call(JoinTokenCreated, "POST", "/v1/nodes/tokens", body);
+      const { apiUrl } = context.api;
+      const region = options.region ?? "local";
       context.out.result(token, () => {
         context.out.line(token.token);
+        const until = new Date(token.expiresAtMs).toLocaleTimeString();
+        context.out.line(pc.dim(`Single use, until ${until}. On the server:`));
         context.out.line(
-          pc.dim(`Single use, until ${new Date(token.expiresAtMs).toLocaleTimeString()}. On the server:`),
-        );
-        context.out.line(
-          pc.dim(
-            `  node agent.mjs run --control ${context.api.apiUrl} --token ${token.token} --region ${options.region ?? "local"} …`,
-          ),
+          pc.dim(`  node agent.mjs run --control ${apiUrl} --token ${token.token} --region ${region} …`),
         );
       });
     });
-  return nodes;
 }

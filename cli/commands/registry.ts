@@ -1,9 +1,10 @@
 // registry login|logout|list: pull credentials for private images, sealed before they are stored.
 import { Command } from "@commander-js/extra-typings";
 import { z } from "zod";
-import { Registry, page } from "../../contracts/api.ts";
+import { Registry } from "../../contracts/api.ts";
 import { CommandFailure, EXIT } from "../failure.ts";
 import { ago } from "../output.ts";
+import { listAll } from "./list-all.ts";
 import { contextOf } from "./run.ts";
 import { readFileSync } from "node:fs";
 
@@ -47,7 +48,7 @@ export function registryCommand() {
     .description("the registries with credentials")
     .action(async (_options, command) => {
       const context = contextOf(command);
-      const { items } = await context.api.call(page(Registry), "GET", "/v1/registries");
+      const items = await listAll(context, Registry, "/v1/registries");
       context.out.result(items, () =>
         context.out.table(
           ["REGISTRY", "USER", "SET"],

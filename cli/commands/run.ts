@@ -24,3 +24,6 @@ export function appNameOf(context: Context, named: string | undefined): string {
 
 /** A path under an app, whatever the name holds. */
 export const appPath = (app: string, rest = ""): string => `/v1/apps/${encodeURIComponent(app)}${rest}`;
+
+/** A path under a node, by its name or id. */
+export const nodePath = (node: string, rest = ""): string => `/v1/nodes/${encodeURIComponent(node)}${rest}`;

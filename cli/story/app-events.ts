@@ -1,0 +1,123 @@
+// What happened to an app, as sentences: releases, rollouts, instances, and the route that visitors get.
+import pc from "picocolors";
+import { z } from "zod";
+import { App, Instance, Rollout } from "../../contracts/api.ts";
+import type { BerthEvent } from "../../contracts/events.ts";
+import { Refusal } from "../../contracts/failures.ts";
+import { Release } from "../../contracts/release.ts";
+import { explain, explainRefusal } from "../watch-rollout.ts";
+
+const RouteState = z.object({
+  kind: z.string(),
+  reason: z.string().optional(),
+  releases: z.array(z.object({ version: z.int(), weight: z.int(), endpoints: z.int() })).optional(),
+});
+
+const Data = z.object({
+  app: App.optional(),
+  release: Release.optional(),
+  rollout: Rollout.optional(),
+  instance: Instance.optional(),
+  refusal: Refusal.optional(),
+  state: RouteState.optional(),
+  version: z.int().optional(),
+  from: z.int().optional(),
+  to: z.int().optional(),
+  reason: z.string().optional(),
+  message: z.string().optional(),
+});
+type Data = z.infer<typeof Data>;
+
+export function tellAppEvent(event: BerthEvent): string {
+  const parsed = Data.safeParse(event.data);
+  const data: Data = parsed.success ? parsed.data : {};
+  if (data.instance !== undefined) return tellInstance(event, data.instance, data);
+  if (data.rollout !== undefined) return tellRollout(event, data.rollout);
+  const by = event.actor === "system" ? "" : ` by ${event.actor}`;
+  switch (event.type) {
+    case "app.created":
+      return `created${by}`;
+    case "app.scaled":
+      return `scaled from ${data.from ?? "?"} to ${data.to ?? "?"}${by}`;
+    case "app.restarted":
+      return `restart asked for${by}`;
+    case "app.environment_changed":
+      return `environment changed${by}`;
+    case "app.destroyed":
+      return pc.red(`destroyed${by}`);
+    case "release.created":
+      return `release v${data.release?.version ?? "?"} made${by}`;
+    case "release.pinned":
+      return `v${data.version ?? "?"} is pinned to the digest that its first instance got`;
+    case "placement.refused":
+      return pc.yellow(`no room${data.refusal === undefined ? "" : `: ${explainRefusal(data.refusal)}`}`);
+    case "route.published":
+      return tellRoute(data);
+    default: {
+      const why = data.message ?? data.reason;
+      return `${event.type.replace(".", " ").replaceAll("_", " ")}${why === undefined ? "" : `: ${why}`}`;
+    }
+  }
+}
+
+const INSTANCE_WORDS: Partial<Record<BerthEvent["type"], string>> = {
+  "instance.placed": "placed",
+  "instance.pulling": "pulls its image",
+  "instance.starting": "starts",
+  "instance.ready": "ready",
+  "instance.unready": "no longer ready",
+  "instance.restarting": "ended and is started again",
+  "instance.failed": "failed",
+  "instance.draining": "drains: it serves what still reaches it",
+  "instance.stopped": "stopped",
+  "instance.ejected": "gets no requests: its gateway does not answer the edge",
+  "instance.restored": "gets requests again",
+  "instance.evacuating": "is to move",
+};
+const COLOURS: Partial<Record<BerthEvent["type"], (text: string) => string>> = {
+  "instance.ready": pc.green,
+  "instance.restored": pc.green,
+  "instance.unready": pc.yellow,
+  "instance.restarting": pc.yellow,
+  "instance.ejected": pc.yellow,
+  "instance.evacuating": pc.cyan,
+  "instance.failed": pc.red,
+};
+const SAYS_WHY = new Set<BerthEvent["type"]>(["instance.unready", "instance.restarting", "instance.failed"]);
+
+function tellInstance(event: BerthEvent, instance: Instance, data: Data): string {
+  const word = INSTANCE_WORDS[event.type] ?? event.type.slice("instance.".length);
+  const failure = SAYS_WHY.has(event.type) ? instance.failure?.message : undefined;
+  const why = failure ?? data.message ?? data.reason;
+  const which = `v${instance.version} #${instance.ordinal} on ${instance.nodeName ?? "–"}`;
+  return (COLOURS[event.type] ?? String)(`${which} ${word}${why === undefined ? "" : `: ${why}`}`);
+}
+
+function tellRollout(event: BerthEvent, rollout: Rollout): string {
+  const what = `rollout of v${rollout.toVersion}`;
+  switch (event.type) {
+    case "rollout.started":
+      return pc.cyan(`${what} begun (${rollout.reason}, ${rollout.replicas} wanted) by ${rollout.startedBy}`);
+    case "rollout.progressed":
+      return `${what}: ${rollout.ready} of ${rollout.replicas} ready`;
+    case "rollout.verifying":
+      return `${what}: every replica is asked through the edge`;
+    case "rollout.completed":
+      return pc.green(`${what} completed: ${rollout.verified} of ${rollout.replicas} answered`);
+    default: {
+      const why = rollout.failure === null ? "" : `: ${explain(rollout.failure)}`;
+      return pc.red(`${what} ${rollout.phase}${why}`);
+    }
+  }
+}
+
+function tellRoute({ version, state }: Data): string {
+  const what = `route ${version ?? "?"}`;
+  if (state === undefined) return what;
+  if (state.kind !== "serving") return pc.red(`${what}: ${state.kind} (${(state.reason ?? "").replaceAll("_", " ")})`);
+  const shares = (state.releases ?? []).map(
+    (release) =>
+      `v${release.version} ${release.weight} % by ${release.endpoints} instance${release.endpoints === 1 ? "" : "s"}`,
+  );
+  return pc.dim(`${what}: ${shares.join(", ")}`);
+}
