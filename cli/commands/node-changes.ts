@@ -1,6 +1,6 @@
 // nodes cordon|uncordon|drain|rm|rebalance: what an operator asks of servers.
 import { confirm, isCancel } from "@clack/prompts";
-import { Command } from "@commander-js/extra-typings";
+import { Command, Option } from "@commander-js/extra-typings";
 import pc from "picocolors";
 import { Node, Rebalance } from "../../contracts/api.ts";
 import type { Context } from "../context.ts";
@@ -13,7 +13,10 @@ import { contextOf, nodePath } from "./run.ts";
 const NODE_ARGUMENT = ["<node>", "its name or id"] as const;
 /** A full node's drain with slow pulls takes minutes; a script must not hang for ever on one that cannot end. */
 const TIMEOUT_MS = 15 * 60_000;
-const TIMEOUT_FLAG = ["--timeout <time>", "stop watching after this long (exit 6); it goes on", duration] as const;
+const timeoutOption = () =>
+  new Option("--timeout <time>", "stop watching after this long (exit 6); it goes on")
+    .argParser(duration)
+    .default(TIMEOUT_MS, "15min");
 
 export function nodeChangeCommands() {
   return [cordonCommand(), uncordonCommand(), drainCommand(), rmCommand(), rebalanceCommand()];
@@ -46,7 +49,7 @@ function drainCommand() {
     .description("move everything off a node, start-first, and watch it")
     .argument(...NODE_ARGUMENT)
     .option("--detach", "do not watch it")
-    .option(...TIMEOUT_FLAG, TIMEOUT_MS)
+    .addOption(timeoutOption())
     .action(async (name, options, command) => {
       const context = contextOf(command);
       const startedMs = Date.now();
@@ -96,7 +99,7 @@ function rebalanceCommand() {
     .option("--region <name>", "of this region only")
     .option("--execute", "make the moves, start-first, and watch them")
     .option("--detach", "do not watch them")
-    .option(...TIMEOUT_FLAG, TIMEOUT_MS)
+    .addOption(timeoutOption())
     .action(async (options, command) => {
       const context = contextOf(command);
       const execute = options.execute === true;

@@ -30,12 +30,22 @@ export async function recordNode(db: Database, node: Omit<NodeRecord, "enrolledA
   );
 }
 
-/** By id, or by name (the newest of that name that is not revoked). */
-export async function findNode(db: Database, idOrName: string): Promise<NodeRecord | null> {
+/** By id, or by name: the newest of that name that is not removed (removed: else the newest that is). */
+export async function findNode(
+  db: Database,
+  idOrName: string,
+  { removed = false }: { removed?: boolean } = {},
+): Promise<NodeRecord | null> {
   const id = NodeId.safeParse(idOrName);
-  const which = id.success ? eq(nodes.id, id.data) : and(eq(nodes.name, idOrName), isNull(nodes.revokedAtMs));
+  const named = removed ? eq(nodes.name, idOrName) : and(eq(nodes.name, idOrName), isNull(nodes.revokedAtMs));
+  const which = id.success ? eq(nodes.id, id.data) : named;
   const [row] = await db.run({ kind: "operator" }, (statements) =>
-    statements.select().from(nodes).where(which).orderBy(desc(nodes.id)).limit(1),
+    statements
+      .select()
+      .from(nodes)
+      .where(which)
+      .orderBy(desc(isNull(nodes.revokedAtMs)), desc(nodes.id))
+      .limit(1),
   );
   return row ?? null;
 }
@@ -77,13 +87,16 @@ export async function listCells(db: Database): Promise<CellName[]> {
   return rows.map((row) => row.cell);
 }
 
-/** Beside the Cell's own revocation, which is what counts. */
-export async function markNodeRevoked(db: Database, input: By & { node: NodeId }): Promise<void> {
+/** Beside what the Cell did, which is what counts. */
+export async function markNodeRevoked(
+  db: Database,
+  input: By & { node: NodeId; action: "node.revoke" | "node.remove" },
+): Promise<void> {
   await db.runAll({ kind: "operator" }, (statements) => [
     statements
       .update(nodes)
       .set({ revokedAtMs: sql`now()` })
       .where(and(eq(nodes.id, input.node), isNull(nodes.revokedAtMs))),
-    insertAudit(statements, { ...input, team: null, action: "node.revoke", subject: input.node }),
+    insertAudit(statements, { ...input, team: null, subject: input.node }),
   ]);
 }

@@ -11,6 +11,8 @@ import { accounts } from "./routes/accounts.ts";
 import { apps } from "./routes/apps.ts";
 import { bundles } from "./routes/bundles.ts";
 import { environment } from "./routes/environment.ts";
+import { joinTokens } from "./routes/join-tokens.ts";
+import { nodeLifecycle } from "./routes/node-lifecycle.ts";
 import { nodes } from "./routes/nodes.ts";
 import { registries } from "./routes/registries.ts";
 import { releases } from "./routes/releases.ts";
@@ -48,6 +50,8 @@ for (const routes of [
   streams,
   bundles,
   registries,
+  joinTokens,
+  nodeLifecycle,
   nodes,
 ]) {
   app.route("/", routes);

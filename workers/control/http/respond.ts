@@ -58,3 +58,6 @@ export const IdempotencyHeader = z.object({
 export const AppParam = z.object({
   app: z.string().min(1).max(64).meta({ description: "The app's id, or its name in the caller's team." }),
 });
+export const NodeParam = z.object({
+  node: z.string().min(1).max(64).meta({ description: "The node's id or its name." }),
+});

@@ -3,8 +3,8 @@ import { z } from "@hono/zod-openapi";
 import * as api from "../../../contracts/api.ts";
 import { InstanceFailure, Problem, Refusal, RolloutFailure } from "../../../contracts/failures.ts";
 import { BerthEvent } from "../../../contracts/events.ts";
-import { NodeCapacity, ObservedStatus } from "../../../contracts/agent-protocol.ts";
-import { Probe, Release, ReleaseSpec, Resources, Source } from "../../../contracts/release.ts";
+import { NodeCapacity, NodeCondition, ObservedStatus } from "../../../contracts/agent-protocol.ts";
+import { PlacementPolicy, Probe, Release, ReleaseSpec, Resources, Source } from "../../../contracts/release.ts";
 
 const NAMED = {
   Accepted: api.Accepted,
@@ -23,11 +23,18 @@ const NAMED = {
   JoinTokenCreated: api.JoinTokenCreated,
   Node: api.Node,
   NodeCapacity,
+  NodeCondition,
+  NodeDrain: api.NodeDrain,
+  NodeInstance: api.NodeInstance,
   ObservedStatus,
+  PlacementPolicy,
   Probe,
   Problem,
   Project: api.Project,
   ProjectCreate: api.ProjectCreate,
+  Rebalance: api.Rebalance,
+  RebalanceCreate: api.RebalanceCreate,
+  RebalanceStep: api.RebalanceStep,
   Refusal,
   Registry: api.Registry,
   RegistryLogin: api.RegistryLogin,

@@ -8,6 +8,7 @@ import { encodeCursor } from "../../../db/queries/page.ts";
 import { askApp, changeApp } from "../apps/app-object.ts";
 import { appOf } from "../apps/find-app.ts";
 import { newApi } from "../http/context.ts";
+import { falling, pageOfAll, rising } from "../http/cursor.ts";
 import { databaseOf } from "../http/database.ts";
 import {
   AppParam,
@@ -70,14 +71,17 @@ const listInstancesRoute = createRoute({
   summary: "List instances",
   request: {
     params: AppParam,
-    query: z.strictObject({
+    query: PageQuery.extend({
       all: z
         .enum(["true", "false"])
         .default("false")
         .meta({ description: "Those that have ended too, as far as kept." }),
     }),
   },
-  responses: { 200: json(page(Instance), "Where the app runs."), ...READ_PROBLEMS },
+  responses: {
+    200: json(page(Instance), "A page of where the app runs: the newest version first, then by slot."),
+    ...READ_PROBLEMS,
+  },
 });
 
 export const rollouts = newApi()
@@ -105,8 +109,13 @@ export const rollouts = newApi()
     return c.json(cancelled, 202);
   })
   .openapi(listInstancesRoute, async (c) => {
-    const all = c.req.valid("query").all === "true";
+    const { all, ...wanted } = c.req.valid("query");
     const app = await appOf(c, c.req.valid("param").app);
-    const { items } = await askApp(c, app, (object) => object.listInstances({ all }), { repeatable: true });
-    return c.json({ items, nextCursor: null }, 200);
+    const ask = { all: all === "true" };
+    const { items } = await askApp(c, app, (object) => object.listInstances(ask), { repeatable: true });
+    return c.json(pageOfAll(items, wanted, instanceOrder), 200);
   });
+
+/** The newest version first, then by slot, the newest of a slot first. */
+const instanceOrder = ({ version, ordinal, generation, id }: Instance): string =>
+  `${falling(version)}.${rising(ordinal)}.${falling(generation)}.${id}`;

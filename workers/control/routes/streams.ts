@@ -1,11 +1,15 @@
 // What an app says while it runs: its events as SSE, its instances' logs as NDJSON.
 import { createRoute, z } from "@hono/zod-openapi";
+import { page, PageQuery } from "../../../contracts/api.ts";
+import { BerthEvent } from "../../../contracts/events.ts";
 import { InstanceId } from "../../../contracts/ids.ts";
+import { listAppEvents } from "../../../db/queries/history.ts";
 import { appOf } from "../apps/find-app.ts";
 import { stillAllowed } from "../http/authorise.ts";
 import { newApi, type ControlRequest } from "../http/context.ts";
+import { databaseOf } from "../http/database.ts";
 import { failField } from "../http/problem.ts";
-import { AppParam, READ_PROBLEMS, SIGNED_IN } from "../http/respond.ts";
+import { AppParam, json, READ_PROBLEMS, SIGNED_IN, unwrap } from "../http/respond.ts";
 import { eventStream } from "../streams/events.ts";
 import { logStream } from "../streams/logs.ts";
 
@@ -33,6 +37,17 @@ const eventsRoute = createRoute({
     200: { description: "The stream.", content: { "text/event-stream": { schema: z.string() } } },
     ...READ_PROBLEMS,
   },
+});
+const historyRoute = createRoute({
+  method: "get",
+  path: "/v1/apps/{app}/history",
+  operationId: "listAppEvents",
+  tags,
+  security,
+  summary: "List an app's events",
+  description: "From history, which is a moment behind the stream and reaches back to the beginning.",
+  request: { params: AppParam, query: PageQuery },
+  responses: { 200: json(page(BerthEvent), "A page of events, newest first."), ...READ_PROBLEMS },
 });
 const logsRoute = createRoute({
   method: "get",
@@ -83,6 +98,11 @@ export const streams = newApi()
       "content-type": "text/event-stream; charset=utf-8",
       "cache-control": "no-store",
     });
+  })
+  .openapi(historyRoute, async (c) => {
+    const app = await appOf(c, c.req.valid("param").app);
+    const wanted = { team: app.team, app: app.id, ...c.req.valid("query") };
+    return c.json(unwrap(await listAppEvents(databaseOf(c.env), wanted)), 200);
   })
   .openapi(logsRoute, async (c) => {
     const { follow, tail, instance } = c.req.valid("query");
