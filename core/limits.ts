@@ -17,6 +17,8 @@ export const DEFAULT_LIMITS = {
   silentNodesMin: 5,
   silentSharePercent: 30,
   silenceWindowMs: 60_000,
+  /** A freeze ends by then: who has still not come back, and whose gateway does not answer, is given up after all. */
+  freezeMaxMs: 600_000,
   /** A rollout ends by then, whatever happens; customers may set it per release. */
   deadlineMs: 600_000,
   /** From the first start to the first readiness of one instance. */
@@ -50,9 +52,8 @@ export const DEFAULT_LIMITS = {
   replaceBackoffMs: 1_000,
   replaceBackoffMaxMs: 60_000,
   replaceResetMs: 60_000,
-  /** Crashes of one instance without having been ready for restartResetMs after which it goes elsewhere; the agent's backoff is at 8 s then. */
+  /** Crashes of one instance without having been ready for replaceResetMs after which it goes elsewhere; the agent waits 8 s by then. */
   restartBudget: 5,
-  restartResetMs: 60_000,
   /** Failed pulls of one instance, outside a rollout, after which another node tries: one may be the registry's hiccup. */
   pullFailuresMax: 2,
   /** What keeps crashing on every node moves ever more seldom: 1 s, 2 s, 4 s, … 10 min. */
@@ -94,10 +95,14 @@ export const DEFAULT_LIMITS = {
   replicasMax: 1_000,
   /** A Cell object carries at most 64 nodes: about 32 heartbeats/s, far from the 1,000 requests/s of one object. */
   nodesPerCellMax: 64,
+  /** 2.5 million instances in 157 cells are 16,000 each; 20,000 rows of about 3 kB stay well below an object's 128 MB. */
+  instancesPerCellMax: 20_000,
   /** Boots of a node that are remembered, so that an older one cannot come back. */
   bootsKept: 32,
   /** Reorderings of the `ask` lane that are still accepted (bits of the window). */
   askWindow: 64,
+  /** A silent node's strict singletons are replaced this long after its last lease row: its agent stops them 25 s after the send. */
+  strictReplaceMs: 30_000,
   /** What is to leave a node is told again to an App that said nothing of it: messages are durable, so this heals only faults of an App. */
   evacuateAgainMs: 30_000,
   /** Messages one App may owe an acknowledgement for; beyond it the Cell remembers only to resend the present state. */

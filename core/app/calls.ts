@@ -4,7 +4,9 @@ import type { Result } from "../../contracts/failures.ts";
 import type { CellName, InstanceId } from "../../contracts/ids.ts";
 import { seqKey } from "../keys.ts";
 import { activeRollout, appOf, changeInstance, count, countersOf, type AppContext } from "./context.ts";
-import { end, isMeant, stop } from "./instances.ts";
+import { heldByCell, type Held } from "./held.ts";
+import { end, stop } from "./instances.ts";
+import { blockersOf, needsConfirmation, policyOf } from "./policy.ts";
 import { routeOf } from "./route.ts";
 import type { CallRow, CellCall, CellLinkRow, InstanceRow } from "./types.ts";
 
@@ -34,21 +36,30 @@ interface Owed {
   readonly commit: InstanceRow[];
   readonly drain: InstanceRow[];
   readonly remove: InstanceRow[];
+  held: Held;
   live: boolean;
 }
 
 /** What each cell has not heard yet, in at most one call per cell. */
 export function syncCells(ctx: AppContext): void {
   const owed = new Map<CellName, Owed>();
+  const owedTo = (cell: CellName): Owed => {
+    const known = owed.get(cell);
+    const entry: Owed = known ?? { commit: [], drain: [], remove: [], held: [], live: false };
+    if (!known) owed.set(cell, entry);
+    return entry;
+  };
   for (const row of ctx.draft.values("instances")) {
     if (!row.cell || row.phase.kind === "ended") continue;
-    const known = owed.get(row.cell);
-    const entry: Owed = known ?? { commit: [], drain: [], remove: [], live: false };
-    if (!known) owed.set(row.cell, entry);
-    if (row.phase.kind === "committing") entry.commit.push(row);
-    if (row.phase.kind === "stopping") entry.remove.push(row);
+    const entry = owedTo(row.cell);
+    if (row.phase.kind === "committing" && blockersOf(ctx, row, row).length === 0) entry.commit.push(row);
+    if (row.phase.kind === "stopping" && isRemovalDue(ctx, row.phase.toldAtMs)) entry.remove.push(row);
     if (row.phase.kind === "draining" && !row.phase.told) entry.drain.push(row);
     if (row.phase.kind === "running" || row.phase.kind === "draining") entry.live = true;
+  }
+  for (const [cell, held] of heldByCell(ctx)) owedTo(cell).held = held;
+  for (const [cell, { heldTold, strangers }] of ctx.draft.entries("cells")) {
+    if ((heldTold ?? NONE_HELD) !== NONE_HELD || strangers?.length) owedTo(cell as CellName);
   }
   for (const [cell, entry] of owed) {
     const link = cellLinkOf(ctx, cell);
@@ -56,10 +67,21 @@ export function syncCells(ctx: AppContext): void {
   }
 }
 
+const NONE_HELD = "[]";
+
+/** Told once; an end that its node does not confirm is asked for again now and then. */
+function isRemovalDue(ctx: AppContext, toldAtMs: number | undefined): boolean {
+  if (toldAtMs === undefined) return true;
+  const againAtMs = toldAtMs + ctx.limits.confirmRetryMs;
+  ctx.wakeBy(Math.max(againAtMs, ctx.nowMs));
+  return againAtMs <= ctx.nowMs;
+}
+
 function syncCell(ctx: AppContext, cell: CellName, link: CellLinkRow, owed: Owed): void {
   const { app } = appOf(ctx);
   const seq = link.outSeq + 1;
   const { version: routeVersion } = routeOf(ctx).route;
+  let after = link;
   let openCallKey: string;
   if (owed.commit.length > 0) {
     const instances = owed.commit.flatMap((row) => desiredOf(ctx, row));
@@ -67,18 +89,40 @@ function syncCell(ctx: AppContext, cell: CellName, link: CellLinkRow, owed: Owed
       kind: "commit",
       request: { key, app, seq, instances, routeVersion },
     }));
-  } else if (owed.drain.length + owed.remove.length > 0 || isRouteDue(ctx, link, routeVersion, owed.live)) {
-    const drain = owed.drain.map((row) => row.id);
-    const remove = owed.remove.map((row) => row.id);
-    const watch = activeRollout(ctx) !== null;
-    const request = { app, seq, drain, remove, routeVersion, watch };
+  } else if (isUpdateDue(ctx, link, owed, routeVersion)) {
+    const confirm = owed.remove.filter((row) => needsConfirmation(ctx, row)).map((row) => row.id);
+    const request = {
+      app,
+      seq,
+      drain: owed.drain.map((row) => row.id),
+      remove: [...owed.remove.map((row) => row.id), ...(link.strangers ?? [])],
+      routeVersion,
+      watch: activeRollout(ctx) !== null,
+      held: owed.held,
+      ...(confirm.length > 0 ? { confirm } : {}),
+    };
     openCallKey = openCall(ctx, cell, (key) => ({ kind: "update", request: { key, ...request } }));
     for (const row of owed.drain) {
       if (row.phase.kind === "draining") changeInstance(ctx, row, { phase: { ...row.phase, told: true } });
     }
+    after = { ...link, strangers: [], heldTold: JSON.stringify(owed.held), heldToldAtMs: ctx.nowMs };
   } else return;
   const told = { routeVersionTold: routeVersion, routeToldAtMs: ctx.nowMs };
-  ctx.draft.put("cells", cell, { ...link, ...told, outSeq: seq, openCall: openCallKey });
+  ctx.draft.put("cells", cell, { ...after, ...told, outSeq: seq, openCall: openCallKey });
+}
+
+function isUpdateDue(ctx: AppContext, link: CellLinkRow, owed: Owed, routeVersion: number): boolean {
+  if (owed.drain.length + owed.remove.length + (link.strangers?.length ?? 0) > 0) return true;
+  return isRouteDue(ctx, link, routeVersion, owed.live) || isHeldDue(ctx, link, owed.held);
+}
+
+/** The first word at once; then in steps, because every try to find room may say something else. */
+function isHeldDue(ctx: AppContext, { heldTold = NONE_HELD, heldToldAtMs = 0 }: CellLinkRow, held: Held): boolean {
+  if (JSON.stringify(held) === heldTold) return false;
+  const dueAtMs = heldTold === NONE_HELD ? ctx.nowMs : heldToldAtMs + ctx.limits.heldIntervalMs;
+  if (dueAtMs <= ctx.nowMs) return true;
+  ctx.wakeBy(dueAtMs);
+  return false;
 }
 
 /** At once when the app has come to rest; while instances come up one by one, in small batches. */
@@ -120,8 +164,8 @@ function desiredOf(ctx: AppContext, row: InstanceRow): DesiredInstance[] {
       readOnlyRoot: spec.readOnlyRoot,
       hasEnvironment: release.envNames.length > 0,
       privateImage,
-      hostPorts: spec.placement.hostPorts,
-      singleton: spec.placement.singleton ?? null,
+      hostPorts: policyOf(spec).hostPorts,
+      singleton: policyOf(spec).singleton ?? null,
     },
   ];
 }
@@ -141,15 +185,20 @@ export function closeCall(ctx: AppContext, key: string): CallRow | undefined {
 export function committed(ctx: AppContext, instances: readonly DesiredInstance[], answer: Result<null>): void {
   for (const { instance } of instances) {
     const row = ctx.draft.get("instances", instance);
-    if (!row || row.phase.kind !== "committing") continue;
-    if (!answer.ok) stop(ctx, row, "stopped");
-    else if (isMeant(row)) changeInstance(ctx, row, { phase: { kind: "running", sinceMs: ctx.nowMs } });
+    if (row?.phase.kind !== "committing" && row?.phase.kind !== "stopping") continue;
+    if (!answer.ok) stop(ctx, changeInstance(ctx, row, { gone: true }), "stopped");
+    else if (row.phase.kind === "committing") {
+      changeInstance(ctx, row, { phase: { kind: "running", sinceMs: ctx.nowMs } });
+    }
   }
 }
 
+/** Taken out of the documents. A singleton's end counts only once its node has said so. */
 export function updated(ctx: AppContext, removed: readonly InstanceId[]): void {
   for (const instance of removed) {
     const row = ctx.draft.get("instances", instance);
-    if (row) end(ctx, row);
+    if (row?.phase.kind !== "stopping") continue;
+    if (needsConfirmation(ctx, row)) changeInstance(ctx, row, { phase: { ...row.phase, toldAtMs: ctx.nowMs } });
+    else end(ctx, row);
   }
 }

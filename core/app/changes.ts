@@ -6,6 +6,7 @@ import type { Release, ReleaseSpec } from "../../contracts/release.ts";
 import { ok, refuse } from "../results.ts";
 import type { RolloutReason, Target } from "../rollout/types.ts";
 import { activeRollout, appOf, changeApp, count, countersOf, emit, type AppContext } from "./context.ts";
+import { policyOf } from "./policy.ts";
 import { cancelActive, startRollout } from "./rollouts.ts";
 import type { AppInputs, ReleaseRow, SealedEnvironment } from "./types.ts";
 import { rolloutView } from "./views.ts";
@@ -15,9 +16,19 @@ const intended = (ctx: AppContext): Target | null => activeRollout(ctx)?.to ?? a
 
 export function acceptRelease(ctx: AppContext, input: AppInputs["acceptRelease"]): Result<Accepted> {
   const replicas = input.replicas ?? intended(ctx)?.replicas ?? appOf(ctx).replicas;
+  const tooMany = replicasFault(input.spec, replicas);
+  if (tooMany) return tooMany;
   changeApp(ctx, { replicas });
   const made = makeRelease(ctx, input.spec, input.privateImage, input.message ?? null);
   return roll(ctx, { reason: "release", release: made, replicas, actor: input.actor, deadlineMs: input.deadlineMs });
+}
+
+/** A singleton is at most one instance, ever (invariant 4). */
+function replicasFault(spec: ReleaseSpec, replicas: number): Result<never> | null {
+  if (policyOf(spec).singleton === undefined || replicas <= 1) return null;
+  const message = `The release is a singleton (placement.singleton): it has at most 1 replica, not ${replicas}. Ask for 1, or leave the mark out.`;
+  const errors = [{ pointer: "/replicas", rule: "singleton", message }];
+  return { ok: false, failure: { code: "unprocessable", message, errors } };
 }
 
 /** The next version: spec and environment as they are now, never changed again. */
@@ -66,7 +77,8 @@ export function rollback(ctx: AppContext, input: AppInputs["rollback"]): Result<
   if (!chosen.ok) return chosen;
   const { release } = chosen.value;
   ctx.draft.put("environments", "draft", ctx.draft.get("environments", release.id) ?? {});
-  const replicas = current?.replicas ?? appOf(ctx).replicas;
+  const before = current?.replicas ?? appOf(ctx).replicas;
+  const replicas = policyOf(release.spec).singleton ? Math.min(1, before) : before;
   if (release.id === current?.release) {
     if (!active) return ok({ app: appOf(ctx).app, release, rollout: null });
     return roll(ctx, { reason: "rollback", release, replicas, actor: input.actor, cohort: current.cohort });
@@ -92,6 +104,9 @@ export function scale(ctx: AppContext, { replicas, actor }: AppInputs["scale"]):
   const { app } = appOf(ctx);
   const target = intended(ctx);
   const before = target?.replicas ?? appOf(ctx).replicas;
+  const spec = target && ctx.draft.get("releases", target.release)?.release.spec;
+  const tooMany = spec ? replicasFault(spec, replicas) : null;
+  if (tooMany) return tooMany;
   changeApp(ctx, { replicas });
   if (before !== replicas) emit(ctx, { type: "app.scaled", subject: app, data: { from: before, to: replicas } });
   const release = target ? ctx.draft.get("releases", target.release)?.release : undefined;

@@ -6,6 +6,9 @@ import type { CellToApp } from "../messages.ts";
 import { assertNever } from "../step.ts";
 import { cellLinkOf } from "./calls.ts";
 import { changeInstance, emit, type AppContext } from "./context.ts";
+import { evacuate, stay } from "./evacuation.ts";
+import { end } from "./instances.ts";
+import { isSingleton } from "./policy.ts";
 import type { AppInputs, InstanceRow } from "./types.ts";
 import { instanceView } from "./views.ts";
 
@@ -27,22 +30,32 @@ function take(ctx: AppContext, cell: CellName, message: CellToApp): void {
     case "observed":
       return observe(ctx, message.node, message.observed);
     case "node_gone":
-      return nodeGone(ctx, message.instances);
+      return nodeGone(ctx, message.instances, message.kept ?? []);
     case "node_back":
       return nodeBack(ctx, cell, message.node);
     case "gone":
+      return gone(ctx, cell, message.instances);
     case "evacuate":
+      return evacuate(ctx, cell, message);
     case "stay":
-      return;
+      return stay(ctx, cell, message.node);
     default:
       return assertNever(message);
   }
 }
 
-function nodeGone(ctx: AppContext, instances: readonly InstanceId[]): void {
-  for (const id of instances) {
+/** Those of `kept` leave the route too, but keep their slots; whoever is named among `instances` later gives it up. */
+function nodeGone(ctx: AppContext, instances: readonly InstanceId[], kept: readonly InstanceId[]): void {
+  const mayRun = new Set(kept);
+  for (const id of [...instances, ...kept]) {
     const row = ctx.draft.get("instances", id);
-    if (!row || row.nodeGone || row.phase.kind === "ended" || row.phase.kind === "stopping") continue;
+    if (!row || row.phase.kind === "ended") continue;
+    const isKept = mayRun.has(id);
+    const isGone = !isKept && isSingleton(ctx, row);
+    if (row.nodeGone || row.phase.kind === "stopping") {
+      if (isGone) changeInstance(ctx, row, { kept: false, gone: true });
+      continue;
+    }
     const failure = {
       code: "node_lost" as const,
       message: `${row.placement?.nodeName ?? "Its node"} does not answer.`,
@@ -50,7 +63,14 @@ function nodeGone(ctx: AppContext, instances: readonly InstanceId[]): void {
       signal: null,
       logTail: [],
     };
-    const lost = changeInstance(ctx, row, { nodeGone: true, observed: null, failure });
+    const lost = changeInstance(ctx, row, {
+      nodeGone: true,
+      kept: isKept,
+      gone: isGone,
+      observed: null,
+      readySinceMs: null,
+      failure,
+    });
     emit(ctx, { type: "instance.failed", subject: id, data: { instance: instanceView(ctx, lost) } });
   }
 }
@@ -58,9 +78,17 @@ function nodeGone(ctx: AppContext, instances: readonly InstanceId[]): void {
 /** What it runs there is said anew after this message. */
 function nodeBack(ctx: AppContext, cell: CellName, node: NodeId): void {
   for (const row of [...ctx.draft.values("instances")]) {
-    if (row.nodeGone && row.cell === cell && row.placement?.node === node) {
-      changeInstance(ctx, row, { nodeGone: false, failure: null });
+    if (row.nodeGone && !row.gone && row.cell === cell && row.placement?.node === node) {
+      changeInstance(ctx, row, { nodeGone: false, kept: false, failure: null });
     }
+  }
+}
+
+/** What this App waited for before it lets a singleton's next instance start. */
+function gone(ctx: AppContext, cell: CellName, instances: readonly InstanceId[]): void {
+  for (const id of instances) {
+    const row = ctx.draft.get("instances", id);
+    if (row?.cell === cell && row.phase.kind === "stopping") end(ctx, changeInstance(ctx, row, { gone: true }));
   }
 }
 
@@ -72,6 +100,10 @@ function observe(ctx: AppContext, node: NodeId, observed: ObservedInstance): voi
   const before = row.observed;
   const crashedAgain =
     status.kind === "backoff" && (before?.kind !== "backoff" || before.retryAtMs !== status.retryAtMs);
+  const crashes = Math.max(observed.restarts, row.crashes + (crashedAgain ? 1 : 0));
+  const serves = status.kind === "ready" || status.kind === "unready";
+  const readySinceMs = row.readySinceMs ?? null;
+  const ranWell = readySinceMs !== null && ctx.nowMs - readySinceMs >= ctx.limits.replaceResetMs;
   const failure = "failure" in status ? status.failure : status.kind === "ready" ? null : row.failure;
   const begun = status.kind !== "pending" && status.kind !== "pulling";
   const after = changeInstance(ctx, row, {
@@ -79,7 +111,10 @@ function observe(ctx: AppContext, node: NodeId, observed: ObservedInstance): voi
     phase: row.phase.kind === "committing" ? { kind: "running", sinceMs: ctx.nowMs } : row.phase,
     observed: status,
     restarts: observed.restarts,
-    crashes: Math.max(observed.restarts, row.crashes + (crashedAgain ? 1 : 0)),
+    crashes,
+    loopCrashes: (ranWell ? 0 : (row.loopCrashes ?? 0)) + crashes - row.crashes,
+    readySinceMs: serves ? (readySinceMs ?? (status.kind === "ready" ? ctx.nowMs : null)) : null,
+    ranWell: ranWell || (row.ranWell ?? false),
     failure,
     startedAtMs: row.startedAtMs ?? (begun ? ctx.nowMs : null),
     readyAtMs: row.readyAtMs ?? (status.kind === "ready" ? ctx.nowMs : null),

@@ -79,8 +79,17 @@ function drainOutbox(ctx: AppContext): void {
   ctx.effects.push({ kind: "drain_outbox", source: `app:${appOf(ctx).app}`, events });
 }
 
+/**
+ * Postgres may know less than it once acknowledged (restored from a backup): it gets again what is still here. What is not
+ * here any more it will never take, so that the next try waits like a failed one: nothing is sent in a loop.
+ */
 export function outboxAcked(ctx: AppContext, lastSeq: number): void {
-  const { eventSeq, deliveredSeq } = countersOf(ctx);
+  const { eventSeq, deliveredSeq, prunedSeq } = countersOf(ctx);
+  const { outboxRetryMs, outboxRetryMaxMs } = ctx.limits;
+  if (lastSeq <= deliveredSeq && eventSeq > deliveredSeq) {
+    if (lastSeq < deliveredSeq) count(ctx, { deliveredSeq: Math.max(lastSeq, prunedSeq) });
+    return ctx.attempts.failed("outbox", outboxRetryMs, outboxRetryMaxMs);
+  }
   const delivered = Math.min(eventSeq, Math.max(deliveredSeq, lastSeq));
   if (delivered !== deliveredSeq) count(ctx, { deliveredSeq: delivered });
   ctx.attempts.settle("outbox");

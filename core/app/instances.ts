@@ -1,7 +1,8 @@
 // The life of one instance in control state: made for a slot, retired gently or at once, ended for good.
-import type { InstanceId, RegionName } from "../../contracts/ids.ts";
+import type { CellName, InstanceId, NodeId, RegionName } from "../../contracts/ids.ts";
 import type { Target } from "../rollout/types.ts";
 import { appOf, changeInstance, emit, type AppContext } from "./context.ts";
+import { isSingleton, slotKey } from "./policy.ts";
 import type { InstanceEnd, InstanceRow } from "./types.ts";
 import { instanceView } from "./views.ts";
 
@@ -17,15 +18,21 @@ export const isMeant = (row: InstanceRow): boolean =>
 export const isBroken = (row: InstanceRow): boolean =>
   row.phase.kind === "running" && (row.observed?.kind === "failed" || row.observed?.kind === "stopped");
 
-export const slotKey = (target: { release: string }, ordinal: number): string => `${target.release}/${ordinal}`;
+/** avoid: nodes that it must not go to. passedOver: cells that are not asked in the first round. */
+interface Where {
+  readonly avoid?: readonly NodeId[];
+  readonly passedOver?: readonly CellName[];
+}
 
 /** A new instance of the slot, one generation above all before it. Its regions are taken in turn by ordinal. */
-export function createInstance(ctx: AppContext, target: Target, ordinal: number): InstanceRow {
+export function createInstance(ctx: AppContext, target: Target, ordinal: number, where: Where = {}): InstanceRow {
   const { regions } = appOf(ctx);
-  const key = slotKey(target, ordinal);
+  const key = slotKey(ctx, target, ordinal);
   const slot = ctx.draft.get("slots", key) ?? { generation: 0, failures: 0, notBeforeMs: 0 };
   const generation = slot.generation + 1;
-  ctx.draft.put("slots", key, { ...slot, generation });
+  const failedOn = (slot.failedOn ?? []).filter(({ atMs }) => atMs + ctx.limits.failedNodeMs > ctx.nowMs);
+  ctx.draft.put("slots", key, { ...slot, generation, failedOn });
+  const refused = where.passedOver ?? [];
   const row: InstanceRow = {
     id: ctx.mint<InstanceId>("ins"),
     release: target.release,
@@ -36,9 +43,11 @@ export function createInstance(ctx: AppContext, target: Target, ordinal: number)
     region: regions[ordinal % regions.length] as RegionName,
     cell: null,
     placement: null,
-    phase: { kind: "placing", refused: [], refusal: null, refusedSinceMs: null, retryAtMs: ctx.nowMs, tries: 0 },
+    phase: { kind: "placing", refused, refusal: null, refusedSinceMs: null, retryAtMs: ctx.nowMs, tries: 0 },
     observed: null,
     nodeGone: false,
+    avoid: where.avoid ?? [],
+    avoidAtFirst: failedOn.map(({ node }) => node),
     restarts: 0,
     crashes: 0,
     failure: null,
@@ -51,9 +60,13 @@ export function createInstance(ctx: AppContext, target: Target, ordinal: number)
   return row;
 }
 
-/** A planned end: what a route may still name serves on for drainMs; the rest stops now. */
+/**
+ * A planned end: what a route may still name serves on for drainMs; the rest stops now. So does a singleton: its successor
+ * waits for its end, and until then nobody serves anyway.
+ */
 export function retire(ctx: AppContext, row: InstanceRow, drainMs: number): void {
-  if (row.phase.kind !== "running" || !row.routed || row.nodeGone || isBroken(row)) {
+  const atOnce = row.nodeGone || isBroken(row) || isSingleton(ctx, row);
+  if (row.phase.kind !== "running" || !row.routed || atOnce) {
     stop(ctx, row, row.nodeGone ? "lost" : "stopped");
     return;
   }
@@ -74,14 +87,16 @@ export function end(ctx: AppContext, row: InstanceRow): void {
   emit(ctx, { type: "instance.stopped", subject: row.id, data: { instance: instanceView(ctx, ended) } });
 }
 
-/** Outside a rollout a slot whose instances fail for good is filled again ever more slowly. */
-export function noteFailure(ctx: AppContext, row: InstanceRow): void {
-  const key = slotKey(row, row.ordinal);
+/** Outside a rollout a slot whose instances fail for good is filled again ever more slowly, and elsewhere if it can be. */
+export function noteFailure(ctx: AppContext, row: InstanceRow, waitMaxMs = ctx.limits.replaceBackoffMaxMs): void {
+  const key = slotKey(ctx, row, row.ordinal);
   const slot = ctx.draft.get("slots", key);
   if (!slot) return;
-  const { replaceBackoffMs, replaceBackoffMaxMs, replaceResetMs } = ctx.limits;
-  const stable = row.readyAtMs !== null && ctx.nowMs - row.readyAtMs >= replaceResetMs;
-  const failures = stable ? 1 : slot.failures + 1;
-  const waitMs = Math.min(replaceBackoffMaxMs, replaceBackoffMs * 2 ** Math.min(failures - 1, 16));
-  ctx.draft.put("slots", key, { ...slot, failures, notBeforeMs: ctx.nowMs + waitMs });
+  const { replaceBackoffMs, failedNodesKept } = ctx.limits;
+  const failures = row.ranWell ? 1 : slot.failures + 1;
+  const waitMs = Math.min(waitMaxMs, replaceBackoffMs * 2 ** Math.min(failures - 1, 16));
+  const node = row.placement?.node;
+  const others = (slot.failedOn ?? []).filter((entry) => entry.node !== node);
+  const failedOn = node ? [...others, { node, atMs: ctx.nowMs }].slice(-failedNodesKept) : others;
+  ctx.draft.put("slots", key, { ...slot, failures, notBeforeMs: ctx.nowMs + waitMs, failedOn });
 }

@@ -6,6 +6,7 @@ import type { CellSummary, Occupied, ReserveAnswer, ReserveRequest } from "../me
 import { changeInstance, emit, appOf, type AppContext } from "./context.ts";
 import { openCall } from "./calls.ts";
 import { isMeant } from "./instances.ts";
+import { policyOf } from "./policy.ts";
 import { hurryDrains, instancesBeingReserved } from "./reconcile.ts";
 import type { InstanceRow } from "./types.ts";
 import { instanceView } from "./views.ts";
@@ -58,21 +59,27 @@ function reserve(ctx: AppContext, cell: CellName, rows: readonly PlacingRow[]): 
   const cohorts = new Set(rows.map((row) => row.cohort));
   const occupied: Occupied[] = [];
   for (const row of ctx.draft.values("instances")) {
-    if (!row.placement || !cohorts.has(row.cohort) || !isMeant(row) || row.nodeGone) continue;
+    // Who is to leave takes nobody's place: its own replacement may go next door.
+    if (!row.placement || !cohorts.has(row.cohort) || !isMeant(row) || row.nodeGone || row.leaving) continue;
     occupied.push({ failureDomain: row.placement.failureDomain, node: row.placement.node });
   }
   const slots: ReserveRequest["slots"][number][] = [];
-  for (const { id, generation, ordinal, release } of rows) {
-    const spec = ctx.draft.get("releases", release)?.release.spec;
-    if (!spec) continue;
+  let leaseMs: number = ctx.limits.reservationLeaseMs;
+  for (const row of rows) {
+    const { id, generation, ordinal } = row;
+    const kept = ctx.draft.get("releases", row.release);
+    if (!kept) continue;
+    const { spec } = kept.release;
     const runtimes = spec.source.kind === "image" ? (["docker"] as const) : (["docker", "process"] as const);
-    slots.push({ instance: id, generation, ordinal, resources: spec.resources, runtimes });
+    const placement = policyOf(spec);
+    const image = spec.source.kind === "image" ? kept.release.digest : spec.source.hash;
+    const avoid = [...new Set([...(row.avoid ?? []), ...(row.avoidAtFirst ?? [])])];
+    slots.push({ instance: id, generation, ordinal, resources: spec.resources, runtimes, placement, image, avoid });
+    // A singleton's room is held until the one before it is known to be stopped.
+    if (placement.singleton) leaseMs = Math.max(leaseMs, ctx.limits.reservationLeaseMs + spec.stopGraceMs);
   }
-  const { app } = appOf(ctx);
-  openCall(ctx, cell, (key) => ({
-    kind: "reserve",
-    request: { key, app, leaseMs: ctx.limits.reservationLeaseMs, occupied, slots },
-  }));
+  const { app, team } = appOf(ctx);
+  openCall(ctx, cell, (key) => ({ kind: "reserve", request: { key, app, team, leaseMs, occupied, slots } }));
 }
 
 /** answer null: the cell takes no part, as if it had no nodes. */
@@ -100,6 +107,12 @@ export function reserved(ctx: AppContext, cell: CellName, request: ReserveReques
 
 function refusedEverywhere(ctx: AppContext, row: PlacingRow): void {
   const { tries, refusedSinceMs } = row.phase;
+  if (row.avoidAtFirst?.length) {
+    // Only there is room: better than none, where it failed before.
+    changeInstance(ctx, row, { avoidAtFirst: [], phase: { ...row.phase, refused: [], refusal: null } });
+    ctx.wakeBy(ctx.nowMs);
+    return;
+  }
   const refusal = row.phase.refusal ?? { nodesTotal: 0, constraints: [] };
   const { placementRetryMs, placementRetryMaxMs } = ctx.limits;
   const retryAtMs = ctx.nowMs + Math.min(placementRetryMaxMs, placementRetryMs * 2 ** Math.min(tries, 10));

@@ -1,7 +1,10 @@
 // Makes the set of instances follow what is wanted: fills slots, replaces the broken and the lost, retires the surplus.
 import type { RolloutRow, Target } from "../rollout/types.ts";
 import { activeRollout, appOf, changeInstance, type AppContext } from "./context.ts";
-import { createInstance, end, isBroken, isMeant, isReady, noteFailure, retire, slotKey, stop } from "./instances.ts";
+import { judge } from "./evacuation.ts";
+import { end, isBroken, isMeant, isReady, noteFailure, retire, stop } from "./instances.ts";
+import { isSingleton, isStopFirst, needsConfirmation } from "./policy.ts";
+import { fillSlot } from "./slots.ts";
 import type { InstanceRow } from "./types.ts";
 
 /** A target and how many of its slots are wanted now. */
@@ -17,7 +20,7 @@ function wantedOf(ctx: AppContext): Wanted[] {
   const rollout = activeRollout(ctx);
   if (!rollout) return current ? [{ target: current, slots: current.replicas }] : [];
   const { to } = rollout;
-  if (!current) return [{ target: to, slots: to.replicas }];
+  if (!current || isStopFirst(ctx, rollout)) return [{ target: to, slots: to.replicas }];
   if (current.cohort === to.cohort) return [{ target: to, slots: Math.max(current.replicas, to.replicas) }];
   return [
     { target: current, slots: Math.max(0, current.replicas - rollout.shed) },
@@ -38,67 +41,80 @@ export function reconcile(ctx: AppContext): void {
   const wanted = wantedOf(ctx);
   const slots = new Map<string, InstanceRow[]>();
   const reserving = instancesBeingReserved(ctx);
-  for (const row of [...ctx.draft.values("instances")]) {
+  abandonSilent(ctx);
+  for (const { id } of [...ctx.draft.values("instances")]) {
+    const row = ctx.draft.get("instances", id)!;
     if (row.phase.kind === "ended") continue;
-    if (row.phase.kind === "stopping") {
-      if (row.cell === null && !reserving.has(row.id)) end(ctx, row);
-    } else if (row.phase.kind === "draining") {
-      drainOn(ctx, row, row.phase.untilMs);
-    } else {
-      const home = wanted.find(({ target }) => target.cohort === row.cohort);
-      if (!home) retire(ctx, row, drainMsOf(ctx, row));
-      else if (row.ordinal >= home.slots) {
-        // Surplus serves on while one of those that stay does not (invariant 11).
-        if (!isReady(row) || readyWithin(ctx, home) >= home.slots) retire(ctx, row, drainMsOf(ctx, row));
-      } else if (isBroken(row) && !isOnTrial(ctx, row)) {
-        noteFailure(ctx, row);
-        stop(ctx, row, "failed");
-      } else {
-        const key = `${row.cohort}/${row.ordinal}`;
-        slots.set(key, [...(slots.get(key) ?? []), row]);
-      }
-    }
-    const after = ctx.draft.get("instances", row.id);
-    if (after?.phase.kind === "stopping" && after.cell === null && !reserving.has(row.id)) end(ctx, after);
-    if (after?.phase.kind === "draining") ctx.wakeBy(after.phase.untilMs);
+    const kept = look(ctx, row, wanted);
+    if (kept) slots.set(slotOf(kept), [...(slots.get(slotOf(kept)) ?? []), kept]);
   }
   for (const { target, slots: size } of wanted) {
     for (let ordinal = 0; ordinal < size; ordinal += 1) {
-      fillSlot(ctx, target, ordinal, slots.get(`${target.cohort}/${ordinal}`) ?? []);
+      fillSlot(ctx, target, ordinal, slots.get(slotOf({ cohort: target.cohort, ordinal })) ?? []);
+    }
+  }
+  for (const row of [...ctx.draft.values("instances")]) {
+    if (row.phase.kind === "stopping" && isOver(ctx, row, reserving)) end(ctx, row);
+    else if (row.phase.kind === "draining") ctx.wakeBy(row.phase.untilMs);
+  }
+}
+
+const slotOf = ({ cohort, ordinal }: { cohort: string; ordinal: number }): string => `${cohort}/${ordinal}`;
+
+/** One instance against what is wanted: the row if it is meant to have its slot, null if it goes or has gone. */
+function look(ctx: AppContext, row: InstanceRow, wanted: readonly Wanted[]): InstanceRow | null {
+  const { phase } = row;
+  if (phase.kind === "stopping" || phase.kind === "ended") return null;
+  // A singleton that comes waits for the end of everything else: nobody drains.
+  const alone = wanted.some(({ target }) => isSingleton(ctx, target));
+  const home = wanted.find(({ target }) => target.cohort === row.cohort);
+  if (phase.kind === "draining") {
+    if (alone) stop(ctx, row, "stopped");
+    else drainOn(ctx, row, phase.untilMs);
+  } else if (row.gone) stop(ctx, row, "lost");
+  else if (!home) {
+    if (alone) stop(ctx, row, row.nodeGone ? "lost" : "stopped");
+    else retire(ctx, row, drainMsOf(ctx, row));
+  } else if (row.ordinal >= home.slots) {
+    // Surplus serves on while one of those that stay does not (invariant 11).
+    if (!isReady(row) || readyWithin(ctx, home) >= home.slots) retire(ctx, row, drainMsOf(ctx, row));
+  } else if (isBroken(row) && !isOnTrial(ctx, row)) {
+    noteFailure(ctx, row);
+    stop(ctx, row, "failed");
+  } else return judge(ctx, row, isOnTrial(ctx, row));
+  return null;
+}
+
+/** A stopping instance: never placed, and nobody is asked for room for it; or its Cell has taken it out, for good. */
+function isOver(ctx: AppContext, row: InstanceRow, reserving: ReadonlySet<string>): boolean {
+  if (row.cell === null) return !reserving.has(row.id);
+  return row.phase.kind === "stopping" && row.phase.toldAtMs !== undefined && !needsConfirmation(ctx, row);
+}
+
+/** A Cell that does not answer is not waited for: its slots ask elsewhere, and what it granted is given back when it answers. */
+function abandonSilent(ctx: AppContext): void {
+  for (const [key, { cell, call }] of ctx.draft.entries("calls")) {
+    if (call.kind !== "reserve" || ctx.attempts.tries(`call:${key}`) <= ctx.limits.reserveTriesMax) continue;
+    for (const { instance } of call.request.slots) {
+      const row = ctx.draft.get("instances", instance);
+      const cells = row ? ctx.draft.get("regions", row.region)?.cells : undefined;
+      const others = cells?.some((other) => other.cell !== cell) ?? false;
+      if (row?.phase.kind === "placing" && others) stop(ctx, row, "stopped");
     }
   }
 }
 
 function readyWithin(ctx: AppContext, { target, slots }: Wanted): number {
-  let ready = 0;
+  const ready = new Set<number>();
   for (const row of ctx.draft.values("instances")) {
-    if (row.cohort === target.cohort && row.ordinal < slots && isReady(row)) ready += 1;
+    if (row.cohort === target.cohort && row.ordinal < slots && isReady(row)) ready.add(row.ordinal);
   }
-  return ready;
+  return ready.size;
 }
 
 function drainOn(ctx: AppContext, row: InstanceRow, untilMs: number): void {
   const over = untilMs <= ctx.nowMs || row.nodeGone;
   if (over || row.observed?.kind === "failed" || row.observed?.kind === "stopped") stop(ctx, row, "stopped");
-}
-
-/** One instance per slot, but for a hand-over: a lost one is kept until its replacement is ready, or its node is back. */
-function fillSlot(ctx: AppContext, target: Target, ordinal: number, group: readonly InstanceRow[]): void {
-  const byGeneration = [...group].sort((a, b) => a.generation - b.generation);
-  const newest = byGeneration.at(-1);
-  if (newest && byGeneration.length > 1) {
-    const healthy = byGeneration.filter((row) => row !== newest && row.phase.kind === "running" && !row.nodeGone);
-    const keep = isReady(newest) ? newest : healthy.at(0);
-    for (const row of byGeneration) {
-      const superfluous = keep && row !== keep && (row.generation > keep.generation || keep === newest);
-      if (superfluous) retire(ctx, row, ctx.limits.drainMs);
-    }
-    if (keep) return;
-  }
-  if (byGeneration.some((row) => !row.nodeGone)) return;
-  const notBeforeMs = ctx.draft.get("slots", slotKey(target, ordinal))?.notBeforeMs ?? 0;
-  if (notBeforeMs > ctx.nowMs) ctx.wakeBy(notBeforeMs);
-  else createInstance(ctx, target, ordinal);
 }
 
 /** Short where its room is waited for, else long. */
@@ -116,15 +132,17 @@ function shedForRoom(ctx: AppContext): void {
   const rollout = activeRollout(ctx);
   const { current } = appOf(ctx);
   if (!rollout || !current || rollout.to.cohort === current.cohort) return;
-  let ready = 0;
-  let refused = false;
+  const ready = new Set<number>();
+  const refused = new Set<number>();
   for (const row of ctx.draft.values("instances")) {
     if (row.cohort !== rollout.to.cohort) continue;
-    if (isReady(row)) ready += 1;
-    if (row.phase.kind === "placing" && row.phase.refusedSinceMs !== null) refused = true;
+    if (isReady(row)) ready.add(row.ordinal);
+    if (row.phase.kind === "placing" && row.phase.refusedSinceMs !== null) refused.add(row.ordinal);
   }
-  const shed = Math.min(ready, current.replicas);
-  if (refused && shed > rollout.shed) putRollout(ctx, { ...rollout, shed });
+  // The replacement of one that is ready, but has to leave its node, waits for room like any other move.
+  for (const ordinal of ready) refused.delete(ordinal);
+  const shed = Math.min(ready.size, current.replicas);
+  if (refused.size > 0 && shed > rollout.shed) putRollout(ctx, { ...rollout, shed });
 }
 
 export function putRollout(ctx: AppContext, row: RolloutRow): void {

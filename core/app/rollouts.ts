@@ -12,6 +12,7 @@ import {
 } from "../rollout/step.ts";
 import type { RolloutPhase, RolloutReason, RolloutRow, Target } from "../rollout/types.ts";
 import { activeRollout, appOf, changeApp, emit, type AppContext } from "./context.ts";
+import { blockersOf } from "./policy.ts";
 import { isRoomComing, meantInSlots, putRollout } from "./reconcile.ts";
 import type { InstanceRow } from "./types.ts";
 import { rolloutView } from "./views.ts";
@@ -90,7 +91,8 @@ function eventTypeOf(before: RolloutPhase, after: RolloutPhase): EventType | nul
 
 function slotViews(ctx: AppContext, to: Target): SlotView[] {
   const roomComing = isRoomComing(ctx);
-  return meantInSlots(ctx, to).map((row) => (row ? slotView(row, roomComing) : { kind: "missing" }));
+  const waitsForOld = blockersOf(ctx, to).length > 0;
+  return meantInSlots(ctx, to).map((row) => (row ? slotView(row, roomComing) : { kind: "missing", waitsForOld }));
 }
 
 const STOPPED: InstanceFailure = {

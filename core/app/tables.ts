@@ -6,6 +6,7 @@ import type {
   AppId,
   CellName,
   InstanceId,
+  NodeId,
   ProjectId,
   RegionName,
   ReleaseId,
@@ -55,16 +56,19 @@ export interface ReleaseRow {
   readonly completed: boolean;
 }
 
-/** Of one slot (key `<release>/<ordinal>`): the last generation given out, and how often its instances failed for good in a row. */
+/** Of one slot (key `<release>/<ordinal>`; `app/0` for a singleton's): the last generation given out, and how often its instances failed for good in a row. */
 export interface SlotRow {
   readonly generation: number;
   readonly failures: number;
   readonly notBeforeMs: number;
+  /** Where its instances failed lately: avoided while there is room elsewhere. */
+  readonly failedOn?: readonly { readonly node: NodeId; readonly atMs: number }[];
 }
 
 /**
  * placing: asks cells for room. committing: holds a reservation. running: in a node's document. draining: out of the route,
- * serving what still reaches it until untilMs. stopping: removed from the document, not yet acknowledged. ended: final.
+ * serving what still reaches it until untilMs. stopping: removed from the document, not yet acknowledged; with toldAtMs the Cell
+ * has taken it, and a singleton waits until it is known not to run. ended: final.
  */
 export type InstancePhase =
   | {
@@ -78,9 +82,20 @@ export type InstancePhase =
   | { readonly kind: "committing"; readonly sinceMs: number }
   | { readonly kind: "running"; readonly sinceMs: number }
   | { readonly kind: "draining"; readonly sinceMs: number; readonly untilMs: number; readonly told: boolean }
-  | { readonly kind: "stopping"; readonly sinceMs: number; readonly as: InstanceEnd }
+  | {
+      readonly kind: "stopping";
+      readonly sinceMs: number;
+      readonly as: InstanceEnd;
+      readonly toldAtMs?: number;
+    }
   | { readonly kind: "ended"; readonly atMs: number; readonly as: InstanceEnd };
 export type InstanceEnd = "stopped" | "failed" | "lost";
+
+/** drain, rebalance: an operator's word, told through its Cell. The others: it does not do well where it is. */
+export interface Leaving {
+  readonly cause: "drain" | "rebalance" | "crash_loop" | "pull_failed" | "disk_pressure";
+  readonly sinceMs: number;
+}
 
 export interface InstanceRow {
   readonly id: InstanceId;
@@ -96,8 +111,21 @@ export interface InstanceRow {
   /** The node's last word; null when there is none or it can no longer be believed. */
   readonly observed: ObservedStatus | null;
   readonly nodeGone: boolean;
+  /** With nodeGone: a singleton that may still run there, so that nothing replaces it. */
+  readonly kept?: boolean;
+  /** Known not to run any more, whatever its phase. */
+  readonly gone?: boolean;
+  /** It serves until a replacement elsewhere can; then it is retired. */
+  readonly leaving?: Leaving | null;
+  /** Nodes it must not be placed on; and those it need not be placed on if there is room elsewhere. */
+  readonly avoid?: readonly NodeId[];
+  readonly avoidAtFirst?: readonly NodeId[];
   readonly restarts: number;
   readonly crashes: number;
+  /** Crashes since it last ran ready for replaceResetMs, since when it has been ready, and whether it ever was for so long. */
+  readonly loopCrashes?: number;
+  readonly readySinceMs?: number | null;
+  readonly ranWell?: boolean;
   readonly failure: InstanceFailure | null;
   /** Whether a route ever named it: then it must drain before it may stop. */
   readonly routed: boolean;
@@ -114,6 +142,11 @@ export interface CellLinkRow {
   readonly outSeq: number;
   readonly routeVersionTold: number;
   readonly routeToldAtMs: number;
+  /** What it was last told of those that are to leave its nodes (JSON of `held`). */
+  readonly heldTold?: string;
+  readonly heldToldAtMs?: number;
+  /** Instances that it has and this App no longer knows: to be removed with the next update. */
+  readonly strangers?: readonly InstanceId[];
   /** The commit or update that is out (key in `calls`); one at a time, so that their order holds. */
   readonly openCall: string | null;
 }

@@ -6,9 +6,9 @@ import type { Limits } from "../limits.ts";
 import { assertNever } from "../step.ts";
 import type { RolloutPhase, RolloutRow } from "./types.ts";
 
-/** How one wanted slot of the rollout's target stands now. roomComing: instances of the same app are about to give back room. */
+/** How one wanted slot of the rollout's target stands now. waitsForOld: nothing is placed before the old is known stopped. roomComing: instances of the same app are about to give back room. */
 export type SlotView =
-  | { readonly kind: "missing" }
+  | { readonly kind: "missing"; readonly waitsForOld?: boolean }
   | {
       readonly kind: "placing";
       readonly refusal: Refusal | null;
@@ -154,13 +154,18 @@ function waitingForOf(slots: readonly SlotView[]): string | null {
   for (const slot of slots) {
     if (slot.kind === "ready") ready += 1;
     else {
-      const word =
-        slot.kind === "starting" ? slot.status : slot.kind === "placing" && slot.refusal ? "without room" : slot.kind;
+      const word = wordFor(slot);
       counts.set(word, (counts.get(word) ?? 0) + 1);
     }
   }
   if (counts.size === 0) return null;
   return [`${ready} of ${slots.length} ready`, ...[...counts].map(([word, count]) => `${count} ${word}`)].join("; ");
+}
+
+function wordFor(slot: SlotView): string {
+  if (slot.kind === "starting") return slot.status;
+  if (slot.kind === "placing" && slot.refusal) return "without room";
+  return slot.kind === "missing" && slot.waitsForOld ? "waiting for the old one to be known stopped" : slot.kind;
 }
 
 function unlessSame(before: RolloutPhase, after: RolloutPhase): RolloutPhase {

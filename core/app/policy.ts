@@ -1,0 +1,59 @@
+// What a release asks of placement, and what a singleton forbids: a second instance while the first may run (invariant 4).
+import { PlacementPolicy, type ReleaseSpec } from "../../contracts/release.ts";
+import type { RolloutRow, Target } from "../rollout/types.ts";
+import { activeRollout, appOf, type AppContext } from "./context.ts";
+import type { InstanceRow } from "./types.ts";
+
+const DEFAULT_POLICY = PlacementPolicy.parse({});
+
+/** Specs stored by older versions have no policy. */
+export const policyOf = (spec: ReleaseSpec): PlacementPolicy =>
+  (spec as { placement?: PlacementPolicy }).placement ?? DEFAULT_POLICY;
+
+type OfRelease = Pick<InstanceRow | Target, "release">;
+
+export function isSingleton(ctx: AppContext, { release }: OfRelease): boolean {
+  const kept = ctx.draft.get("releases", release);
+  return kept !== undefined && policyOf(kept.release.spec).singleton !== undefined;
+}
+
+/** Key of a slot's row: generations of a singleton rise over releases, because its slot is the app alone. */
+export const slotKey = (ctx: AppContext, of: OfRelease, ordinal: number): string =>
+  isSingleton(ctx, of) ? "app/0" : `${of.release}/${ordinal}`;
+
+/** Whether the rollout must see the old known stopped before it places the new: one of the two is a singleton. */
+export function isStopFirst(ctx: AppContext, { from, to }: Pick<RolloutRow, "from" | "to">): boolean {
+  if (!from || from.cohort === to.cohort) return false;
+  return isSingleton(ctx, from) || isSingleton(ctx, to);
+}
+
+/**
+ * Whether it runs, or may, as far as this App knows. A reservation alone runs nothing; a stop is final. One that failed is
+ * asked for like any other: an agent that starts anew may try it once more while it is in its document.
+ */
+export function mayRun({ phase, cell, gone, observed }: InstanceRow): boolean {
+  if (gone || observed?.kind === "stopped") return false;
+  if (phase.kind === "placing" || phase.kind === "ended") return false;
+  return phase.kind !== "stopping" || cell !== null;
+}
+
+/** Whoever must be known stopped before an instance of the target may start. */
+export function blockersOf(ctx: AppContext, target: OfRelease, self?: InstanceRow): InstanceRow[] {
+  const alone = isSingleton(ctx, target);
+  const blockers: InstanceRow[] = [];
+  for (const row of ctx.draft.values("instances")) {
+    if (row.id === self?.id || !mayRun(row)) continue;
+    // Only what was marked itself is waited for on a node that does not answer.
+    if (isSingleton(ctx, row) || (alone && !row.nodeGone)) blockers.push(row);
+  }
+  return blockers;
+}
+
+/** Whether the end of an instance must be confirmed by its node before anything follows from it. */
+export function needsConfirmation(ctx: AppContext, row: InstanceRow): boolean {
+  const { phase, current } = appOf(ctx);
+  if (phase !== "live" || !mayRun(row)) return false;
+  if (row.nodeGone) return isSingleton(ctx, row);
+  const to = activeRollout(ctx)?.to;
+  return [row, current, to].some((target) => target && isSingleton(ctx, target));
+}
