@@ -1,6 +1,7 @@
 // The whole of Berth on one machine, from one function: `npm start`, the end-to-end tests and the benchmarks all use it.
 import { chmodSync, mkdirSync } from "node:fs";
 import { resolve } from "node:path";
+import { Networks } from "./network/namespaces.ts";
 import { Ledger } from "./process/ledger.ts";
 import { agentSpec, chooseRuntime, type AgentPlan, type Runtime } from "./stack/agents.ts";
 import { bundleAgent, bundleControlAndEdge } from "./stack/bundles.ts";
@@ -36,14 +37,15 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   chmodSync(stateDir, 0o755);
   const releaseLock = takeLock(stateDir);
   const children: SupervisedChild[] = [];
+  const owned: Owned = { children, releaseLock, networks: null };
   const failed = new AbortController();
   const ending = AbortSignal.any([failed.signal, ...(options.signal === undefined ? [] : [options.signal])]);
   try {
-    return await bringUp({ ...options, stateDir }, { children, releaseLock, ending });
+    return await bringUp({ ...options, stateDir }, owned, ending);
   } catch (error) {
     failed.abort();
     const { stackId } = await loadState(stateDir);
-    await stopAll({ stateDir, stackId, children }).finally(releaseLock);
+    await stopAll({ stateDir, stackId, ...owned }).finally(releaseLock);
     throw error;
   }
 }
@@ -57,14 +59,16 @@ interface Start {
   readonly workerdPids: Record<string, number | null>;
 }
 
+/** What a start that fails has to give back. */
 interface Owned {
   readonly children: SupervisedChild[];
   readonly releaseLock: () => void;
-  /** Aborts when the start failed or is given up. */
-  readonly ending: AbortSignal;
+  networks: Networks | null;
 }
 
-async function bringUp(options: StackOptions, { children, releaseLock, ending }: Owned): Promise<Stack> {
+/** ending: aborts when the start failed or is given up. */
+async function bringUp(options: StackOptions, owned: Owned, ending: AbortSignal): Promise<Stack> {
+  const { children } = owned;
   const { stateDir, log = () => {}, agents: agentCount = 3 } = options;
   const timings: Record<string, number> = {};
   const timed = async <Value>(name: string, work: Promise<Value>): Promise<Value> => {
@@ -88,6 +92,8 @@ async function bringUp(options: StackOptions, { children, releaseLock, ending }:
   };
   const plan = databasePlan(stateDir, state, options.fsync ?? true);
   const start: Start = { options, state, plan, supervise, workerdPids: {} };
+  const networks = options.ownNetworks ? await Networks.create(state.stackId, agentCount) : null;
+  owned.networks = networks;
   const [runtime, bundlePath] = await Promise.all([
     chooseRuntime(options.runtime ?? "auto"),
     agentCount === 0 ? "" : timed("agent bundle", bundleAgent(stateDir)),
@@ -95,12 +101,14 @@ async function bringUp(options: StackOptions, { children, releaseLock, ending }:
     timed("workers", startWorkers(start)),
   ]);
 
-  const controlUrl = `http://127.0.0.1:${chosenPort(state.ports, "control")}`;
+  const controlPort = chosenPort(state.ports, "control");
+  const controlUrl = `http://127.0.0.1:${controlPort}`;
+  await networks?.forward(controlPort);
   const operator = await timed("operator", signInOperator(controlUrl, state.secrets.SETUP_TOKEN, state.operator));
   state.operator = operator;
   saveState(stateDir, state);
 
-  const agentPlans = planAgents(start, { nodeNames, runtime, bundlePath, controlUrl });
+  const agentPlans = planAgents(start, { nodeNames, runtime, bundlePath, controlPort, networks });
   const join = () => makeJoinToken(controlUrl, operator.token, REGION);
   await Promise.all(agentPlans.map((agent) => supervise(agentSpec(agent, join)).start()));
   await timed(
@@ -116,7 +124,8 @@ async function bringUp(options: StackOptions, { children, releaseLock, ending }:
     children,
     timings,
     baseDomain: BASE_DOMAIN,
-    releaseLock,
+    releaseLock: owned.releaseLock,
+    networks,
   });
 }
 
@@ -141,12 +150,16 @@ interface AgentsWanted {
   readonly nodeNames: readonly string[];
   readonly runtime: Runtime;
   readonly bundlePath: string;
-  readonly controlUrl: string;
+  readonly controlPort: number;
+  readonly networks: Networks | null;
 }
 
 /** Each node in a rack of its own: rack-a, rack-b, … */
-function planAgents({ options, state }: Start, { nodeNames, ...shared }: AgentsWanted): AgentPlan[] {
+function planAgents({ options, state }: Start, wanted: AgentsWanted): AgentPlan[] {
+  const { nodeNames, controlPort, networks, ...shared } = wanted;
   return nodeNames.map((name, index) => ({
+    controlUrl: `http://${networks?.nodes[index]?.hostAddress ?? "127.0.0.1"}:${controlPort}`,
+    network: networks?.nodes[index] ?? null,
     name,
     failureDomain: `rack-${String.fromCharCode(97 + (index % 26))}`,
     region: REGION,

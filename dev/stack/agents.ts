@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import Docker from "dockerode";
+import type { NodeNetwork } from "../network/namespaces.ts";
 import { spawnNode, type ChildSpec } from "./child.ts";
 
 const run = promisify(execFile);
@@ -24,6 +25,8 @@ export interface AgentPlan {
   readonly stateDir: string;
   /** Beside what the supervisor adds. */
   readonly environment: Readonly<Record<string, string>>;
+  /** Its own network; null: this machine's. */
+  readonly network: NodeNetwork | null;
 }
 
 export function agentDir({ stateDir, name }: Pick<AgentPlan, "stateDir" | "name">): string {
@@ -74,11 +77,13 @@ export function agentSpec(plan: AgentPlan, makeJoinToken: () => Promise<string>)
             "--gateway-port",
             String(plan.gatewayPort),
           ],
+          ...(plan.network === null ? [] : ["--gateway-host", plan.network.address]),
         ],
         logFile,
         // Not in the arguments, which every user of the machine can read.
         environment: { ...environment, ...plan.environment, ...(token === null ? {} : { BERTH_JOIN_TOKEN: token }) },
         channel: false,
+        namespace: plan.network?.namespace ?? null,
       }),
     // Enrolment and the first heartbeat show in the node's phase, which the stack waits for.
     untilReady: async () => {},

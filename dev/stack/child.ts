@@ -4,6 +4,7 @@ import { closeSync, existsSync, openSync, readFileSync, renameSync, statSync } f
 import { setTimeout as sleep } from "node:timers/promises";
 import { end, killGroup } from "../process/end.ts";
 import { identify, ROLE_VARIABLE, STACK_VARIABLE } from "../process/identity.ts";
+import { NAMESPACES_DIR } from "../network/namespaces.ts";
 import type { Ledger } from "../process/ledger.ts";
 
 const BACKOFF_FIRST_MS = 100;
@@ -163,12 +164,19 @@ export interface NodeChild {
   /** true: a channel to the supervisor, by which the child says it is ready and learns of the supervisor's end. */
   readonly channel: boolean;
   readonly nodeFlags?: readonly string[];
+  /** The network namespace it runs in, where it is not this machine's own. */
+  readonly namespace?: string | null;
 }
 
 /** A Node process in a group of its own, so that Ctrl-C in the terminal reaches the supervisor alone. */
-export function spawnNode({ script, args, logFile, environment, channel, nodeFlags = [] }: NodeChild): ChildProcess {
+export function spawnNode(wanted: NodeChild): ChildProcess {
+  const { script, args, logFile, environment, channel, nodeFlags = [], namespace = null } = wanted;
   const log = openLog(logFile);
-  const child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", ...nodeFlags, script, ...args], {
+  const command = [process.execPath, "--disable-warning=ExperimentalWarning", ...nodeFlags, script, ...args];
+  // nsenter becomes the command: pid, group and channel are as without it.
+  const entered = namespace === null ? command : ["nsenter", `--net=${NAMESPACES_DIR}/${namespace}`, ...command];
+  const [program = "", ...rest] = entered;
+  const child = spawn(program, rest, {
     stdio: channel ? ["ignore", log, log, "ipc"] : ["ignore", log, log],
     detached: true,
     env: { ...process.env, ...environment },

@@ -11,6 +11,8 @@ export interface StackOptions {
   readonly fresh?: boolean;
   readonly agents?: number;
   readonly runtime?: "auto" | Runtime;
+  /** true: each node in a network namespace of its own, so that its packets can be dropped. As root, with the process runtime. */
+  readonly ownNetworks?: boolean;
   /** Wanted ports; another free one is taken where they are busy. Without: any. */
   readonly ports?: { readonly control?: number; readonly edge?: number };
   readonly log?: (line: string) => void;

@@ -5,6 +5,8 @@ import { join } from "node:path";
 import { GATEWAY_PID_FILE } from "../../node-agent/endpoint-file.ts";
 import { ProcessId } from "../../node-agent/agent/state/process-id.ts";
 import { adminUrl } from "../postgres.ts";
+import type { Networks } from "../network/namespaces.ts";
+import { NodeSwitch } from "../network/node-switch.ts";
 import { end } from "../process/end.ts";
 import { identify } from "../process/identity.ts";
 import { agentDir, agentRole, type AgentPlan, type Runtime } from "./agents.ts";
@@ -57,6 +59,8 @@ export interface Stack {
   /** SIGSTOP and SIGCONT: a process that hangs, rather than one that is gone. */
   pause(role: string, signal: "SIGSTOP" | "SIGCONT"): void;
   start(role: string): Promise<void>;
+  /** The wires and the power of a node that has a network of its own (`ownNetworks`). */
+  nodeSwitch(name: string): NodeSwitch;
   restart(role: string): Promise<void>;
   /** Resolves when a supervised child answers again. */
   untilReady(role: string): Promise<void>;
@@ -76,6 +80,7 @@ export interface StackParts {
   readonly timings: Record<string, number>;
   readonly baseDomain: string;
   readonly releaseLock: () => void;
+  readonly networks: Networks | null;
 }
 
 export function describeStack(parts: StackParts): Stack {
@@ -118,10 +123,22 @@ export function describeStack(parts: StackParts): Stack {
     },
     pause: (role, signal) => childOf(role).pause(signal),
     start: (role) => childOf(role).start(),
+    nodeSwitch: (name) => switchOf(parts, name, childOf(agentRole(name))),
     restart: (role) => childOf(role).restart(),
     untilReady: (role) => childOf(role).untilReady(),
-    stop: () => stopAll({ stateDir: parts.stateDir, stackId: state.stackId, children }).finally(parts.releaseLock),
+    stop: () => stopAll({ ...parts, stackId: state.stackId }).finally(parts.releaseLock),
   };
+}
+
+function switchOf({ agentPlans, state }: StackParts, name: string, agent: SupervisedChild): NodeSwitch {
+  const plan = agentPlans.find((candidate) => candidate.name === name);
+  if (!plan?.network) throw new Error(`${name} has no network of its own`);
+  return new NodeSwitch({
+    network: plan.network,
+    ports: { control: state.ports.control ?? 0, gateway: plan.gatewayPort },
+    killAgent: () => agent.kill("SIGKILL", { hold: true }),
+    startAgent: () => agent.start(),
+  });
 }
 
 function describeAgent(agent: AgentPlan, pid: number | null): StackAgent {
