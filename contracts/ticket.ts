@@ -67,6 +67,7 @@ export const GATEWAY_ERRORS = [
   "upstream_reset",
   "upstream_timeout",
   "too_many_connections",
+  "malformed_request",
 ] as const;
 export type GatewayError = (typeof GATEWAY_ERRORS)[number];
 /** Given to the app: which request this is; made by the edge where the client sent none. */

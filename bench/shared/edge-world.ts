@@ -4,7 +4,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { convertV4MiniflareOptions, Log, LogLevel, Miniflare } from "miniflare";
-import type { AppId, TeamId } from "../../contracts/ids.ts";
+import type { AppId, InstanceId, TeamId } from "../../contracts/ids.ts";
 import { hostKey, routeKey, type Route, type RouteRelease } from "../../contracts/route.ts";
 import { bundleWorker } from "../../dev/workers-host/bundle.ts";
 import { readWranglerConfig } from "../../dev/workers-host/wrangler-config.ts";
@@ -16,7 +16,7 @@ type Options = Parameters<typeof convertV4MiniflareOptions>[0];
 const OWNERS_SCRIPT = `
 import { DurableObject } from "cloudflare:workers";
 class Owner extends DurableObject {
-  mode = "said"; value = null; asked = 0;
+  mode = "said"; value = null; asked = 0; reported = [];
   set(mode, value) { this.mode = mode; if (value !== undefined) this.value = value; }
   count() { return this.asked; }
   async answer() {
@@ -26,14 +26,18 @@ class Owner extends DurableObject {
     return { ok: true, value: this.value };
   }
 }
-export class App extends Owner { route() { return this.answer(); } }
+export class App extends Owner {
+  route() { return this.answer(); }
+  reportUnreachable(report) { this.reported.push(report); return { ok: true, value: null }; }
+  reports() { return this.reported; }
+}
 export class Host extends Owner { resolve() { return this.answer(); } }
 export default {
   async fetch(request, env) {
     const { pathname } = new URL(request.url);
     const [, kind, name] = pathname.split("/");
-    const owner = (kind === "app" ? env.APP : env.HOST).getByName(name);
-    if (request.method === "GET") return Response.json(await owner.count());
+    const owner = (kind === "host" ? env.HOST : env.APP).getByName(name);
+    if (request.method === "GET") return Response.json(kind === "reports" ? await owner.reports() : await owner.count());
     const { mode, value } = await request.json();
     await owner.set(mode, value);
     return new Response();
@@ -60,6 +64,8 @@ export interface EdgeWorld {
   setMode(kind: "app" | "host", name: string, mode: OwnerMode): Promise<void>;
   /** How often an object was asked. */
   asked(kind: "app" | "host", name: string): Promise<number>;
+  /** What the App object was told of instances that could not be reached. */
+  reports(app: AppId): Promise<{ instance: InstanceId; generation: number; kind: string; atMs: number }[]>;
   stop(): Promise<void>;
 }
 
@@ -140,6 +146,8 @@ async function ownersOf(
     setMode: (kind, name, mode) => tell(kind, name, mode),
     asked: async (kind, name) =>
       (await miniflare.dispatchFetch(`http://owners/${kind}/${name}`)).json() as Promise<number>,
+    reports: async (app) =>
+      (await miniflare.dispatchFetch(`http://owners/reports/${app}`)).json() as ReturnType<EdgeWorld["reports"]>,
     stop: async () => {
       await miniflare.dispose();
       await rm(dir, { recursive: true, force: true });

@@ -23,12 +23,34 @@ export const ROUTING_LIMITS = {
   bodyBufferBytesMax: 1_048_576,
   /** Without an answer's head for this long, the gateway is asked whether it is there at all. */
   suspectAfterMs: 1_000,
-  probeTimeoutMs: 1_000,
+  /**
+   * A gateway answers its health from memory, in milliseconds. With suspectAfterMs this bounds for how long a node without power
+   * fails requests; a probe lost to chance costs a second of preferring others.
+   */
+  probeTimeoutMs: 600,
   /** Requests to one node within this time share one timer: a timer for each costs a Worker 7 % of its throughput. */
   watchShareMs: 100,
-  /** A node whose connection broke is avoided for a moment; one whose gateway did not answer a probe, until its lease is over. */
-  ejectBrieflyMs: 1_000,
-  ejectMs: 10_000,
+  /** What failed is avoided for this long, twice as long each time it fails again, up to the maximum. */
+  ejectMs: 1_000,
+  ejectMaxMs: 30_000,
+  /** A trial that says nothing for so long is over; the next one may begin. */
+  trialMs: 2_000,
+  /** How long an instance that is due waits for a request that can be repeated, before any other may try it. */
+  trialPatienceMs: 5_000,
+  /** After so long without a failure the waits begin anew. */
+  ejectForgetMs: 60_000,
+  /** Nodes and instances that an isolate holds something against; beyond it the oldest is forgotten. */
+  ejectionsMax: 10_000,
+  /**
+   * Reports to App objects: at most one per instance and second (and no more than one per ejection, whose waits double), so
+   * that one App hears at most 30 in a minute from an isolate; and this many in all per second, since each is a call.
+   */
+  reportEveryMs: 1_000,
+  reportsPerSecondMax: 20,
+  /** Requests that wait for longer than a gateway lets them wait have been left by their visitors. */
+  waitForgottenMs: 310_000,
+  /** Counts of open requests begin anew this often: a visitor who leaves may leave his count behind. */
+  loadWindowMs: 60_000,
 } as const;
 
 export type RoutingLimits = { readonly [Name in keyof typeof ROUTING_LIMITS]: number };

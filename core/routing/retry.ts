@@ -30,6 +30,7 @@ export function failureOf(code: GatewayError): Failure {
     case "upstream_reset":
       return "ambiguous";
     case "upstream_timeout":
+    case "malformed_request":
       return "final";
     case "ticket_missing":
     case "ticket_invalid":

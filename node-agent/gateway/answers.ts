@@ -12,6 +12,7 @@ const STATUS: { readonly [Code in GatewayError]: string } = {
   upstream_reset: "502 Bad Gateway",
   upstream_timeout: "504 Gateway Timeout",
   too_many_connections: "503 Service Unavailable",
+  malformed_request: "400 Bad Request",
 };
 
 export const statusOf = (code: GatewayError): number => Number(STATUS[code].slice(0, 3));

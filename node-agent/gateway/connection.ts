@@ -1,7 +1,7 @@
 // One connection from the edge: cuts it into requests, admits each by its ticket, and hands it to what serves it.
 import type { Socket } from "node:net";
 import type { GatewayError, TicketClaims } from "../../contracts/ticket.ts";
-import { GATEWAY_PREFIX } from "../../contracts/ticket.ts";
+import { GATEWAY_ERROR_HEADER, GATEWAY_PREFIX } from "../../contracts/ticket.ts";
 import type { EndpointInstance } from "../endpoint-file.ts";
 import { Discard, errorAnswer, ownAnswer } from "./answers.ts";
 import { Exchange } from "./exchange.ts";
@@ -159,9 +159,8 @@ export class EdgeConnection implements Edge {
   }
 
   #malformed(status: number, message: string): void {
-    this.write(
-      ownAnswer(`${status} Bad Request`, "connection: close\r\n", { code: "malformed_request", message }, false),
-    );
+    const lines = `connection: close\r\n${GATEWAY_ERROR_HEADER}: malformed_request\r\n`;
+    this.write(ownAnswer(`${status} Bad Request`, lines, { code: "malformed_request", message }, false));
     this.#pending = NOTHING;
     this.#socket.destroySoon();
   }

@@ -33,6 +33,11 @@ const PAGES = {
     detail: "The edge cannot find out where this app runs.",
     retryAfter: 2,
   },
+  malformed_request: {
+    status: 400,
+    title: "Bad request",
+    detail: "The request's head has a form that is not passed on: a header that is not allowed, or too many of them.",
+  },
   overloaded: {
     status: 503,
     title: "Too busy",

@@ -1,22 +1,27 @@
 // One visitor's request: choose an instance, ask it, and try others where that can do no harm.
 import { choose, type Choice } from "../../core/routing/choose.ts";
+import { verdictOf } from "../../core/routing/ejections.ts";
 import { ROUTING_LIMITS } from "../../core/routing/limits.ts";
 import { bodyKind, failureOf, mayRetry, type BodyKind, type Failure } from "../../core/routing/retry.ts";
 import { instanceKey } from "../../contracts/desired.ts";
 import type { Endpoint, Route } from "../../contracts/route.ts";
 import { INSTANCE_HEADER, ROUTE_VERSION_HEADER, type GatewayError } from "../../contracts/ticket.ts";
-import { Busy } from "./busy.ts";
+import { Ejections } from "./ejections.ts";
 import type { EdgeEnv } from "./env.ts";
 import { fetchInstance, type InstanceResult } from "./fetch-instance.ts";
 import type { Visitor } from "./forwarded.ts";
 import { page, type PageCode } from "./pages.ts";
+import { report, Reports } from "./reports.ts";
 import type { RouteBook } from "./routes.ts";
-import { cachedTicket, ticketFor } from "./tickets.ts";
+import { Targets } from "./targets.ts";
 import { Watches } from "./watch.ts";
 
 const limits = ROUTING_LIMITS;
-const busy = new Busy();
+const targets = new Targets();
+const ejections = new Ejections();
 const watches = new Watches();
+const reports = new Reports();
+const load = (endpoint: Endpoint): number => targets.load(endpoint);
 
 export interface Serving {
   readonly request: Request;
@@ -35,26 +40,45 @@ export async function serve(serving: Serving, first: Route): Promise<Response> {
   const { request, visitor, routes, env, keepAlive } = serving;
   const body = request.body === null ? NO_BODY : await readBody(request, request.body);
   const headers = new Headers(request.headers);
-  const tried = new Set<string>();
+  const repeatable = mayRetry("ambiguous", request.method, body.kind);
+  let tried: Set<string> | null = null;
   let route = first;
   let told: PageCode = "no_ready_instance";
   for (let attempts = 0; attempts < limits.attemptsMax; attempts++) {
-    const choice = choose(route, { tried, ejected: busy.ejected(Date.now()), inFlight: busy.inFlight }, randomSeed());
+    const choice = choose(route, { tried, avoids: ejections.avoids(repeatable, Date.now()), load }, randomSeed());
     if (choice.kind === "none")
       return page(attempts > 0 ? told : unavailable(route, choice), request, visitor.requestId);
     const { endpoint } = choice;
-    tried.add(instanceKey(endpoint));
     const attempt = await ask(serving, route, endpoint, headers, body);
+    if (!ejections.none) lookAround(serving, route);
     if (attempt.kind === "answered") {
       if (attempt.routeVersion === null) return attempt.response;
       routes.named(route.app, attempt.routeVersion, env, keepAlive);
       return withoutInternals(attempt.response);
     }
+    tried = (tried ?? new Set<string>()).add(instanceKey(endpoint));
     told = attempt.page;
     if (attempt.refresh) route = (await routes.refresh(route.app, env, keepAlive)) ?? route;
     if (!mayRetry(attempt.failure, request.method, body.kind)) break;
   }
   return page(told, request, visitor.requestId);
+}
+
+/**
+ * While anything is held against anybody: nodes of the route that are due are probed, and the App object hears of its instances
+ * on nodes whose gateway is dead, whichever app's request found that out.
+ */
+function lookAround({ env, keepAlive }: Serving, { app, state }: Route): void {
+  if (state.kind !== "serving") return;
+  const nowMs = Date.now();
+  for (const { endpoints } of state.releases) {
+    for (const endpoint of endpoints) {
+      const node = ejections.nodeStanding(endpoint.node, nowMs);
+      if (node.kind === "due") keepAlive(ejections.probe(endpoint, keepAlive));
+      if (node.kind === "out" && reports.admit(endpoint, node.untilMs, nowMs))
+        keepAlive(report(env, app, endpoint, "connect"));
+    }
+  }
 }
 
 interface Body {
@@ -72,21 +96,12 @@ async function readBody(request: Request, stream: ReadableStream): Promise<Body>
 
 async function ask(serving: Serving, route: Route, endpoint: Endpoint, headers: Headers, body: Body): Promise<Attempt> {
   const { request, visitor, env, keepAlive } = serving;
-  const { instance, generation, node } = endpoint;
-  const wish = {
-    key: env.TICKET_SIGNING_KEY,
-    team: route.team,
-    app: route.app,
-    instance,
-    generation,
-    node,
-    use: "app",
-  } as const;
-  const nowMs = Date.now();
-  const ticket = cachedTicket(wish, nowMs) ?? (await ticketFor(wish, nowMs));
-  const watch = watches.over(endpoint, probe, keepAlive);
-  const key = instanceKey(endpoint);
-  busy.began(key);
+  const sentAtMs = Date.now();
+  const target = targets.of(route, endpoint);
+  const ticket = target.ticket(sentAtMs) ?? (await target.newTicket(route, endpoint, env.TICKET_SIGNING_KEY, sentAtMs));
+  if (!ejections.none) ejections.sent(endpoint, sentAtMs);
+  const window = target.began(sentAtMs);
+  const probe = (): Promise<boolean> => ejections.probe(endpoint, keepAlive);
   try {
     const asked = fetchInstance(
       { endpoint, ticket },
@@ -101,16 +116,32 @@ async function ask(serving: Serving, route: Route, endpoint: Endpoint, headers: 
       },
     );
     // What still hangs when the node is given up ends with the visitor's request.
-    const result = await watch.over(asked);
+    const result = await watches.over(endpoint.node, asked, sentAtMs, probe, keepAlive);
     if (result === "node_gone") return { kind: "failed", page: "node_timeout", failure: "ambiguous", refresh: false };
-    if (result.kind === "unreachable") {
-      busy.eject(node, Date.now() + limits.ejectBrieflyMs);
-      keepAlive(probe(endpoint));
-    }
+    learn(serving, route, endpoint, result, sentAtMs);
     return judge(result);
   } finally {
-    busy.ended(key);
+    target.ended(window);
   }
+}
+
+/** What a result says about the instance and its node. */
+function learn(serving: Serving, route: Route, to: Endpoint, result: InstanceResult, sentAtMs: number): void {
+  const { env, keepAlive } = serving;
+  if (result.kind === "answered" && ejections.none) return;
+  const nowMs = Date.now();
+  if (result.kind === "unreachable") {
+    // Its gateway may be dead, or have closed this one connection: the node is left alone until its probe has told.
+    ejections.eject(to, nowMs);
+    keepAlive(ejections.probe(to, keepAlive).then((there) => (there ? undefined : lookAround(serving, route))));
+    return;
+  }
+  ejections.answered(to, result.kind === "answered", sentAtMs, nowMs);
+  const verdict = result.kind === "gateway_error" ? verdictOf(result.code) : "harmless";
+  if (verdict === "harmless") return;
+  const untilMs = ejections.eject(to, nowMs);
+  if (verdict === "eject_and_report" && reports.admit(to, untilMs, nowMs))
+    keepAlive(report(env, route.app, to, "gateway_5xx"));
 }
 
 function judge(result: InstanceResult): Attempt {
@@ -126,28 +157,13 @@ function judge(result: InstanceResult): Attempt {
   }
 }
 
-/** Whether the node's gateway answers; ejects the node where it does not, takes it back where it does. */
-async function probe({ gatewayUrl, node }: Endpoint): Promise<boolean> {
-  try {
-    const signal = AbortSignal.timeout(limits.probeTimeoutMs);
-    const response = await fetch(`${gatewayUrl}/.berth/health`, { signal });
-    await response.body?.cancel();
-    if (response.ok) {
-      busy.readmit(node);
-      return true;
-    }
-  } catch {
-    // Refused, reset or silent: all the same here.
-  }
-  busy.eject(node, Date.now() + limits.ejectMs);
-  return false;
-}
-
 function pageOf(code: GatewayError): PageCode {
   switch (code) {
     case "connect_failed":
     case "upstream_reset":
     case "upstream_timeout":
+      return code;
+    case "malformed_request":
       return code;
     case "too_many_connections":
       return "overloaded";

@@ -19,7 +19,7 @@ const RENEW_BEFORE_EXPIRY_MS = 10_000;
 /** About 700 bytes each; beyond this an isolate forgets its oldest ones. */
 const TICKETS_MAX = 10_000;
 
-interface Ticket {
+export interface Ticket {
   readonly token: string;
   readonly renewAtMs: number;
 }
@@ -29,22 +29,22 @@ const signingKeys = new Map<string, { readonly key: CryptoKey; readonly kid: str
 
 /** The compact JWT for one instance and use; the same one until 10 s before it expires. No key operation while it is cached. */
 export async function ticketFor(request: TicketRequest, nowMs: number): Promise<string> {
-  const cached = cachedTicket(request, nowMs);
-  if (cached !== null) return cached;
+  const cacheKey = keyOf(request);
+  const cached = tickets.get(cacheKey);
+  if (cached !== undefined && nowMs < cached.renewAtMs) return cached.token;
+  const made = await makeTicket(request, nowMs);
+  tickets.delete(cacheKey);
+  if (tickets.size >= TICKETS_MAX) tickets.delete(tickets.keys().next().value as string);
+  tickets.set(cacheKey, made);
+  return made.token;
+}
+
+/** A new one, for callers that keep it themselves. renewAtMs: until then it is good to use. */
+export async function makeTicket(request: TicketRequest, nowMs: number): Promise<Ticket> {
   const issuedAtSeconds = Math.floor(nowMs / 1_000);
   const expiresAtSeconds = issuedAtSeconds + TICKET_TTL_MS_MAX / 1_000;
   const token = await sign(request, issuedAtSeconds, expiresAtSeconds);
-  const cacheKey = keyOf(request);
-  tickets.delete(cacheKey);
-  if (tickets.size >= TICKETS_MAX) tickets.delete(tickets.keys().next().value as string);
-  tickets.set(cacheKey, { token, renewAtMs: expiresAtSeconds * 1_000 - RENEW_BEFORE_EXPIRY_MS });
-  return token;
-}
-
-/** A ticket that is at hand, without a promise: the hot path of the edge. */
-export function cachedTicket(request: TicketRequest, nowMs: number): string | null {
-  const cached = tickets.get(keyOf(request));
-  return cached !== undefined && nowMs < cached.renewAtMs ? cached.token : null;
+  return { token, renewAtMs: expiresAtSeconds * 1_000 - RENEW_BEFORE_EXPIRY_MS };
 }
 
 const keyOf = ({ use, instance, generation, node, app, team }: TicketRequest): string =>

@@ -1,12 +1,11 @@
 // Watches over requests whose answer is late: one timer and one probe per node and moment, however many requests wait.
 import type { NodeId } from "../../contracts/ids.ts";
-import type { Endpoint } from "../../contracts/route.ts";
 import { ROUTING_LIMITS } from "../../core/routing/limits.ts";
 
 const limits = ROUTING_LIMITS;
 
 /** The requests that were sent to one node within watchShareMs. */
-export class Watch {
+class Watch {
   readonly startedAtMs: number;
   readonly #waiting = new Set<(gone: "node_gone") => void>();
 
@@ -14,7 +13,10 @@ export class Watch {
     this.startedAtMs = startedAtMs;
   }
 
-  /** What the work comes to, or that the node's gateway answered neither in time nor a probe. */
+  get idle(): boolean {
+    return this.#waiting.size === 0;
+  }
+
   over<Value>(work: Promise<Value>): Promise<Value | "node_gone"> {
     return new Promise((resolve, reject) => {
       this.#waiting.add(resolve);
@@ -31,32 +33,65 @@ export class Watch {
     });
   }
 
-  /** Settles once nothing is left to watch. A promise of another request may be resolved here: workerd resumes its own request. */
-  async run(probe: () => Promise<boolean>): Promise<void> {
-    await new Promise((resolve) => setTimeout(resolve, limits.suspectAfterMs));
-    if (this.#waiting.size === 0 || (await probe())) return;
+  /** A promise of another request may be resolved here: workerd resumes its own request. */
+  end(): void {
     for (const resolve of this.#waiting) resolve("node_gone");
+    this.#waiting.clear();
   }
 }
 
 export class Watches {
-  readonly #watches = new Map<NodeId, Watch>();
+  readonly #byNode = new Map<NodeId, Watch[]>();
 
-  /** The watch of this moment over a node; a new one is kept alive beyond the request that began it. */
-  over(
-    endpoint: Endpoint,
-    probe: (endpoint: Endpoint) => Promise<boolean>,
+  /**
+   * What the work comes to, or that the node's gateway answered neither in time nor a probe. A watch is kept alive beyond the
+   * request that began it.
+   */
+  over<Value>(
+    node: NodeId,
+    work: Promise<Value>,
+    nowMs: number,
+    probe: () => Promise<boolean>,
     keepAlive: (work: Promise<void>) => void,
-  ): Watch {
-    const nowMs = Date.now();
-    const current = this.#watches.get(endpoint.node);
-    if (current !== undefined && nowMs - current.startedAtMs < limits.watchShareMs) return current;
+  ): Promise<Value | "node_gone"> {
+    const current = this.#byNode.get(node)?.at(-1);
+    if (current !== undefined && nowMs - current.startedAtMs < limits.watchShareMs) return current.over(work);
     const watch = new Watch(nowMs);
-    this.#watches.set(endpoint.node, watch);
-    const forget = (): void => {
-      if (this.#watches.get(endpoint.node) === watch) this.#watches.delete(endpoint.node);
-    };
-    keepAlive(watch.run(() => probe(endpoint)).finally(forget));
-    return watch;
+    this.#add(node, watch);
+    keepAlive(this.#run(node, watch, probe));
+    return watch.over(work);
+  }
+
+  /** Those that are over go; those whose visitors must have left too, since such a request never settles. */
+  #add(node: NodeId, watch: Watch): void {
+    const oldestMs = watch.startedAtMs - limits.waitForgottenMs;
+    const youngMs = watch.startedAtMs - limits.suspectAfterMs;
+    const kept = (this.#byNode.get(node) ?? []).filter(
+      ({ startedAtMs, idle }) => startedAtMs > youngMs || (!idle && startedAtMs > oldestMs),
+    );
+    this.#byNode.set(node, [...kept, watch]);
+  }
+
+  /**
+   * A first probe that fails ends what was sent lately; a second one, a moment later, ends also what had waited for longer
+   * (long polls: a gateway that is busy for half a second must not cost them).
+   */
+  async #run(node: NodeId, watch: Watch, probe: () => Promise<boolean>): Promise<void> {
+    await pause(limits.suspectAfterMs);
+    if (watch.idle || (await probe())) return;
+    this.#end(node, watch.startedAtMs - limits.suspectAfterMs);
+    if (!this.#anyWaiting(node)) return;
+    await pause(limits.ejectMs);
+    if (this.#anyWaiting(node) && !(await probe())) this.#end(node, 0);
+  }
+
+  #anyWaiting(node: NodeId): boolean {
+    return this.#byNode.get(node)?.some(({ idle }) => !idle) ?? false;
+  }
+
+  #end(node: NodeId, sinceMs: number): void {
+    for (const watch of this.#byNode.get(node) ?? []) if (watch.startedAtMs >= sinceMs) watch.end();
   }
 }
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));

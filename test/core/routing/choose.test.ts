@@ -26,7 +26,7 @@ const route = (releases: RouteRelease[]): Route => ({
   state: { kind: "serving", releases },
   atMs: 0,
 });
-const nothing: ChoiceRequest = { tried: new Set(), ejected: new Set(), inFlight: new Map() };
+const nothing: ChoiceRequest = { tried: null, avoids: null, load: () => 0 };
 const chosen = (at: Route, request: ChoiceRequest, seed: number): string => {
   const choice = choose(at, request, seed);
   return choice.kind === "endpoint" ? instanceKey(choice.endpoint) : choice.reason;
@@ -37,8 +37,8 @@ describe("choosing an endpoint", () => {
   const two = route([release(1, 100, [endpoint(1), endpoint(2)])]);
 
   test("of two instances the one with fewer requests under way is taken, whatever the seed", () => {
-    const inFlight = new Map([[key(1), 3]]);
-    for (let seed = 0; seed < 100; seed++) expect(chosen(two, { ...nothing, inFlight }, seed)).toBe(key(2));
+    const load = ({ instance }: Endpoint): number => (instance === instanceId(1) ? 3 : 0);
+    for (let seed = 0; seed < 100; seed++) expect(chosen(two, { ...nothing, load }, seed)).toBe(key(2));
   });
 
   test("an instance that was tried is not taken again", () => {
@@ -48,10 +48,16 @@ describe("choosing an endpoint", () => {
   });
 
   test("an ejected node is avoided while another can serve, and used when none other is left", () => {
-    const ejected = new Set([nodeId(1)]);
-    for (let seed = 0; seed < 100; seed++) expect(chosen(two, { ...nothing, ejected }, seed)).toBe(key(2));
-    expect(chosen(two, { ...nothing, ejected, tried: new Set([key(2)]) }, 1)).toBe(key(1));
-    expect(chosen(two, { ...nothing, ejected: new Set([nodeId(1), nodeId(2)]) }, 1)).toMatch(/^ins_/);
+    const avoids = ({ node }: Endpoint): boolean => node === nodeId(1);
+    for (let seed = 0; seed < 100; seed++) expect(chosen(two, { ...nothing, avoids }, seed)).toBe(key(2));
+    expect(chosen(two, { ...nothing, avoids, tried: new Set([key(2)]) }, 1)).toBe(key(1));
+  });
+
+  test("where everybody is ejected nobody is: all of them are used alike", () => {
+    const all = { ...nothing, avoids: () => true };
+    expect(new Set(Array.from({ length: 100 }, (_, seed) => chosen(two, all, seed)))).toEqual(
+      new Set([key(1), key(2)]),
+    );
   });
 
   test("the share of a release whose instances were all tried goes to the others", () => {
@@ -107,7 +113,8 @@ describe("any route, any history", () => {
   test("the choice is an untried endpoint of a release with weight, and there is one whenever there can be", () => {
     fc.assert(
       fc.property(releases, some, some, fc.integer(), (list, tried, ejected, seed) => {
-        const request = { ...nothing, tried: new Set(tried.map(key)), ejected: new Set(ejected.map(nodeId)) };
+        const out = new Set(ejected.map(nodeId));
+        const request = { ...nothing, tried: new Set(tried.map(key)), avoids: ({ node }: Endpoint) => out.has(node) };
         const possible = list.flatMap(({ weight, endpoints }) => (weight > 0 ? endpoints : []));
         const untried = possible.filter((at) => !request.tried.has(instanceKey(at)));
         const choice = choose(route(list), request, seed);
@@ -119,8 +126,8 @@ describe("any route, any history", () => {
         expect(choice.release.weight).toBeGreaterThan(0);
         expect(choice.release.endpoints).toContain(choice.endpoint);
         expect(untried).toContain(choice.endpoint);
-        const healthy = untried.some(({ node }) => !request.ejected.has(node));
-        if (healthy) expect(request.ejected.has(choice.endpoint.node)).toBe(false);
+        const healthy = untried.some(({ node }) => !out.has(node));
+        if (healthy) expect(out.has(choice.endpoint.node)).toBe(false);
       }),
       { numRuns: 1_000 },
     );

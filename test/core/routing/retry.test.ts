@@ -47,6 +47,7 @@ describe("sending again", () => {
       too_many_connections: "untouched",
       upstream_reset: "ambiguous",
       upstream_timeout: "final",
+      malformed_request: "final",
     });
   });
 

@@ -1,0 +1,116 @@
+// What this isolate holds against nodes and instances, and the probes that decide about nodes (core/routing/ejections.ts).
+import { instanceKey } from "../../contracts/desired.ts";
+import type { NodeId } from "../../contracts/ids.ts";
+import type { Endpoint } from "../../contracts/route.ts";
+import { answered, ejected, mayTry, onTrial, standing, type Ejection } from "../../core/routing/ejections.ts";
+import { ROUTING_LIMITS } from "../../core/routing/limits.ts";
+import { Flights } from "./flight.ts";
+
+const limits = ROUTING_LIMITS;
+type KeepAlive = (promise: Promise<unknown>) => void;
+
+export class Ejections {
+  readonly #nodes = new Map<NodeId, Ejection>();
+  readonly #instances = new Map<string, Ejection>();
+  readonly #probes = new Flights<boolean>();
+  #prunedAtMs = 0;
+
+  /** Nothing is held against anybody: the usual case, and the hot path. */
+  get none(): boolean {
+    return this.#nodes.size === 0 && this.#instances.size === 0;
+  }
+
+  /** Whom a request is to leave alone while others are there. A node that is due is probed, never tried on a visitor. */
+  avoids(repeatable: boolean, nowMs: number): ((endpoint: Endpoint) => boolean) | null {
+    this.#prune(nowMs);
+    if (this.none) return null;
+    return (endpoint) => {
+      if (standing(this.#nodes.get(endpoint.node), nowMs) !== "in") return true;
+      const known = this.#instances.get(instanceKey(endpoint));
+      if (known === undefined || standing(known, nowMs) === "in") return false;
+      return !mayTry(known, repeatable, nowMs, limits);
+    };
+  }
+
+  nodeStanding(node: NodeId, nowMs: number): { readonly kind: "in" | "due" } | Extract<Ejection, { kind: "out" }> {
+    const known = this.#nodes.get(node);
+    if (known?.kind === "out" && nowMs < known.untilMs) return known;
+    return { kind: standing(known, nowMs) === "due" ? "due" : "in" };
+  }
+
+  /** The instance's own fault, or its connection's. Answers until when it is avoided. */
+  eject(endpoint: Endpoint, nowMs: number): number {
+    const key = instanceKey(endpoint);
+    const ejection = ejected(this.#instances.get(key), nowMs, limits);
+    remember(this.#instances, key, ejection);
+    return ejection.kind === "out" ? ejection.untilMs : nowMs;
+  }
+
+  /** Whoever is sent to an instance that is due is its trial. */
+  sent(endpoint: Endpoint, nowMs: number): void {
+    const known = this.#instances.get(instanceKey(endpoint));
+    if (standing(known, nowMs) === "due")
+      remember(this.#instances, instanceKey(endpoint), onTrial(known, nowMs, limits));
+  }
+
+  /** The gateway answered, and where the answer was the app's own, the instance did. */
+  answered(endpoint: Endpoint, byApp: boolean, sentAtMs: number, nowMs: number): void {
+    const { node } = endpoint;
+    settle(this.#nodes, node, answered(this.#nodes.get(node), sentAtMs, nowMs, limits));
+    if (!byApp) return;
+    const key = instanceKey(endpoint);
+    settle(this.#instances, key, answered(this.#instances.get(key), sentAtMs, nowMs, limits));
+  }
+
+  /** Whether the node's gateway answers. One probe at a time; while it is out nobody is sent there whom others can serve. */
+  async probe({ node, gatewayUrl }: Endpoint, keepAlive: KeepAlive): Promise<boolean> {
+    return (await this.#probes.start(node, () => this.#ask(node, gatewayUrl), keepAlive)) ?? false;
+  }
+
+  async #ask(node: NodeId, gatewayUrl: string): Promise<boolean> {
+    const sentAtMs = Date.now();
+    remember(this.#nodes, node, onTrial(this.#nodes.get(node), sentAtMs, limits));
+    const there = await answersHealth(gatewayUrl);
+    const known = this.#nodes.get(node);
+    const nowMs = Date.now();
+    if (there) settle(this.#nodes, node, answered(known, sentAtMs, nowMs, limits));
+    else remember(this.#nodes, node, ejected(known, nowMs, limits));
+    return there;
+  }
+
+  /** What was forgiven long ago; at most once in a second, because an outage may leave thousands. */
+  #prune(nowMs: number): void {
+    if (this.none || nowMs - this.#prunedAtMs < 1_000) return;
+    this.#prunedAtMs = nowMs;
+    for (const map of [this.#nodes, this.#instances] as Map<string, Ejection>[]) {
+      for (const [key, known] of map) if (isForgotten(known, nowMs)) map.delete(key);
+    }
+  }
+}
+
+/** An ejection that nobody has tried since is forgotten too: its route has most likely gone on without it. */
+const isForgotten = (known: Ejection, nowMs: number): boolean =>
+  (known.kind === "back" ? known.forgetAtMs : known.untilMs + limits.ejectForgetMs) <= nowMs;
+
+function remember<Key>(map: Map<Key, Ejection>, key: Key, ejection: Ejection): void {
+  map.delete(key);
+  if (map.size >= limits.ejectionsMax) map.delete(map.keys().next().value as Key);
+  map.set(key, ejection);
+}
+
+function settle<Key>(map: Map<Key, Ejection>, key: Key, ejection: Ejection | undefined): void {
+  if (ejection === undefined) map.delete(key);
+  else map.set(key, ejection);
+}
+
+async function answersHealth(gatewayUrl: string): Promise<boolean> {
+  try {
+    const signal = AbortSignal.timeout(limits.probeTimeoutMs);
+    const response = await fetch(`${gatewayUrl}/.berth/health`, { signal });
+    await response.body?.cancel();
+    return response.ok;
+  } catch {
+    // Refused, reset or silent: all the same here.
+    return false;
+  }
+}
