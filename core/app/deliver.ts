@@ -21,7 +21,7 @@ export function deliver(ctx: AppContext, { cell, messages }: AppInputs["deliver"
     inSeq = message.seq;
     take(ctx, cell, message);
   }
-  if (inSeq !== link.inSeq) ctx.draft.put("cells", cell, { ...link, inSeq });
+  if (inSeq !== link.inSeq) ctx.draft.put("cells", cell, { ...cellLinkOf(ctx, cell), inSeq });
   return { ackSeq: inSeq };
 }
 

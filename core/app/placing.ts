@@ -1,7 +1,7 @@
 // Finds room: asks the cells of each region, one call per cell for all slots, the next cell for what was refused.
 import type { CellName, RegionName } from "../../contracts/ids.ts";
 import { rankOf } from "../random.ts";
-import { mergeRefusals } from "../placement/constraints.ts";
+import { mergeRefusals } from "../placement/refusal.ts";
 import type { CellSummary, Occupied, ReserveAnswer, ReserveRequest } from "../messages.ts";
 import { changeInstance, emit, appOf, type AppContext } from "./context.ts";
 import { openCall } from "./calls.ts";
@@ -78,8 +78,8 @@ function reserve(ctx: AppContext, cell: CellName, rows: readonly PlacingRow[]): 
     // A singleton's room is held until the one before it is known to be stopped.
     if (placement.singleton) leaseMs = Math.max(leaseMs, ctx.limits.reservationLeaseMs + spec.stopGraceMs);
   }
-  const { app, team } = appOf(ctx);
-  openCall(ctx, cell, (key) => ({ kind: "reserve", request: { key, app, team, leaseMs, occupied, slots } }));
+  const { app, team, name: appName } = appOf(ctx);
+  openCall(ctx, cell, (key) => ({ kind: "reserve", request: { key, app, team, appName, leaseMs, occupied, slots } }));
 }
 
 /** answer null: the cell takes no part, as if it had no nodes. */

@@ -20,7 +20,7 @@ export function fillSlot(ctx: AppContext, target: Target, ordinal: number, group
   // Room for a singleton that is to leave is held before it stops; it starts only afterwards (calls.ts).
   const blockers = blockersOf(ctx, target).filter((row) => !leavers.includes(row) || row.nodeGone);
   if (blockers.length > 0) return;
-  const avoid = leavers.flatMap((row) => row.placement?.node ?? []);
+  const avoid = byGeneration.filter((row) => row.leaving).flatMap((row) => row.placement?.node ?? []);
   createInstance(ctx, target, ordinal, { avoid, passedOver: silentCells(ctx, target, ordinal) });
 }
 

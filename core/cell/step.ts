@@ -6,15 +6,20 @@ import type { Limits } from "../limits.ts";
 import { assertNever, type At } from "../step.ts";
 import { cellOf, countersOf, openContext, type CellContext } from "./context.ts";
 import { composeDocument } from "./document.ts";
-import { dropExpired } from "./ledger.ts";
+import { fenceWakeAtMs, watchFences } from "./fencing.ts";
+import { freezeWakeAtMs } from "./freeze.ts";
+import { dropExpired, reservationWakeAtMs, reserve } from "./reservations.ts";
 import { gatewayProbed, leaseWakeAtMs, watchLeases } from "./leases.ts";
 import { acknowledge, deliverDue, deliveryKey } from "./messages.ts";
 import { watchDrains } from "./evacuation.ts";
-import { admit, enrol, heartbeat } from "./nodes.ts";
+import { heartbeat } from "./heartbeat.ts";
+import { admit, enrol } from "./nodes.ts";
 import { cordon, drain, uncordon } from "./operator.ts";
+import { placeReleased, releasePlaces } from "./places.ts";
 import { rebalance } from "./rebalance.ts";
 import { remove, revoke } from "./removal.ts";
-import { commit, reserve, update } from "./placements.ts";
+import { resendIfStale } from "./resend.ts";
+import { commit, update } from "./placements.ts";
 import type { CellDecision, CellDurable, CellEvent, CellReplies, CellReply, CellVolatile } from "./types.ts";
 import { instanceViews, nodeViews, summaryOf } from "./views.ts";
 
@@ -29,12 +34,20 @@ export function stepCell<Event extends CellEvent>(
   dropExpired(ctx);
   const reply = answer(ctx, event);
   watchLeases(ctx);
+  watchFences(ctx);
   watchDrains(ctx);
+  releasePlaces(ctx);
   deliverDue(ctx);
   drainOutbox(ctx);
   publishDocuments(ctx);
   const summary = reportSummary(ctx, volatile);
-  const wakeAtMs = earliest(leaseWakeAtMs(ctx), ctx.attempts.nextAtMs());
+  const wakeAtMs = earliest(
+    leaseWakeAtMs(ctx),
+    freezeWakeAtMs(ctx),
+    fenceWakeAtMs(ctx),
+    reservationWakeAtMs(ctx),
+    ctx.attempts.nextAtMs(),
+  );
   return {
     rowChanges: ctx.draft.changes(),
     volatile: {
@@ -83,9 +96,13 @@ function answer(ctx: CellContext, event: CellEvent): CellReplies[keyof CellRepli
       return read(ctx, event);
     case "delivered":
       acknowledge(ctx, event.app, event.ackSeq);
+      resendIfStale(ctx, event.app);
       return null;
     case "delivery_failed":
       ctx.attempts.failed(deliveryKey(event.app), ctx.limits.callRetryMs, ctx.limits.callRetryMaxMs);
+      return null;
+    case "place_released":
+      placeReleased(ctx, event.node);
       return null;
     case "gateway_probed":
       gatewayProbed(ctx, event.node, event.answered);
@@ -148,6 +165,9 @@ function outboxAcked(ctx: CellContext, lastSeq: number): void {
   if (delivered > counters.deliveredSeq) {
     for (let seq = counters.deliveredSeq + 1; seq <= delivered; seq += 1) ctx.draft.drop("events", seqKey(seq));
     ctx.draft.put("counters", "counters", { ...counters, deliveredSeq: delivered });
+  } else if (counters.eventSeq > counters.deliveredSeq) {
+    // A sink that knows less than it once acknowledged (restored from a backup) is not asked again in a loop.
+    return ctx.attempts.failed("outbox", ctx.limits.outboxRetryMs, ctx.limits.outboxRetryMaxMs);
   }
   ctx.attempts.settle("outbox");
 }

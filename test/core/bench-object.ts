@@ -189,14 +189,19 @@ export function value<Value>(result: Result<Value>): Value {
   if (!result.ok) throw new Error(`${result.failure.code}: ${result.failure.message}`);
   return result.value;
 }
-export const placementOf = (slot: ReserveSlot): Placement => ({
-  instance: slot.instance,
-  generation: slot.generation,
-  node: idFor<NodeId>("node", slot.ordinal + 1),
-  nodeName: `node-${slot.ordinal}`,
-  failureDomain: `rack-${slot.ordinal}`,
-  gatewayUrl: `http://node-${slot.ordinal}:1`,
-});
+/** A node of its own for each ordinal, and the next one that the slot does not avoid. */
+export const placementOf = (slot: ReserveSlot): Placement => {
+  let n = slot.ordinal;
+  while (slot.avoid?.includes(idFor<NodeId>("node", n + 1))) n += 1;
+  return {
+    instance: slot.instance,
+    generation: slot.generation,
+    node: idFor<NodeId>("node", n + 1),
+    nodeName: `node-${n}`,
+    failureDomain: `rack-${n}`,
+    gatewayUrl: `http://node-${n}:1`,
+  };
+};
 
 export class BenchCell {
   readonly tables = emptyMaps<CellTables>(CELL_TABLE_NAMES);
