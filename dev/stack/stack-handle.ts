@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { GATEWAY_PID_FILE } from "../../node-agent/endpoint-file.ts";
 import { ProcessId } from "../../node-agent/agent/state/process-id.ts";
 import { adminUrl } from "../postgres.ts";
-import type { Networks } from "../network/namespaces.ts";
+import type { Networks, NodeNetwork } from "../network/namespaces.ts";
 import { NodeSwitch } from "../network/node-switch.ts";
 import { end } from "../process/end.ts";
 import { identify } from "../process/identity.ts";
@@ -21,6 +21,8 @@ export interface StackAgent {
   readonly dir: string;
   readonly failureDomain: string;
   readonly gatewayPort: number;
+  /** Where it has a network of its own. */
+  readonly network: NodeNetwork | null;
   readonly pid: number | null;
 }
 
@@ -142,8 +144,8 @@ function switchOf({ agentPlans, state }: StackParts, name: string, agent: Superv
 }
 
 function describeAgent(agent: AgentPlan, pid: number | null): StackAgent {
-  const { name, failureDomain, gatewayPort } = agent;
-  return { name, role: agentRole(name), dir: agentDir(agent), failureDomain, gatewayPort, pid };
+  const { name, failureDomain, gatewayPort, network } = agent;
+  return { name, role: agentRole(name), dir: agentDir(agent), failureDomain, gatewayPort, network, pid };
 }
 
 function processesOf({ children, workerdPids, agentPlans }: StackParts): Record<string, number> {

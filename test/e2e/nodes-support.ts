@@ -1,0 +1,89 @@
+// What the tests of nodes share: three racks, what runs in a node's own network, and the story that the command tells.
+import { readFileSync } from "node:fs";
+import { expect } from "vitest";
+import { startVisitors, type Visitors } from "../../dev/load/visitors.ts";
+import { processesIn } from "../../dev/network/namespaces.ts";
+import { SMALL, eventually, versionServer, writeApp, type World } from "./support.ts";
+
+export interface InstanceView {
+  readonly id: string;
+  readonly ordinal: number;
+  readonly generation: number;
+  readonly nodeName: string | null;
+  readonly phase: string;
+  readonly restarts: number;
+}
+export interface NodeView {
+  readonly id: string;
+  readonly name: string;
+  readonly phase: string;
+  readonly cordoned: boolean;
+  readonly instances: number;
+  readonly drain: { readonly state: string; readonly remaining: number } | null;
+}
+
+export async function nodesOf(world: World): Promise<NodeView[]> {
+  const { status, body } = await world.api("GET", "/v1/nodes");
+  expect(status, JSON.stringify(body)).toBe(200);
+  return body.items;
+}
+
+export const nodesAre = (world: World, phase: string, options: { withinMs?: number } = {}) =>
+  eventually(
+    () => nodesOf(world),
+    (nodes) => nodes.length > 0 && nodes.every((node) => node.phase === phase),
+    { withinMs: 60_000, ...options },
+  );
+
+export const nodeIs = (world: World, name: string, phase: string, withinMs = 60_000) =>
+  eventually(
+    async () => (await world.api("GET", `/v1/nodes/${name}`)).body as NodeView,
+    (node) => node.phase === phase,
+    { withinMs },
+  );
+
+export async function instancesOf(world: World, app: string): Promise<InstanceView[]> {
+  return (await world.api("GET", `/v1/apps/${app}/instances?limit=100`)).body.items;
+}
+
+/** Deploys a small app and waits for it; toml replaces `replicas = 3`. */
+export async function deployed(world: World, app: string, toml = "replicas = 3\n", server = versionServer(app)) {
+  const folder = writeApp(world.home, app, { "server.mjs": server }, `${toml}${SMALL}`);
+  const ran = await world.berth(["deploy", folder]);
+  expect(ran, ran.stderr).toMatchObject({ exitCode: 0 });
+}
+
+export function visitorsOf(world: World, app: string, ratePerS: number, everyPost = 2): Visitors {
+  return startVisitors({
+    port: world.stack.edgePort,
+    hostname: `${app}.${world.stack.baseDomain}`,
+    ratePerS,
+    everyPost,
+  });
+}
+
+/** The instances whose processes run in a node's own network, whatever the control plane believes. */
+export async function runningOn(world: World, name: string): Promise<string[]> {
+  const network = world.stack.agents.find((agent) => agent.name === name)?.network;
+  if (!network) throw new Error(`${name} has no network of its own`);
+  const found = new Set<string>();
+  for (const pid of await processesIn(network.namespace)) {
+    const instance = /(?:^|\0)BERTH_INSTANCE=([^\0]+)/.exec(environmentOf(pid))?.[1];
+    if (instance !== undefined) found.add(instance);
+  }
+  return [...found].toSorted();
+}
+
+function environmentOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/environ`, "utf8");
+  } catch {
+    return "";
+  }
+}
+
+/** The story that `berth` tells of an app or a node, once it is told up to `until`. History is a moment behind. */
+export async function storyOf(world: World, command: readonly string[], until: RegExp): Promise<string> {
+  const told = async () => (await world.berth(command)).stdout;
+  return eventually(told, (text) => until.test(text), { withinMs: 10_000, everyMs: 300 });
+}
