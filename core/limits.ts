@@ -97,6 +97,8 @@ export const DEFAULT_LIMITS = {
   nodesPerCellMax: 64,
   /** 2.5 million instances in 157 cells are 16,000 each; 20,000 rows of about 3 kB stay well below an object's 128 MB. */
   instancesPerCellMax: 20_000,
+  /** Removed nodes that a cell (and, 64 times as many, a Region) remembers, so that they are told why they are refused. */
+  removedNodesKept: 256,
   /** Boots of a node that are remembered, so that an older one cannot come back. */
   bootsKept: 32,
   /** Reorderings of the `ask` lane that are still accepted (bits of the window). */

@@ -29,17 +29,20 @@ export interface Placement {
   readonly gatewayUrl: string;
 }
 
+/** ordinal: whose; a slot's own instance, which it is to replace, does not keep it away. */
 export interface Occupied {
   readonly failureDomain: string;
   readonly node: NodeId;
+  readonly ordinal?: number;
 }
 
 /** Finds room for the slots, all or some, and holds it for leaseMs. The same key gives the same answer. */
 export interface ReserveRequest {
   readonly key: string;
   readonly app: AppId;
-  /** For awayFrom, which names apps of the same team. */
+  /** For awayFrom, which names apps of the same team: whose these are, and how others name this one. */
   readonly team?: TeamId;
+  readonly appName?: string;
   readonly leaseMs: number;
   readonly occupied: readonly Occupied[];
   readonly slots: readonly ReserveSlot[];

@@ -178,8 +178,9 @@ export interface CellRpc {
   reserve(input: {
     key: string;
     app: AppId;
-    /** For awayFrom, which names apps of the same team. */
+    /** For awayFrom, which names apps of the same team: whose these are, and how others name this one. */
     team?: TeamId;
+    appName?: string;
     leaseMs: number;
     /** Instances of this app that are already on failure domains and nodes (spread). */
     occupied: readonly { readonly failureDomain: string; readonly node: NodeId }[];
@@ -216,7 +217,7 @@ export interface CellRpc {
   /** Cordons the node and has its Apps move everything away, start-first. readNode tells how far it is and what holds it. */
   drain(input: { node: NodeId; actor: string }): Promise<Result<Node>>;
   /** Takes the node out for good. Refused with `conflict`, naming what runs there, unless forced. */
-  remove(input: { node: NodeId; actor: string; force: boolean }): Promise<Result<null>>;
+  remove(input: { node: NodeId; actor: string; force: boolean }): Promise<Result<Node>>;
   nodeInstances(input: { node: NodeId }): Promise<Result<{ items: NodeInstance[] }>>;
   /** What emptying under-used nodes of this cell would gain; execute: do it too. */
   rebalance(input: { actor: string; execute: boolean }): Promise<Result<Rebalance>>;
@@ -249,6 +250,8 @@ export interface CellSummary {
 export interface RegionRpc {
   /** Picks (or opens) the cell for a new node; the same node always gets the same cell. */
   assign(input: { node: NodeId; region: RegionName }): Promise<Result<{ cell: CellName }>>;
+  /** From a Cell: the node was removed, its place may go to another. The node itself keeps its cell, where it is refused. */
+  release(input: { node: NodeId }): Promise<Result<null>>;
   cells(): Promise<Result<{ items: CellSummary[] }>>;
   report(input: { summary: CellSummary }): Promise<Result<null>>;
 }

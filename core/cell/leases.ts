@@ -2,7 +2,8 @@
 import type { NodeId } from "../../contracts/ids.ts";
 import { earliest } from "../attempts.ts";
 import { beatOf, cellOf, emit, type CellContext } from "./context.ts";
-import { tellAppsOfNode } from "./messages.ts";
+import { watchFreeze } from "./freeze.ts";
+import { tellGone } from "./node-news.ts";
 import type { NodeRow } from "./types.ts";
 
 const probeKey = (node: NodeId): string => `probe:${node}`;
@@ -12,22 +13,29 @@ const silentSinceMs = (ctx: CellContext, node: NodeId): number =>
   Math.max(beatOf(ctx, node).lastHeartbeatAtMs ?? 0, ctx.windowsFromMs);
 
 export function watchLeases(ctx: CellContext): void {
+  const silent = [...silentNodes(ctx)];
+  for (const { node, silentMs } of silent) suspect(ctx, node, silentMs);
+  const frozen = watchFreeze(ctx, silent.length > 0);
+  for (const { node, silentMs } of silent) {
+    if (silentMs >= ctx.limits.leaseTtlMs && isGivenUp(ctx, node) && !frozen) lose(ctx, node);
+    else probe(ctx, node);
+  }
+}
+
+function* silentNodes(ctx: CellContext): Iterable<{ node: NodeRow; silentMs: number }> {
   for (const node of ctx.draft.values("nodes")) {
     if (node.phase !== "ready" && node.phase !== "unreachable") continue;
     const silentMs = ctx.nowMs - silentSinceMs(ctx, node.id);
-    if (silentMs < ctx.limits.suspectMs) continue;
-    const beat = beatOf(ctx, node.id);
-    if (node.phase === "ready" && beat.suspectSinceMs === null) {
-      ctx.setBeat(node.id, { ...beat, suspectSinceMs: ctx.nowMs, probesFailed: 0 });
-      emit(ctx, { type: "node.suspect", subject: node.id, data: { name: node.name, silentMs } });
-      ctx.urgentSummary = true;
-    }
-    if (silentMs >= ctx.limits.leaseTtlMs && isGivenUp(ctx, node) && !isFrozen(ctx)) {
-      lose(ctx, node);
-      continue;
-    }
-    probe(ctx, node);
+    if (silentMs >= ctx.limits.suspectMs) yield { node, silentMs };
   }
+}
+
+function suspect(ctx: CellContext, node: NodeRow, silentMs: number): void {
+  const beat = beatOf(ctx, node.id);
+  if (node.phase !== "ready" || beat.suspectSinceMs !== null) return;
+  ctx.setBeat(node.id, { ...beat, suspectSinceMs: ctx.nowMs, probesFailed: 0 });
+  emit(ctx, { type: "node.suspect", subject: node.id, data: { name: node.name, silentMs } });
+  ctx.urgentSummary = true;
 }
 
 /** Two opinions against it, or nobody who could be asked. */
@@ -59,24 +67,8 @@ export function gatewayProbed(ctx: CellContext, id: NodeId, answered: boolean): 
   if (node.phase !== "ready") return;
   ctx.draft.put("nodes", id, { ...node, phase: "unreachable", phaseSinceMs: ctx.nowMs });
   emit(ctx, { type: "node.unreachable", subject: id, data: { name: node.name } });
+  tellGone(ctx, ctx.draft.get("nodes", id)!);
   ctx.urgentSummary = true;
-}
-
-/** Many nodes silent at once while gateways still answer: it is us, so nothing is rescheduled. */
-function isFrozen(ctx: CellContext): boolean {
-  let nodes = 0;
-  let silent = 0;
-  let answering = 0;
-  for (const node of ctx.draft.values("nodes")) {
-    if (node.phase === "removed" || node.phase === "enrolled") continue;
-    nodes += 1;
-    const sinceMs = node.phase === "ready" ? beatOf(ctx, node.id).suspectSinceMs : node.phaseSinceMs;
-    if (sinceMs === null || ctx.nowMs - sinceMs > ctx.limits.silenceWindowMs) continue;
-    silent += 1;
-    if (node.phase === "unreachable") answering += 1;
-  }
-  const share = (100 * silent) / Math.max(1, nodes);
-  return answering > 0 && silent >= ctx.limits.silentNodesMin && share > ctx.limits.silentSharePercent;
 }
 
 function lose(ctx: CellContext, node: NodeRow): void {
@@ -84,7 +76,7 @@ function lose(ctx: CellContext, node: NodeRow): void {
   ctx.setBeat(node.id, { ...beatOf(ctx, node.id), suspectSinceMs: null, probesFailed: 0 });
   ctx.attempts.settle(probeKey(node.id));
   emit(ctx, { type: "node.lost", subject: node.id, data: { name: node.name } });
-  tellAppsOfNode(ctx, node, "node_gone");
+  tellGone(ctx, ctx.draft.get("nodes", node.id)!);
   ctx.urgentSummary = true;
 }
 

@@ -2,9 +2,9 @@
 import type { NodeCapacity } from "../../contracts/agent-protocol.ts";
 import type { NodeId } from "../../contracts/ids.ts";
 import { subtract } from "../placement/place.ts";
-import type { PlacementNode } from "../placement/types.ts";
-import { isCordoned, isHealthy } from "./availability.ts";
-import type { CellContext } from "./context.ts";
+import { NONE, awayFromKey, type PlacementNode } from "../placement/types.ts";
+import { closedReason } from "./availability.ts";
+import { beatOf, type CellContext } from "./context.ts";
 
 export const NOTHING: NodeCapacity = { cpuMilli: 0, memoryBytes: 0, diskBytes: 0, pids: 0 };
 
@@ -17,14 +17,28 @@ export function add(a: NodeCapacity, b: NodeCapacity): NodeCapacity {
   };
 }
 
+/** What is held on one node, and for whom. */
+export interface Holding {
+  resources: NodeCapacity;
+  readonly hostPorts: number[];
+  readonly apps: Set<string>;
+}
+
 /** What is held on every node that holds anything. A row that left the document counts until the node says it stopped. */
-export function heldByNode(ctx: CellContext): Map<NodeId, NodeCapacity> {
-  const held = new Map<NodeId, NodeCapacity>();
+export function heldByNode(ctx: CellContext): Map<NodeId, Holding> {
+  const held = new Map<NodeId, Holding>();
+  const hold = (node: NodeId, resources: NodeCapacity, hostPorts: readonly number[], app: string | null): void => {
+    const holding = held.get(node) ?? { resources: NOTHING, hostPorts: [], apps: new Set<string>() };
+    holding.resources = add(holding.resources, resources);
+    holding.hostPorts.push(...hostPorts);
+    if (app !== null) holding.apps.add(app);
+    held.set(node, holding);
+  };
   for (const { node, desired } of ctx.draft.values("instances")) {
-    held.set(node, add(held.get(node) ?? NOTHING, desired.resources));
+    hold(node, desired.resources, desired.hostPorts ?? [], awayFromKey(desired.team, desired.appName));
   }
-  for (const { node, resources } of ctx.draft.values("reservations")) {
-    held.set(node, add(held.get(node) ?? NOTHING, resources));
+  for (const { node, resources, hostPorts, awayKey } of ctx.draft.values("reservations")) {
+    hold(node, resources, hostPorts ?? [], awayKey ?? null);
   }
   return held;
 }
@@ -34,25 +48,27 @@ export function placementNodes(ctx: CellContext): PlacementNode[] {
   const nodes: PlacementNode[] = [];
   for (const node of ctx.draft.values("nodes")) {
     if (node.phase === "removed") continue;
+    const holding = held.get(node.id);
     nodes.push({
       id: node.id,
       failureDomain: node.failureDomain,
       runtime: node.runtime,
-      ready: isHealthy(ctx, node),
-      cordoned: isCordoned(ctx, node),
+      labels: node.labels,
+      closed: closedReason(ctx, node),
       capacity: node.capacity,
-      free: subtract(node.capacity, held.get(node.id) ?? NOTHING),
+      free: subtract(node.capacity, holding?.resources ?? NOTHING),
+      hostPorts: holding?.hostPorts ?? [],
+      apps: holding?.apps ?? NONE,
+      images: new Set(beatOf(ctx, node.id).images),
     });
   }
   return nodes;
 }
 
-/** Reservations nobody committed in time, and answers that belonged to them. */
-export function dropExpired(ctx: CellContext): void {
-  for (const [instance, { untilMs }] of ctx.draft.entries("reservations")) {
-    if (untilMs <= ctx.nowMs) ctx.draft.drop("reservations", instance);
-  }
-  for (const [key, { untilMs }] of ctx.draft.entries("answers")) {
-    if (untilMs <= ctx.nowMs) ctx.draft.drop("answers", key);
-  }
+/** How many more instances this cell may hold; at its limit the reason is cell_full. */
+export function slotsLeft(ctx: CellContext): number {
+  let held = 0;
+  for (const _row of ctx.draft.values("instances")) held += 1;
+  for (const _row of ctx.draft.values("reservations")) held += 1;
+  return Math.max(0, ctx.limits.instancesPerCellMax - held);
 }

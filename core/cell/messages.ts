@@ -1,11 +1,9 @@
 // Messages from this Cell to Apps: numbered, kept until acknowledged, sent in order. Level-triggered where there are too many.
-import type { ObservedInstance } from "../../contracts/agent-protocol.ts";
-import type { AppId, InstanceId, NodeId } from "../../contracts/ids.ts";
+import type { AppId } from "../../contracts/ids.ts";
 import { seqKey } from "../keys.ts";
 import type { CellToApp } from "../messages.ts";
 import { cellOf, type CellContext } from "./context.ts";
-import { linkOf } from "./placements.ts";
-import type { NodeRow } from "./types.ts";
+import { linkOf } from "./links.ts";
 
 type Unnumbered = CellToApp extends infer Message ? (Message extends CellToApp ? Omit<Message, "seq"> : never) : never;
 
@@ -33,40 +31,6 @@ export function acknowledge(ctx: CellContext, app: AppId, ackSeq: number): void 
     ctx.attempts.settle(deliveryKey(app));
   } else if (link.outSeq > link.ackedSeq) {
     ctx.attempts.failed(deliveryKey(app), ctx.limits.callRetryMs, ctx.limits.callRetryMaxMs);
-  }
-  const now = linkOf(ctx, app);
-  if (now.stale && now.ackedSeq === now.outSeq) resendPresent(ctx, app);
-}
-
-/** Everything the App must know now, in place of the messages that were left out. */
-function resendPresent(ctx: CellContext, app: AppId): void {
-  ctx.draft.put("apps", app, { ...linkOf(ctx, app), stale: false });
-  const gone = new Map<NodeId, InstanceId[]>();
-  const present: { node: NodeId; observed: ObservedInstance }[] = [];
-  for (const [id, row] of ctx.draft.entries("instances")) {
-    if (row.desired.app !== app || row.state.kind !== "desired") continue;
-    const node = ctx.draft.get("nodes", row.node);
-    const observed = ctx.draft.get("observed", id);
-    if (!node || node.phase === "lost") gone.set(row.node, [...(gone.get(row.node) ?? []), row.desired.instance]);
-    else if (observed) present.push({ node: row.node, observed });
-  }
-  for (const node of new Set(present.map((entry) => entry.node))) tellApp(ctx, app, { kind: "node_back", node });
-  for (const { node, observed } of present) tellApp(ctx, app, { kind: "observed", node, observed });
-  for (const [node, instances] of gone) tellApp(ctx, app, { kind: "node_gone", node, instances });
-}
-
-/** Every App with something on the node hears that it is gone, or back. */
-export function tellAppsOfNode(ctx: CellContext, node: NodeRow, kind: "node_gone" | "node_back"): void {
-  const affected = new Map<AppId, InstanceId[]>();
-  for (const row of ctx.draft.values("instances")) {
-    if (row.node !== node.id || row.state.kind !== "desired") continue;
-    const { app, instance } = row.desired;
-    affected.set(app, [...(affected.get(app) ?? []), instance]);
-    // What was said of it before no longer counts: the node's next word is news again.
-    ctx.draft.drop("observed", instance);
-  }
-  for (const [app, instances] of affected) {
-    tellApp(ctx, app, kind === "node_gone" ? { kind, node: node.id, instances } : { kind, node: node.id });
   }
 }
 

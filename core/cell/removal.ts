@@ -1,15 +1,21 @@
 // Taking a node out for good: its credentials fail from now on, and what it ran is replaced elsewhere.
+import type { Node } from "../../contracts/api.ts";
 import type { Failure, Result } from "../../contracts/failures.ts";
+import type { AppId, InstanceId } from "../../contracts/ids.ts";
 import { ok, refuse } from "../results.ts";
-import { SILENT_BEAT, emit, type CellContext } from "./context.ts";
-import { tellAppsOfNode } from "./messages.ts";
+import { SILENT_BEAT, cellOf, emit, type CellContext } from "./context.ts";
+import { isStrict } from "./fencing.ts";
+import { tellApp } from "./messages.ts";
+import { append, nodeGone } from "./node-news.ts";
 import { inReadingOrder, listOf, nameOf, reservationsOn, residentsOf } from "./residents.ts";
+import { nodeViews } from "./views.ts";
 import type { CellInputs, CellInstanceRow, NodeRow } from "./types.ts";
 
-export function remove(ctx: CellContext, { node: id, actor, force }: CellInputs["remove"]): Result<null> {
+export function remove(ctx: CellContext, { node: id, actor, force }: CellInputs["remove"]): Result<Node> {
+  const cell = cellOf(ctx);
   const node = ctx.draft.get("nodes", id);
-  if (!node) return refuse("not_found", "This cell does not know the node.");
-  if (node.phase === "removed") return ok(null);
+  if (!cell || !node) return refuse("not_found", "This cell does not know the node.");
+  if (node.phase === "removed") return ok(nodeViews(ctx, cell, id)[0]!);
   const residents = residentsOf(ctx, id);
   if (!force) {
     const inUse = refusalToRemove(ctx, node, residents);
@@ -18,7 +24,7 @@ export function remove(ctx: CellContext, { node: id, actor, force }: CellInputs[
   const data = { name: node.name, forced: force && residents.length > 0, instances: residents.length };
   emit(ctx, { type: "node.removed", subject: id, actor, data });
   takeOut(ctx, node);
-  return ok(null);
+  return ok(nodeViews(ctx, cell, id)[0]!);
 }
 
 export function revoke(ctx: CellContext, input: CellInputs["revoke"]): Result<null> {
@@ -43,19 +49,34 @@ function refusalToRemove(ctx: CellContext, node: NodeRow, residents: readonly Ce
   return { code: "conflict", message: `${node.name} still runs ${listOf(names)}. ${advice}, or force its removal.` };
 }
 
+/** Strict singletons there are replaced once their lease has run out: the node's own word counts no more (invariant 4). */
 function takeOut(ctx: CellContext, node: NodeRow): void {
-  tellAppsOfNode(ctx, node, "node_gone");
-  for (const { desired } of residentsOf(ctx, node.id)) {
-    ctx.draft.drop("instances", desired.instance);
-    ctx.draft.drop("observed", desired.instance);
-    ctx.draft.drop("held", desired.instance);
+  const gone = new Map<AppId, InstanceId[]>();
+  const kept = new Map<AppId, InstanceId[]>();
+  const confirmed = new Map<AppId, InstanceId[]>();
+  const revision = node.revision + 1;
+  for (const row of residentsOf(ctx, node.id)) {
+    const { app, instance } = row.desired;
+    const waits = isStrict(row) && ctx.draft.get("leases", node.id) !== undefined;
+    if (row.state.kind === "desired") append(waits ? kept : gone, app, instance);
+    else if (row.state.confirm && !waits) append(confirmed, app, instance);
+    if (waits && row.state.kind === "desired") {
+      ctx.draft.put("instances", instance, { ...row, state: { kind: "gone", revision } });
+    } else if (!waits) ctx.draft.drop("instances", instance);
+    ctx.draft.drop("observed", instance);
+    ctx.draft.drop("held", instance);
   }
+  for (const app of new Set([...gone.keys(), ...kept.keys()])) {
+    tellApp(ctx, app, nodeGone(node, gone.get(app) ?? [], kept.get(app) ?? []));
+  }
+  for (const [app, instances] of confirmed) tellApp(ctx, app, { kind: "gone", instances });
   for (const instance of reservationsOn(ctx, node.id)) ctx.draft.drop("reservations", instance);
   ctx.draft.put("nodes", node.id, {
     ...node,
     phase: "removed",
     phaseSinceMs: ctx.nowMs,
-    revision: node.revision + 1,
+    revision,
+    placeReleased: false,
     gone: [],
     cordoned: false,
     drain: null,

@@ -99,11 +99,16 @@ export interface RebalanceRow {
   readonly moved: number;
 }
 
-/** A reservation that was committed. gone: removed from the document, its room is held until the node says it stopped. */
+/**
+ * A reservation that was committed. gone: out of the document of that revision, its room is held until the node says that it
+ * stopped. confirm: its App waits to hear of that. fenced: a strict singleton that is certain to have stopped itself.
+ */
 export interface CellInstanceRow {
   readonly desired: DesiredInstance;
   readonly node: NodeId;
-  readonly state: { readonly kind: "desired" } | { readonly kind: "gone"; readonly revision: number };
+  readonly state:
+    | { readonly kind: "desired" }
+    | { readonly kind: "gone"; readonly revision: number; readonly confirm?: boolean; readonly fenced?: boolean };
 }
 
 export interface ReservationRow {
@@ -114,6 +119,10 @@ export interface ReservationRow {
   readonly ordinal: number;
   readonly resources: Resources;
   readonly untilMs: number;
+  // Rows of older runs lack what follows.
+  readonly hostPorts?: readonly number[];
+  /** `<team>/<app's name>`: whom apps that stay away from it mean. */
+  readonly awayKey?: string | null;
 }
 
 /** What this Cell and one App have told each other. Kept after the last instance is gone, because seqs only rise. */

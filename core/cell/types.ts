@@ -68,7 +68,7 @@ export interface CellReplies {
   cordon: Result<Node>;
   uncordon: Result<Node>;
   drain: Result<Node>;
-  remove: Result<null>;
+  remove: Result<Node>;
   nodeInstances: Result<{ items: NodeInstance[] }>;
   rebalance: Result<Rebalance>;
   revoke: Result<null>;
@@ -85,6 +85,8 @@ export type CellOutcome =
   /** The App acknowledged `deliver_messages` up to ackSeq. */
   | { readonly kind: "delivered"; readonly app: AppId; readonly ackSeq: number }
   | { readonly kind: "delivery_failed"; readonly app: AppId; readonly message: string }
+  /** The Region gave the removed node's place away. */
+  | { readonly kind: "place_released"; readonly node: NodeId }
   /** `probe_gateway` came back. */
   | { readonly kind: "gateway_probed"; readonly node: NodeId; readonly answered: boolean }
   /** `drain_outbox` came back; lastSeq: what Postgres has of this source. */
@@ -112,6 +114,8 @@ export type CellEffect =
     }
   /** Region.report. No outcome: it is repeated with every change. */
   | { readonly kind: "report_summary"; readonly region: RegionName; readonly summary: CellSummary }
+  /** Region.release → place_released. */
+  | { readonly kind: "release_place"; readonly region: RegionName; readonly node: NodeId }
   /** GatewayProbeRpc.probe → gateway_probed. If it throws, say nothing; it is asked again. */
   | { readonly kind: "probe_gateway"; readonly cell: CellName; readonly node: NodeId; readonly gatewayUrl: string }
   /** Hand these rows to OutboxSinkRpc.accept → outbox_acked | outbox_failed. */

@@ -21,7 +21,7 @@ export function nodeViews(ctx: CellContext, cell: CellRow, only?: NodeId): Node[
   const rows = only ? [ctx.draft.get("nodes", only)] : [...ctx.draft.values("nodes")];
   return rows
     .filter((row) => row !== undefined)
-    .map((row) => nodeView(ctx, cell, row, held.get(row.id) ?? NOTHING, counts.get(row.id) ?? 0));
+    .map((row) => nodeView(ctx, cell, row, held.get(row.id)?.resources ?? NOTHING, counts.get(row.id) ?? 0));
 }
 
 function nodeView(ctx: CellContext, cell: CellRow, row: NodeRow, reserved: NodeCapacity, instances: number): Node {
@@ -84,7 +84,7 @@ export function summaryOf(ctx: CellContext, cell: CellRow): CellSummary {
     nodes += 1;
     if (!takesPlacements(ctx, row)) continue;
     readyNodes += 1;
-    const left = subtract(row.capacity, held.get(row.id) ?? NOTHING);
+    const left = subtract(row.capacity, held.get(row.id)?.resources ?? NOTHING);
     capacity = add(capacity, row.capacity);
     free = add(free, left);
     largestFree = largestOf(largestFree, left);

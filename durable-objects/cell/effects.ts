@@ -43,6 +43,11 @@ export async function runCellEffect(effect: CellEffect, tools: CellEffectTools):
       // Every change is reported anew, and the Region ignores what is older than it knows.
       await callObject(() => env.REGION.getByName(effect.region).report({ summary: effect.summary }));
       return null;
+    case "release_place": {
+      const { region, node } = effect;
+      const outcome = await callObject(() => env.REGION.getByName(region).release({ node }));
+      return outcome.kind === "unanswered" ? null : { kind: "place_released", node };
+    }
     case "probe_gateway": {
       const { cell, node, gatewayUrl } = effect;
       const outcome = await callObject(() => controlExports(state).GatewayProbe.probe({ cell, node, gatewayUrl }));

@@ -4,7 +4,8 @@ import type { Durable } from "../../core/step.ts";
 import type { CellSummary } from "../rpc.ts";
 
 export interface RegionTables {
-  readonly nodes: { readonly cell: CellName };
+  /** removedAtMs: its place is free again; the row is kept so that the same node always comes to the cell that refuses it. */
+  readonly nodes: { readonly cell: CellName; readonly removedAtMs?: number };
   readonly cells: CellSummary;
 }
 export const REGION_TABLE_NAMES = ["nodes", "cells"] as const satisfies readonly (keyof RegionTables)[];
@@ -19,11 +20,21 @@ export function assignCell(
   const known = nodes.get(node);
   if (known !== undefined) return known.cell;
   const counts = new Map<string, number>();
-  for (const { cell } of nodes.values()) counts.set(cell, (counts.get(cell) ?? 0) + 1);
+  for (const { cell, removedAtMs } of nodes.values())
+    if (removedAtMs === undefined) counts.set(cell, (counts.get(cell) ?? 0) + 1);
   for (let number = 0; ; number += 1) {
     const cell = `${region}.${number}` as CellName;
     if ((counts.get(cell) ?? 0) < nodesPerCellMax) return cell;
   }
+}
+
+/** The removed nodes beyond those that are remembered, oldest first. */
+export function forgettable({ nodes }: Pick<Durable<RegionTables>, "nodes">, kept: number): string[] {
+  const removed = [...nodes].flatMap(([node, { removedAtMs }]) =>
+    removedAtMs === undefined ? [] : [{ node, removedAtMs }],
+  );
+  removed.sort((a, b) => a.removedAtMs - b.removedAtMs);
+  return removed.slice(0, Math.max(0, removed.length - kept)).map(({ node }) => node);
 }
 
 /** Whether a report says anything new: not an older one, and not the same numbers again. */

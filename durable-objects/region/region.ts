@@ -2,22 +2,22 @@
 import { DurableObject } from "cloudflare:workers";
 import type { Result } from "../../contracts/failures.ts";
 import type { CellName, NodeId, RegionName } from "../../contracts/ids.ts";
-import { limitsFrom } from "../../core/limits.ts";
+import { limitsFrom, type Limits } from "../../core/limits.ts";
 import type { ObjectEnv } from "../env.ts";
 import type { CellSummary, RegionRpc } from "../rpc.ts";
 import { LAYOUT } from "../shared/layout.ts";
 import { migrate } from "../shared/migrations.ts";
 import { RowTables } from "../shared/row-tables.ts";
 import type { RegionTables } from "./assign.ts";
-import { assignCell, isNews, REGION_TABLE_NAMES } from "./assign.ts";
+import { assignCell, forgettable, isNews, REGION_TABLE_NAMES } from "./assign.ts";
 
 export class Region extends DurableObject<ObjectEnv> implements RegionRpc {
-  readonly #nodesPerCellMax: number;
+  readonly #limits: Limits;
   #tables: RowTables<RegionTables> | null = null;
 
   constructor(state: DurableObjectState, env: ObjectEnv) {
     super(state, env);
-    this.#nodesPerCellMax = limitsFrom(env.TUNING).nodesPerCellMax;
+    this.#limits = limitsFrom(env.TUNING);
     void state.blockConcurrencyWhile(async () => {
       migrate(state.storage, LAYOUT);
       this.#tables = new RowTables<RegionTables>(state.storage, REGION_TABLE_NAMES);
@@ -28,9 +28,21 @@ export class Region extends DurableObject<ObjectEnv> implements RegionRpc {
   async assign(input: { node: NodeId; region: RegionName }): Promise<Result<{ cell: CellName }>> {
     const { node, region } = input;
     const tables = this.#started();
-    const cell = assignCell(tables.durable, node, region, this.#nodesPerCellMax);
+    const cell = assignCell(tables.durable, node, region, this.#limits.nodesPerCellMax);
     if (!tables.durable.nodes.has(node)) tables.apply([{ kind: "put", table: "nodes", key: node, value: { cell } }]);
     return { ok: true, value: { cell } };
+  }
+
+  async release({ node }: { node: NodeId }): Promise<Result<null>> {
+    const tables = this.#started();
+    const row = tables.durable.nodes.get(node);
+    if (row !== undefined && row.removedAtMs === undefined) {
+      tables.apply([{ kind: "put", table: "nodes", key: node, value: { ...row, removedAtMs: Date.now() } }]);
+      const { removedNodesKept, nodesPerCellMax } = this.#limits;
+      const gone = forgettable(tables.durable, removedNodesKept * nodesPerCellMax);
+      tables.apply(gone.map((key) => ({ kind: "delete", table: "nodes", key })));
+    }
+    return { ok: true, value: null };
   }
 
   /** Every cell that ever reported, in the order of their numbers. */

@@ -1,0 +1,69 @@
+// Mass silence: when many nodes fall silent at once while gateways still answer, it is us, and nothing is rescheduled.
+import { beatOf, cellOf, emit, type CellContext } from "./context.ts";
+import type { NodeRow } from "./types.ts";
+
+interface Tally {
+  nodes: number;
+  /** Suspect, unreachable or lost; `fresh` of them since less than silenceWindowMs. */
+  silent: number;
+  fresh: number;
+  /** Silent, but their gateways answer. */
+  answering: number;
+}
+
+/**
+ * Whether rescheduling is frozen after this look. It begins when at least silentNodesMin nodes, and more than
+ * silentSharePercent of the cell, fell silent within silenceWindowMs while a gateway among them answers. It ends when fewer
+ * are silent or no gateway answers any more, and at the latest after freezeMaxMs: what does not answer then is given up.
+ */
+export function watchFreeze(ctx: CellContext, anySilent: boolean): boolean {
+  const cell = cellOf(ctx);
+  const sinceMs = cell?.frozenSinceMs ?? null;
+  if (!cell || (sinceMs === null && !anySilent)) return false;
+  const tally = tallyOf(ctx);
+  if (sinceMs === null) {
+    if (!isMass(ctx, tally, tally.fresh)) return false;
+    ctx.draft.put("cell", "cell", { ...cell, frozenSinceMs: ctx.nowMs });
+    emit(ctx, { type: "cell.frozen", subject: cell.cell, data: { ...tally } });
+    return true;
+  }
+  const overdue = ctx.nowMs >= sinceMs + ctx.limits.freezeMaxMs;
+  // After a restart or a lag nobody is suspect yet: too early to say that it is over.
+  const listening = ctx.nowMs >= ctx.windowsFromMs + ctx.limits.leaseTtlMs;
+  if (!overdue && (!listening || isMass(ctx, tally, tally.silent))) return true;
+  ctx.draft.put("cell", "cell", { ...cell, frozenSinceMs: null });
+  const reason = overdue
+    ? "it lasted too long"
+    : tally.answering === 0
+      ? "no silent gateway answers"
+      : "nodes are back";
+  emit(ctx, { type: "cell.thawed", subject: cell.cell, data: { ...tally, frozenMs: ctx.nowMs - sinceMs, reason } });
+  return false;
+}
+
+export function freezeWakeAtMs(ctx: CellContext): number | null {
+  const sinceMs = cellOf(ctx)?.frozenSinceMs ?? null;
+  return sinceMs === null ? null : sinceMs + ctx.limits.freezeMaxMs;
+}
+
+function isMass(ctx: CellContext, { nodes, answering }: Tally, silent: number): boolean {
+  const share = (100 * silent) / Math.max(1, nodes);
+  return answering > 0 && silent >= ctx.limits.silentNodesMin && share > ctx.limits.silentSharePercent;
+}
+
+function tallyOf(ctx: CellContext): Tally {
+  const tally: Tally = { nodes: 0, silent: 0, fresh: 0, answering: 0 };
+  for (const node of ctx.draft.values("nodes")) {
+    if (node.phase === "removed" || node.phase === "enrolled") continue;
+    tally.nodes += 1;
+    const sinceMs = silentPhaseSinceMs(ctx, node);
+    if (sinceMs === null) continue;
+    tally.silent += 1;
+    if (ctx.nowMs - sinceMs <= ctx.limits.silenceWindowMs) tally.fresh += 1;
+    if (node.phase === "unreachable" && beatOf(ctx, node.id).probesFailed < 2) tally.answering += 1;
+  }
+  return tally;
+}
+
+const silentPhaseSinceMs = (ctx: CellContext, node: NodeRow): number | null =>
+  node.phase === "ready" ? beatOf(ctx, node.id).suspectSinceMs : node.phaseSinceMs;
