@@ -16,7 +16,7 @@ type Options = Parameters<typeof convertV4MiniflareOptions>[0];
 const OWNERS_SCRIPT = `
 import { DurableObject } from "cloudflare:workers";
 class Owner extends DurableObject {
-  mode = "said"; value = null; asked = 0; reported = [];
+  mode = "said"; value = null; asked = 0;
   set(mode, value) { this.mode = mode; if (value !== undefined) this.value = value; }
   count() { return this.asked; }
   async answer() {
@@ -28,8 +28,11 @@ class Owner extends DurableObject {
 }
 export class App extends Owner {
   route() { return this.answer(); }
-  reportUnreachable(report) { this.reported.push(report); return { ok: true, value: null }; }
-  reports() { return this.reported; }
+  async reportUnreachable(report) {
+    await this.ctx.storage.put("reports", [...(await this.reports()), report]);
+    return { ok: true, value: null };
+  }
+  async reports() { return (await this.ctx.storage.get("reports")) ?? []; }
 }
 export class Host extends Owner { resolve() { return this.answer(); } }
 export default {

@@ -1,11 +1,16 @@
-// The gateway alone as a process: what `berth-agent gateway` runs, without an agent. argv: JSON {dir, port, limits}.
+// The gateway alone as a process: what `berth-agent gateway` runs, without an agent. argv: JSON {dir, host, port, limits}.
 import { runGateway } from "../../node-agent/gateway/run.ts";
 
-const wish = JSON.parse(process.argv[2] ?? "{}") as { dir: string; port: number; limits: Record<string, number> };
+const wish = JSON.parse(process.argv[2] ?? "{}") as {
+  dir: string;
+  host: string;
+  port: number;
+  limits: Record<string, number>;
+};
 const quiet = { info: () => undefined, warn: () => undefined };
 const gateway = await runGateway({
   dir: wish.dir,
-  host: "127.0.0.1",
+  host: wish.host,
   port: wish.port,
   log: quiet,
   limits: wish.limits,

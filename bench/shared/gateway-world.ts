@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { exportJWK, generateKeyPair, type JWK } from "jose";
 import { TicketKey } from "../../contracts/agent-protocol.ts";
+import { NAMESPACES_DIR, type NodeNetwork } from "../../dev/network/namespaces.ts";
 import { AppId, InstanceId, NodeId, ReleaseId, TeamId } from "../../contracts/ids.ts";
 import {
   ENDPOINT_FILE,
@@ -58,9 +59,18 @@ export interface GatewayWish {
   readonly cpu?: number;
   readonly port?: number;
   readonly limits?: Record<string, number>;
+  /** A network namespace of its own, whose wires can be cut. */
+  readonly network?: NodeNetwork;
 }
 
-export async function startGateway({ node, key, cpu, port = 0, limits = {} }: GatewayWish): Promise<GatewayProcess> {
+export async function startGateway({
+  node,
+  key,
+  cpu,
+  port = 0,
+  limits = {},
+  network,
+}: GatewayWish): Promise<GatewayProcess> {
   const dir = await mkdtemp(join(tmpdir(), "berth-gateway-"));
   await mkdir(join(dir, "logs"));
   let file: EndpointFile = {
@@ -73,13 +83,16 @@ export async function startGateway({ node, key, cpu, port = 0, limits = {} }: Ga
   };
   await writeFile(join(dir, ENDPOINT_FILE), JSON.stringify(file));
   const entry = new URL("./gateway-process.ts", import.meta.url).pathname;
-  const node24 = [process.execPath, entry, JSON.stringify({ dir, port, limits })];
-  const [command, ...args] = cpu === undefined ? node24 : ["taskset", "-c", String(cpu), ...node24];
+  const host = network?.address ?? "127.0.0.1";
+  const node24 = [process.execPath, entry, JSON.stringify({ dir, host, port, limits })];
+  const placed =
+    network === undefined ? node24 : ["nsenter", `--net=${NAMESPACES_DIR}/${network.namespace}`, ...node24];
+  const [command, ...args] = cpu === undefined ? placed : ["taskset", "-c", String(cpu), ...placed];
   const child = spawn(command as string, args, { stdio: ["pipe", "pipe", "inherit"] });
   const bound = await firstLine(child);
   return {
     dir,
-    url: `http://127.0.0.1:${bound}`,
+    url: `http://${host}:${bound}`,
     port: Number(bound),
     process: child,
     write: async (change) => {
