@@ -104,6 +104,23 @@ describe("a proof", () => {
     expect(await codeOf(await beat({ proof: `${header.replaceAll("=", "")}.${payload}.` }))).toBe("proof_invalid");
   });
 
+  it("of a node that no longer waits for the answer is refused at once, and its next one is taken", async () => {
+    const late = await beat({ claims: { iatMs: Date.now() - 3_000 } });
+    expect([late.status, await codeOf(late)]).toEqual([503, "overloaded"]);
+    expect((await beat()).status).toBe(200);
+  });
+
+  it("whose signature was changed is refused, whatever came with the same header before", async () => {
+    expect((await beat()).status).toBe(200);
+    const text = JSON.stringify(heartbeat());
+    const proof = await node.prove("POST", HEARTBEAT, text, "heartbeat");
+    const at = proof.lastIndexOf(".") + 1;
+    const forged = `${proof.slice(0, at)}${proof[at] === "A" ? "B" : "A"}${proof.slice(at + 1)}`;
+    expect(await codeOf(await beat({ proof: forged, sentBody: text }))).toBe("proof_invalid");
+    const claimed = proof.split(".");
+    expect(await codeOf(await beat({ proof: `${claimed[0]}.${claimed[1]}`, sentBody: text }))).toBe("proof_invalid");
+  });
+
   it("is good for one request", async () => {
     const text = JSON.stringify(heartbeat());
     const proof = await node.prove("POST", HEARTBEAT, text, "heartbeat");

@@ -5,7 +5,7 @@ import { agents } from "./agent/routes.ts";
 import { requireCaller } from "./http/authorise.ts";
 import { limitBodies } from "./http/body.ts";
 import { newApi, type Api } from "./http/context.ts";
-import { failureOf, problemResponse } from "./http/problem.ts";
+import { answerError, problemResponse } from "./http/problem.ts";
 import { serveDocument } from "./openapi/document.ts";
 import { accounts } from "./routes/accounts.ts";
 import { apps } from "./routes/apps.ts";
@@ -63,14 +63,4 @@ app.notFound((c) =>
   problemResponse({ code: "not_found", message: `There is nothing at ${c.req.path}.` }, c.get("requestId")),
 );
 
-app.onError((error, c) => {
-  const { failure, headers, fault } = failureOf(error);
-  const id = c.get("requestId");
-  // A query's parameters and a parser's excerpts stay out of the log: the first line says what failed.
-  if (fault)
-    console.error(JSON.stringify({ requestId: id, code: failure.code, error: error.name, message: firstLine(error) }));
-  return problemResponse(failure, id, headers);
-});
-
-const LOGGED_CHARS_MAX = 300;
-const firstLine = (error: Error): string => (error.message.split("\n")[0] ?? "").slice(0, LOGGED_CHARS_MAX);
+app.onError((error, c) => answerError(error, c.get("requestId")));

@@ -1,4 +1,5 @@
 // The control Worker's entry: HTTP, the cron sweep, the object classes, and the entrypoints that the objects call.
+import { answerHeartbeat, isHeartbeat } from "./agent/heartbeat.ts";
 import { app } from "./app.ts";
 import type { ControlEnv } from "./env.ts";
 import { sweep } from "./sweep.ts";
@@ -10,7 +11,7 @@ export { OutboxSink } from "./entrypoints/outbox-sink.ts";
 export { Verifier } from "./entrypoints/verifier.ts";
 
 export default {
-  fetch: app.fetch,
+  fetch: (request, env, ctx) => (isHeartbeat(request) ? answerHeartbeat(request, env) : app.fetch(request, env, ctx)),
   async scheduled(_controller, env) {
     await sweep(env);
   },

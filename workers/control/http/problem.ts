@@ -97,6 +97,21 @@ export function problemResponse(failure: Failure, requestId: string, headers: Re
   return new Response(JSON.stringify(problem), { status, headers: answer });
 }
 
+/** The one answer to whatever was thrown; what is our fault is logged with the id that the answer names. */
+export function answerError(error: unknown, requestId: string | null): Response {
+  const { failure, headers, fault } = failureOf(error);
+  const id = requestId ?? crypto.randomUUID();
+  if (fault) {
+    const { name, message } = error instanceof Error ? error : { name: "unknown", message: String(error) };
+    console.error(JSON.stringify({ requestId: id, code: failure.code, error: name, message: firstLine(message) }));
+  }
+  return problemResponse(failure, id, headers);
+}
+
+/** A query's parameters and a parser's excerpts stay out of the log: the first line says what failed. */
+const firstLine = (message: string): string => (message.split("\n")[0] ?? "").slice(0, LOGGED_CHARS_MAX);
+const LOGGED_CHARS_MAX = 300;
+
 /** Long enough for a restart of Postgres or a reset of an object, short enough for a person at a terminal. */
 const RETRY_AFTER_MS = 2_000;
 
