@@ -27,12 +27,16 @@ export const Refusal = z.object({
   constraints: z.array(
     z.object({
       constraint: z.enum(REFUSAL_CONSTRAINTS),
-      nodesExcluded: z.int().positive(),
+      nodesExcluded: z.int().nonnegative(),
       /** Units of the resource (cpuMilli, bytes, count); null where nothing is measured. missing: on the node nearest to fitting. */
       requested: z.number().nullable(),
       missing: z.number().nullable(),
+      /** What was asked for where it is no amount: `disk=nvme`, `port 443`, an app's name. */
+      wanted: z.string().nullable().optional(),
     }),
   ),
+  /** No node could take it even if it were empty and ready: waiting for room is in vain. */
+  impossible: z.boolean().optional(),
 });
 export type Refusal = z.infer<typeof Refusal>;
 

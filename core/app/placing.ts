@@ -17,8 +17,8 @@ const isPlacing = (row: InstanceRow): row is PlacingRow => row.phase.kind === "p
 export function findRoom(ctx: AppContext): void {
   const reserving = instancesBeingReserved(ctx);
   const asks = new Map<CellName, PlacingRow[]>();
-  for (const row of [...ctx.draft.values("instances")]) {
-    if (!isPlacing(row) || reserving.has(row.id)) continue;
+  const looking = [...ctx.draft.values("instances")].filter(isPlacing).filter((row) => !reserving.has(row.id));
+  for (let row = looking.shift(); row; row = looking.shift()) {
     if (row.phase.retryAtMs > ctx.nowMs) {
       ctx.wakeBy(row.phase.retryAtMs);
       continue;
@@ -26,15 +26,17 @@ export function findRoom(ctx: AppContext): void {
     const region = ctx.draft.get("regions", row.region);
     if (!region) {
       askRegion(ctx, row.region);
+      if (isSilent(ctx, row.region)) looking.push(...refusedEverywhere(ctx, row));
       continue;
     }
     const stale = ctx.nowMs - region.atMs >= ctx.limits.cellsFreshMs;
     if (stale) askRegion(ctx, row.region);
-    const cell = cellsInOrder(ctx, region.cells).find((name) => !row.phase.refused.includes(name));
+    const { refused } = row.phase;
+    const cell = cellsInOrder(ctx, region.cells).find((name) => !refused.includes(name));
     if (cell) asks.set(cell, [...(asks.get(cell) ?? []), row]);
     // An old list without a cell proves nothing: the new one is on its way.
-    else if (stale && row.phase.refused.length === 0) continue;
-    else refusedEverywhere(ctx, row);
+    else if (stale && refused.length === 0) continue;
+    else looking.push(...refusedEverywhere(ctx, row));
   }
   for (const [cell, rows] of asks) reserve(ctx, cell, rows);
 }
@@ -48,8 +50,14 @@ function cellsInOrder(ctx: AppContext, cells: readonly CellSummary[]): CellName[
     .map(({ cell }) => cell);
 }
 
+/** A Region that does not answer is passed over for the app's next one, if it has one. */
+const isSilent = (ctx: AppContext, region: RegionName): boolean =>
+  appOf(ctx).regions.length > 1 && ctx.attempts.tries(regionAttempt(region)) > ctx.limits.reserveTriesMax;
+
+const regionAttempt = (region: RegionName): string => `region:${region}`;
+
 export function askRegion(ctx: AppContext, region: RegionName): void {
-  const key = `region:${region}`;
+  const key = regionAttempt(region);
   ctx.wanted.add(key);
   if (!ctx.attempts.claim(key, ctx.limits.callRetryMs, ctx.limits.callRetryMaxMs)) return;
   ctx.effects.push({ kind: "ask_region", region });
@@ -98,37 +106,48 @@ export function reserved(ctx: AppContext, cell: CellName, request: ReserveReques
       changeInstance(ctx, row, { cell, placement }); // Its room is given back with the next update.
     } else if (!placement && isPlacing(row)) {
       const fresh = refusals.get(instance) ?? { nodesTotal: 0, constraints: [] };
-      const before = row.phase.refused.length === 0 ? null : row.phase.refusal;
+      const isFirst = row.phase.refused.length + (row.phase.regionsTried?.length ?? 0) === 0;
+      const before = isFirst ? null : row.phase.refusal;
       const refused = [...row.phase.refused, cell];
       changeInstance(ctx, row, { phase: { ...row.phase, refused, refusal: mergeRefusals(before, fresh) } });
     }
   }
 }
 
-function refusedEverywhere(ctx: AppContext, row: PlacingRow): void {
+/**
+ * Every cell of its region refused it: then the app's other regions are asked, then the nodes on which it failed before (better
+ * than none). Answers what is to look further at once; with nobody left to ask it waits.
+ */
+function refusedEverywhere(ctx: AppContext, row: PlacingRow): PlacingRow[] {
   const { tries, refusedSinceMs } = row.phase;
+  const { regions } = appOf(ctx);
+  const home = regions[row.ordinal % regions.length] ?? row.region;
+  const tried = [...(row.phase.regionsTried ?? []), row.region];
+  const region = regions.find((name) => !tried.includes(name));
+  if (region) {
+    const phase = { ...row.phase, refused: [], regionsTried: tried };
+    return [changeInstance(ctx, row, { region, phase }) as PlacingRow];
+  }
   if (row.avoidAtFirst?.length) {
-    // Only there is room: better than none, where it failed before.
-    changeInstance(ctx, row, { avoidAtFirst: [], phase: { ...row.phase, refused: [], refusal: null } });
-    ctx.wakeBy(ctx.nowMs);
-    return;
+    const phase = { ...row.phase, refused: [], refusal: null, regionsTried: [] };
+    return [changeInstance(ctx, row, { region: home, avoidAtFirst: [], phase }) as PlacingRow];
   }
   const refusal = row.phase.refusal ?? { nodesTotal: 0, constraints: [] };
   const { placementRetryMs, placementRetryMaxMs } = ctx.limits;
   const retryAtMs = ctx.nowMs + Math.min(placementRetryMaxMs, placementRetryMs * 2 ** Math.min(tries, 10));
   const since = refusedSinceMs ?? ctx.nowMs;
   changeInstance(ctx, row, {
+    region: home,
     phase: { kind: "placing", refused: [], refusal, refusedSinceMs: since, retryAtMs, tries: tries + 1 },
   });
   ctx.wakeBy(retryAtMs);
   askRegionIfStale(ctx, row.region);
   hurryDrains(ctx);
-  if (refusedSinceMs !== null) return;
-  emit(ctx, {
-    type: "placement.refused",
-    subject: row.id,
-    data: { ordinal: row.ordinal, refusal, version: row.version },
-  });
+  if (refusedSinceMs === null) {
+    const data = { ordinal: row.ordinal, refusal, version: row.version };
+    emit(ctx, { type: "placement.refused", subject: row.id, data });
+  }
+  return [];
 }
 
 function askRegionIfStale(ctx: AppContext, region: RegionName): void {

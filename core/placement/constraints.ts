@@ -1,7 +1,6 @@
-// Why a node cannot take a slot, constraint by constraint, and the refusal that sums this up over all nodes.
+// Filter: why a node cannot take a slot, constraint by constraint.
 import type { NodeCapacity } from "../../contracts/agent-protocol.ts";
-import type { Refusal } from "../../contracts/failures.ts";
-import type { ReserveSlot } from "../messages.ts";
+import type { Ask } from "./ask.ts";
 import type { ConstraintName, PlacementNode } from "./types.ts";
 
 export const RESOURCE_NAMES = ["cpuMilli", "memoryBytes", "diskBytes", "pids"] as const;
@@ -12,48 +11,66 @@ export interface Exclusion {
   readonly constraint: ConstraintName;
   readonly requested: number | null;
   readonly missing: number | null;
+  /** What was asked for, in words, where it is no amount. */
+  readonly wanted: string | null;
 }
 
-/** Empty when the node can take the slot. A node that takes nothing is not blamed for its resources too. */
-export function exclusionsOf(node: PlacementNode, free: NodeCapacity, slot: ReserveSlot): Exclusion[] {
-  if (!node.ready) return [{ constraint: "not_ready", requested: null, missing: null }];
-  if (node.cordoned) return [{ constraint: "cordoned", requested: null, missing: null }];
-  if (!slot.runtimes.includes(node.runtime)) return [{ constraint: "runtime", requested: null, missing: null }];
-  return RESOURCE_NAMES.filter((name) => slot.resources[name] > free[name]).map((name) => ({
-    constraint: RESOURCE_CONSTRAINTS[name],
-    requested: slot.resources[name],
-    missing: slot.resources[name] - free[name],
-  }));
-}
+const without = (constraint: ConstraintName, wanted: string | null = null): Exclusion => ({
+  constraint,
+  requested: null,
+  missing: null,
+  wanted,
+});
 
-export function refusalOf(nodesTotal: number, perNode: readonly (readonly Exclusion[])[]): Refusal {
-  const merged = new Map<ConstraintName, Refusal["constraints"][number]>();
-  for (const { constraint, requested, missing } of perNode.flat()) {
-    const known = merged.get(constraint);
-    merged.set(constraint, {
-      constraint,
-      nodesExcluded: (known?.nodesExcluded ?? 0) + 1,
+/**
+ * Empty when the node can take the slot. A node that takes nothing, or of another kind, is not blamed for its room too; of a
+ * node that might do, every reason is named. `free` and `ports` are what is so at this moment of the decision.
+ */
+export function exclusionsOf(
+  node: PlacementNode,
+  free: NodeCapacity,
+  ports: readonly number[],
+  ask: Ask,
+): readonly Exclusion[] {
+  const { slot } = ask;
+  if (!slot.runtimes.includes(node.runtime)) return [without("runtime", slot.runtimes.join(" or "))];
+  if (!hasLabels(node, ask))
+    return [without("labels", ask.labels.map(([name, value]) => `${name}=${value}`).join(", "))];
+  if (node.closed !== null) return [without(node.closed)];
+  const exclusions: Exclusion[] = [];
+  if (ask.avoid.has(node.id)) exclusions.push(without("avoided"));
+  if (ask.awayFrom.some((key) => node.apps.has(key)))
+    exclusions.push(without("away_from", ask.policy.awayFrom.join(", ")));
+  if (isDomainTaken(node, ask)) exclusions.push(without("failure_domains"));
+  if (isNodeTaken(node, ask)) exclusions.push(without("nodes"));
+  if (arePortsTaken(ports, ask)) exclusions.push(without("ports", ask.policy.hostPorts.join(", ")));
+  for (const name of RESOURCE_NAMES) {
+    const requested = slot.resources[name];
+    if (requested <= free[name]) continue;
+    exclusions.push({
+      constraint: RESOURCE_CONSTRAINTS[name],
       requested,
-      missing: known ? leastOf(known.missing, missing) : missing,
+      missing: requested - free[name],
+      wanted: null,
     });
   }
-  return { nodesTotal, constraints: [...merged.values()] };
+  return exclusions;
 }
 
-/** One refusal for several cells that were asked in turn. */
-export function mergeRefusals(first: Refusal | null, second: Refusal): Refusal {
-  if (!first) return second;
-  const merged = new Map(first.constraints.map((entry) => [entry.constraint, entry]));
-  for (const entry of second.constraints) {
-    const known = merged.get(entry.constraint);
-    merged.set(entry.constraint, {
-      ...entry,
-      nodesExcluded: (known?.nodesExcluded ?? 0) + entry.nodesExcluded,
-      missing: known ? leastOf(known.missing, entry.missing) : entry.missing,
-    });
-  }
-  return { nodesTotal: first.nodesTotal + second.nodesTotal, constraints: [...merged.values()] };
+/** Whether it could take the slot if it were empty and open, with the slot's siblings where they are. */
+export function couldEver(node: PlacementNode, ask: Ask): boolean {
+  if (!ask.slot.runtimes.includes(node.runtime) || !hasLabels(node, ask)) return false;
+  if (isDomainTaken(node, ask) || isNodeTaken(node, ask)) return false;
+  return RESOURCE_NAMES.every((name) => ask.slot.resources[name] <= node.capacity[name]);
 }
 
-const leastOf = (a: number | null, b: number | null): number | null =>
-  a === null || b === null ? null : Math.min(a, b);
+export function hasLabels({ labels }: Pick<PlacementNode, "labels">, ask: Ask): boolean {
+  for (const [name, value] of ask.labels) if (labels[name] !== value) return false;
+  return true;
+}
+
+const isDomainTaken = ({ failureDomain }: PlacementNode, ask: Ask): boolean =>
+  ask.policy.failureDomains === "required" && ask.inDomain.has(failureDomain);
+const isNodeTaken = ({ id }: PlacementNode, ask: Ask): boolean => ask.policy.nodes === "required" && ask.onNode.has(id);
+export const arePortsTaken = (ports: readonly number[], ask: Ask): boolean =>
+  ask.policy.hostPorts.length > 0 && ask.policy.hostPorts.some((port) => ports.includes(port));

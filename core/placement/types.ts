@@ -4,21 +4,39 @@ import type { Refusal } from "../../contracts/failures.ts";
 import type { InstanceId, NodeId } from "../../contracts/ids.ts";
 import type { Occupied, ReserveSlot } from "../messages.ts";
 
+/**
+ * A node as placement sees it. Immutable: what changes is a new object, and parts that did not change stay the same objects
+ * (a pool compares them by identity).
+ */
 export interface PlacementNode {
   readonly id: NodeId;
   readonly failureDomain: string;
   readonly runtime: RuntimeKind;
-  /** Whether the node may take placements now: it is believed in and its gateway serves. */
-  readonly ready: boolean;
-  readonly cordoned: boolean;
+  readonly labels: Readonly<Record<string, string>>;
+  /** Why it takes nothing now, whatever its room. null: it takes what fits. */
+  readonly closed: ClosedReason | null;
   readonly capacity: NodeCapacity;
   /** capacity minus everything reserved, in flight or still stopping. */
   readonly free: NodeCapacity;
+  /** Host ports that something on it holds. */
+  readonly hostPorts: readonly number[];
+  /** What is on it, by `<team>/<app's name>` (awayFromKey). */
+  readonly apps: ReadonlySet<string>;
+  /** Digests and bundle hashes that it need not pull. */
+  readonly images: ReadonlySet<string>;
 }
+
+/** draining goes before cordoned, which goes before not_ready: the operator's word is the better reason. */
+export type ClosedReason = "draining" | "cordoned" | "not_ready";
 
 export interface PlacementRequest {
   readonly slots: readonly ReserveSlot[];
+  /** Where the app's instances are that count for spread and anti-affinity, in whatever cell. */
   readonly occupied: readonly Occupied[];
+  /** Whose awayFrom names are meant. Absent: the slots name none. */
+  readonly team?: string;
+  /** How many more instances the cell may hold; slots beyond it are refused with cell_full. Absent: no limit. */
+  readonly slotsMax?: number;
 }
 
 export interface PlacementDecision {
@@ -27,3 +45,20 @@ export interface PlacementDecision {
 }
 
 export type ConstraintName = Refusal["constraints"][number]["constraint"];
+
+export const NONE: ReadonlySet<string> = new Set();
+export const awayFromKey = (team: string, appName: string): string => `${team}/${appName}`;
+
+/**
+ * Nodes under placement, kept in step with their owner's rows by `update`; each call costs what changed, not the fleet.
+ * `place` decides and changes nothing: its answer depends on the nodes, the request and the pool's seed alone, never on the
+ * order or history of updates. The owner then tells what became of it by `update`.
+ */
+export interface Pool {
+  readonly nodesTotal: number;
+  /** Adds the node, or replaces what is known of it. Nothing to do for the object it has already. */
+  update(node: PlacementNode): void;
+  remove(id: NodeId): void;
+  get(id: NodeId): PlacementNode | undefined;
+  place(request: PlacementRequest): PlacementDecision;
+}

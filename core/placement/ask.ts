@@ -1,0 +1,45 @@
+// One slot's question, made ready to be held against many nodes: the policy with its defaults, and where its siblings are.
+import type { NodeId } from "../../contracts/ids.ts";
+import { PlacementPolicy } from "../../contracts/release.ts";
+import type { Occupied, ReserveSlot } from "../messages.ts";
+import { awayFromKey, type PlacementRequest } from "./types.ts";
+
+export interface Ask {
+  readonly slot: ReserveSlot;
+  readonly policy: PlacementPolicy;
+  readonly labels: readonly (readonly [string, string])[];
+  /** Keys of apps whose nodes are not taken. */
+  readonly awayFrom: readonly string[];
+  readonly avoid: ReadonlySet<NodeId>;
+  /** Siblings by failure domain and by node. Without the slot's own instance, which it is to replace. */
+  readonly inDomain: ReadonlyMap<string, number>;
+  readonly onNode: ReadonlyMap<NodeId, number>;
+}
+
+const DEFAULT_POLICY: PlacementPolicy = PlacementPolicy.parse({});
+const NO_LABELS: readonly (readonly [string, string])[] = [];
+const NO_NAMES: readonly string[] = [];
+const NO_NODES: ReadonlySet<NodeId> = new Set();
+const NOWHERE: ReadonlyMap<never, number> = new Map<never, number>();
+
+export function askOf(slot: ReserveSlot, { team }: PlacementRequest, occupied: readonly Occupied[]): Ask {
+  const policy = slot.placement ?? DEFAULT_POLICY;
+  let inDomain: Map<string, number> | null = null;
+  let onNode: Map<NodeId, number> | null = null;
+  for (const { failureDomain, node, ordinal } of occupied) {
+    if (ordinal === slot.ordinal) continue;
+    inDomain ??= new Map();
+    onNode ??= new Map();
+    inDomain.set(failureDomain, (inDomain.get(failureDomain) ?? 0) + 1);
+    onNode.set(node, (onNode.get(node) ?? 0) + 1);
+  }
+  return {
+    slot,
+    policy,
+    labels: policy === DEFAULT_POLICY ? NO_LABELS : Object.entries(policy.labels),
+    awayFrom: policy.awayFrom.length === 0 ? NO_NAMES : policy.awayFrom.map((name) => awayFromKey(team ?? "", name)),
+    avoid: slot.avoid && slot.avoid.length > 0 ? new Set(slot.avoid) : NO_NODES,
+    inDomain: inDomain ?? NOWHERE,
+    onNode: onNode ?? NOWHERE,
+  };
+}

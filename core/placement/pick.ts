@@ -1,0 +1,103 @@
+// One slot's node: the failure domains with the fewest siblings first, there the nodes with the fewest, there the best score.
+import { hasLabels, exclusionsOf, arePortsTaken } from "./constraints.ts";
+import type { Ask } from "./ask.ts";
+import type { Group } from "./groups.ts";
+import { comesBefore, type Seat } from "./piles.ts";
+import type { PoolState } from "./pool.ts";
+import { IMAGE_BONUS, isCpuScarce, scoreOf } from "./rank.ts";
+import { searchGroup, type Search } from "./search.ts";
+
+export function pick(state: PoolState, ask: Ask): Seat | null {
+  const groups: Group[] = [];
+  for (const group of state.groups.values()) {
+    if (ask.slot.runtimes.includes(group.runtime) && hasLabels(group, ask)) groups.push(group);
+  }
+  if (ask.inDomain.size === 0) return pickIn(state, ask, groups);
+  const siblings = (group: Group): number => ask.inDomain.get(group.failureDomain) ?? 0;
+  const tiers = [...new Set(groups.map(siblings))].sort((a, b) => a - b);
+  for (const tier of tiers) {
+    if (tier > 0 && ask.policy.failureDomains === "required") break;
+    const seat = pickIn(
+      state,
+      ask,
+      groups.filter((group) => siblings(group) === tier),
+    );
+    if (seat) return seat;
+  }
+  return null;
+}
+
+/** Among groups whose domains are equally good. */
+function pickIn(state: PoolState, ask: Ask, groups: readonly Group[]): Seat | null {
+  const search = searchFor(state, ask);
+  for (const group of groups) searchGroup(search, group);
+  const { image } = ask.slot;
+  if (image) preferImage(state, ask, groups, search, image);
+  if (search.seat || ask.onNode.size === 0 || ask.policy.nodes === "required") return search.seat;
+  return pickAmongSiblings(state, ask, groups);
+}
+
+function searchFor({ totals }: PoolState, ask: Ask): Search {
+  const { cpuMilli, memoryBytes, diskBytes, pids } = ask.slot.resources;
+  const { onNode, avoid, awayFrom, policy } = ask;
+  const free = onNode.size + avoid.size + awayFrom.length + policy.hostPorts.length === 0;
+  return {
+    strategy: policy.strategy,
+    cpuScarce: isCpuScarce(totals),
+    cpu: cpuMilli,
+    memory: memoryBytes,
+    disk: diskBytes,
+    pids,
+    allows: free ? null : (seat) => !onNode.has(seat.node.id) && allows(seat, ask),
+    score: Infinity,
+    seat: null,
+  };
+}
+
+/** What the index knows nothing of: constraints on single nodes. */
+function allows({ node, ports }: Seat, ask: Ask): boolean {
+  if (ask.avoid.has(node.id) || arePortsTaken(ports, ask)) return false;
+  for (const key of ask.awayFrom) if (node.apps.has(key)) return false;
+  return true;
+}
+
+/** Near equals: a node that has the image wins against one that would be left a little less. */
+function preferImage({ byImage }: PoolState, ask: Ask, groups: readonly Group[], search: Search, image: string): void {
+  if (!search.seat || search.seat.node.images.has(image)) return;
+  let best: Seat | null = null;
+  let bestScore = search.score;
+  for (const seat of byImage.get(image) ?? []) {
+    if (!groups.includes(seat.group!) || ask.onNode.has(seat.node.id) || !canTake(seat, ask)) continue;
+    const score = scoreAt(seat, ask, search.cpuScarce) - IMAGE_BONUS;
+    if (score > bestScore || (score === bestScore && !comesBefore(seat, best ?? search.seat))) continue;
+    bestScore = score;
+    best = seat;
+  }
+  if (best) search.seat = best;
+}
+
+/** No other room: the nodes where siblings are, those with the fewest first. */
+function pickAmongSiblings({ seats, totals }: PoolState, ask: Ask, groups: readonly Group[]): Seat | null {
+  const cpuScarce = isCpuScarce(totals);
+  let best: { seat: Seat; count: number; score: number } | null = null;
+  for (const [id, count] of ask.onNode) {
+    const seat = seats.get(id);
+    if (!seat?.group || !groups.includes(seat.group) || !canTake(seat, ask)) continue;
+    const bonus = ask.slot.image && seat.node.images.has(ask.slot.image) ? IMAGE_BONUS : 0;
+    const score = scoreAt(seat, ask, cpuScarce) - bonus;
+    const order = best ? count - best.count || score - best.score : -1;
+    if (order < 0 || (order === 0 && comesBefore(seat, best!.seat))) best = { seat, count, score };
+  }
+  return best?.seat ?? null;
+}
+
+function canTake({ node, cpu, memory, disk, pids, ports }: Seat, ask: Ask): boolean {
+  const free = { cpuMilli: cpu, memoryBytes: memory, diskBytes: disk, pids };
+  return exclusionsOf(node, free, ports, ask).length === 0;
+}
+
+function scoreAt({ node, cpu, memory }: Seat, { slot, policy }: Ask, cpuScarce: boolean): number {
+  const cpuLeft = (cpu - slot.resources.cpuMilli) / node.capacity.cpuMilli;
+  const memoryLeft = (memory - slot.resources.memoryBytes) / node.capacity.memoryBytes;
+  return scoreOf(policy.strategy, cpuScarce, cpuLeft, memoryLeft);
+}

@@ -1,0 +1,76 @@
+// The refusal that sums up over many nodes why none of them took a slot.
+import type { Refusal } from "../../contracts/failures.ts";
+import type { Ask } from "./ask.ts";
+import { couldEver, exclusionsOf, type Exclusion } from "./constraints.ts";
+import type { ConstraintName, PlacementNode } from "./types.ts";
+
+type Entry = Refusal["constraints"][number];
+
+/** What it looked at: the node, with what is free of it and which ports are held at this moment of the decision. */
+export interface Seen {
+  readonly node: PlacementNode;
+  readonly free: PlacementNode["free"];
+  readonly ports: readonly number[];
+}
+
+/** Every node refused: each constraint, how many nodes it excluded, and the least that was missing among them. */
+export function refusalOf(seen: Iterable<Seen>, ask: Ask): Refusal {
+  const merged = new Map<ConstraintName, Entry>();
+  let nodesTotal = 0;
+  let possible = false;
+  for (const { node, free, ports } of seen) {
+    nodesTotal += 1;
+    possible ||= couldEver(node, ask);
+    for (const exclusion of exclusionsOf(node, free, ports, ask)) count(merged, exclusion);
+  }
+  return { nodesTotal, constraints: inOrder(merged), ...(nodesTotal > 0 && !possible ? { impossible: true } : {}) };
+}
+
+function count(merged: Map<ConstraintName, Entry>, { constraint, requested, missing, wanted }: Exclusion): void {
+  const known = merged.get(constraint);
+  merged.set(constraint, {
+    constraint,
+    nodesExcluded: (known?.nodesExcluded ?? 0) + 1,
+    requested,
+    missing: known ? leastOf(known.missing, missing) : missing,
+    ...(wanted === null ? {} : { wanted }),
+  });
+}
+
+/** A cell that holds as many instances as it may: its nodes were not looked at one by one. */
+export function cellFull(nodesTotal: number): Refusal {
+  return {
+    nodesTotal,
+    constraints: [{ constraint: "cell_full", nodesExcluded: nodesTotal, requested: null, missing: null }],
+  };
+}
+
+/** One refusal for several cells that were asked in turn. Impossible only if each of them says so. */
+export function mergeRefusals(first: Refusal | null, second: Refusal): Refusal {
+  if (!first || first.nodesTotal === 0) return second;
+  if (second.nodesTotal === 0) return first;
+  const merged = new Map<ConstraintName, Entry>(first.constraints.map((entry) => [entry.constraint, entry]));
+  for (const entry of second.constraints) {
+    const known = merged.get(entry.constraint);
+    merged.set(entry.constraint, {
+      ...entry,
+      nodesExcluded: (known?.nodesExcluded ?? 0) + entry.nodesExcluded,
+      missing: known ? leastOf(known.missing, entry.missing) : entry.missing,
+    });
+  }
+  return {
+    nodesTotal: first.nodesTotal + second.nodesTotal,
+    constraints: inOrder(merged),
+    ...(first.impossible && second.impossible ? { impossible: true } : {}),
+  };
+}
+
+/** By nodes excluded, most first, so that the first line of an explanation says the most; equal ones by name. */
+const inOrder = (merged: ReadonlyMap<ConstraintName, Entry>): Entry[] =>
+  [...merged.values()].sort(
+    (a, b) =>
+      b.nodesExcluded - a.nodesExcluded || (a.constraint < b.constraint ? -1 : a.constraint > b.constraint ? 1 : 0),
+  );
+
+const leastOf = (a: number | null, b: number | null): number | null =>
+  a === null || b === null ? null : Math.min(a, b);

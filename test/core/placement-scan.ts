@@ -1,0 +1,75 @@
+// The rule of placement as a plain scan over all nodes: what the indexed pool is held against.
+import type { InstanceId } from "../../contracts/ids.ts";
+import { askOf, type Ask } from "../../core/placement/ask.ts";
+import { exclusionsOf } from "../../core/placement/constraints.ts";
+import { IMAGE_BONUS, isCpuScarce, memoryUnits, scoreOf } from "../../core/placement/rank.ts";
+import { refusalOf } from "../../core/placement/refusal.ts";
+import { subtract } from "../../core/placement/place.ts";
+import type { PlacementDecision, PlacementNode, PlacementRequest } from "../../core/placement/types.ts";
+import { rankOf } from "../../core/random.ts";
+
+interface Seen {
+  readonly node: PlacementNode;
+  free: PlacementNode["free"];
+  ports: readonly number[];
+}
+
+export function placeByScan(
+  nodes: readonly PlacementNode[],
+  request: PlacementRequest,
+  seed: string,
+): PlacementDecision {
+  const seen: Seen[] = nodes.map((node) => ({ node, free: node.free, ports: node.hostPorts }));
+  const placements: PlacementDecision["placements"][number][] = [];
+  const refusals: { instance: InstanceId; refusal: ReturnType<typeof refusalOf> }[] = [];
+  const occupied = [...request.occupied];
+  for (const slot of request.slots) {
+    const ask = askOf(slot, request, occupied);
+    const scarce = isCpuScarceOver(seen);
+    const ranked = seen
+      .filter(({ node, free, ports }) => exclusionsOf(node, free, ports, ask).length === 0)
+      .map((at) => ({ at, rank: rankAt(at, ask, scarce, seed) }))
+      .sort((a, b) => compare(a.rank, b.rank));
+    const best = ranked[0]?.at;
+    if (!best) {
+      refusals.push({ instance: slot.instance, refusal: refusalOf(seen, ask) });
+      continue;
+    }
+    best.free = subtract(best.free, slot.resources);
+    best.ports = [...best.ports, ...ask.policy.hostPorts];
+    occupied.push({ failureDomain: best.node.failureDomain, node: best.node.id, ordinal: slot.ordinal });
+    placements.push({ slot, node: best.node.id });
+  }
+  return { placements, refusals };
+}
+
+/** Fewest siblings in the failure domain, fewest on the node, best score (an image there counts a little), chance. */
+function rankAt({ node, free }: Seen, ask: Ask, cpuScarce: boolean, seed: string): (number | string)[] {
+  const { slot, policy } = ask;
+  const cpuLeft = (free.cpuMilli - slot.resources.cpuMilli) / node.capacity.cpuMilli;
+  const memoryLeft = (free.memoryBytes - slot.resources.memoryBytes) / node.capacity.memoryBytes;
+  const score = scoreOf(policy.strategy, cpuScarce, cpuLeft, memoryLeft);
+  const bonus = slot.image && node.images.has(slot.image) ? IMAGE_BONUS : 0;
+  const siblings = [ask.inDomain.get(node.failureDomain) ?? 0, ask.onNode.get(node.id) ?? 0];
+  return [...siblings, score - bonus, rankOf(seed, node.id), node.id];
+}
+
+function compare(a: readonly (number | string)[], b: readonly (number | string)[]): number {
+  for (let index = 0; index < a.length; index += 1) {
+    if (a[index]! < b[index]!) return -1;
+    if (a[index]! > b[index]!) return 1;
+  }
+  return 0;
+}
+
+function isCpuScarceOver(seen: readonly Seen[]): boolean {
+  const totals = { cpuFree: 0, cpuCapacity: 0, memoryFree: 0, memoryCapacity: 0 };
+  for (const { node, free } of seen) {
+    if (node.closed !== null) continue;
+    totals.cpuFree += free.cpuMilli;
+    totals.cpuCapacity += node.capacity.cpuMilli;
+    totals.memoryFree += memoryUnits(free.memoryBytes);
+    totals.memoryCapacity += memoryUnits(node.capacity.memoryBytes);
+  }
+  return isCpuScarce(totals);
+}
