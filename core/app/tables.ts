@@ -74,6 +74,8 @@ export type InstancePhase =
   | {
       readonly kind: "placing";
       readonly refused: readonly CellName[];
+      /** Of the app's regions, in this round of asking. */
+      readonly regionsTried?: readonly RegionName[];
       readonly refusal: Refusal | null;
       readonly refusedSinceMs: number | null;
       readonly retryAtMs: number;

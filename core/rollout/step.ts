@@ -121,7 +121,9 @@ function slotFailure(slot: SlotView, nowMs: number, limits: Limits): RolloutFail
       return { kind: "instance", instance: slot.instance, node: slot.node, failure };
     }
     case "placing":
-      if (!slot.refusal || slot.refusedSinceMs === null || slot.roomComing) return null;
+      if (!slot.refusal || slot.refusedSinceMs === null) return null;
+      if (slot.refusal.impossible) return { kind: "no_capacity", refusal: slot.refusal };
+      if (slot.roomComing) return null;
       return nowMs >= slot.refusedSinceMs + limits.placementPatienceMs
         ? { kind: "no_capacity", refusal: slot.refusal }
         : null;
