@@ -144,6 +144,8 @@ function refusedEverywhere(ctx: AppContext, row: PlacingRow): PlacingRow[] {
   askRegionIfStale(ctx, row.region);
   hurryDrains(ctx);
   if (refusedSinceMs === null) {
+    // A rollout need not wait for what cannot come.
+    if (refusal.impossible) ctx.wakeBy(ctx.nowMs);
     const data = { ordinal: row.ordinal, refusal, version: row.version };
     emit(ctx, { type: "placement.refused", subject: row.id, data });
   }
