@@ -128,12 +128,7 @@ describe("an instance that is asked to leave its node", () => {
     expect(phaseOf(app, first)).toBe("running");
     app.observe([third], { kind: "ready" });
     expect(phaseOf(app, first)).toBe("draining");
-    expect(
-      app
-        .of(1)
-        .map((id) => rowOf(app, id).generation)
-        .toSorted(),
-    ).toEqual([1, 1, 3]);
+    expect(new Set(app.of(1).map((id) => rowOf(app, id).generation))).toEqual(new Set([1, 3]));
   });
 
   it("is replaced like any other when its node is lost on the way", () => {
