@@ -107,6 +107,10 @@ export const DEFAULT_LIMITS = {
   strictReplaceMs: 30_000,
   /** What is to leave a node is told again to an App that said nothing of it: messages are durable, so this heals only faults of an App. */
   evacuateAgainMs: 30_000,
+  /** One rebalance: moves of a plan; placements tried for it (about 0.1 ms each, in one turn of the object); its end. */
+  rebalanceStepsMax: 500,
+  rebalanceTriesMax: 2_000,
+  rebalanceMaxMs: 1_800_000,
   /** Messages one App may owe an acknowledgement for; beyond it the Cell remembers only to resend the present state. */
   messagesPendingMax: 500,
   messageBatchMax: 100,

@@ -41,13 +41,14 @@ export function evacuate(
     ({ desired, state }) =>
       state.kind === "desired" && desired.intent === "run" && !ctx.draft.get("held", desired.instance),
   );
+  if (untold.length === 0) return evacuateSoon(ctx, node.id);
   const { evacuateAgainMs } = ctx.limits;
-  if (untold.length === 0 || !ctx.attempts.claim(evacuationKey(node.id), evacuateAgainMs, evacuateAgainMs)) return;
+  if (!ctx.attempts.claim(evacuationKey(node.id), evacuateAgainMs, evacuateAgainMs)) return;
   for (const [app, instances] of byApp(untold))
     tellApp(ctx, app, { kind: "evacuate", node: node.id, instances, reason });
 }
 
-/** Something came to a node that is being emptied: its App hears of that in this step. */
+/** Whatever comes next is told at once: something came to the node, or nothing is left to say. */
 export const evacuateSoon = (ctx: CellContext, node: NodeRow["id"]): void => ctx.attempts.settle(evacuationKey(node));
 
 /** What has no replacement yet stays. */

@@ -16,6 +16,12 @@ export function tellApp(ctx: CellContext, app: AppId, message: Unnumbered): void
     if (!link.stale) ctx.draft.put("apps", app, { ...link, stale: true });
     return;
   }
+  writeMessage(ctx, app, message);
+}
+
+/** Without the limit: the present state, which is as large as it is, and whose half would never be the whole. */
+export function writeMessage(ctx: CellContext, app: AppId, message: Unnumbered): void {
+  const link = linkOf(ctx, app);
   const seq = link.outSeq + 1;
   ctx.draft.put("apps", app, { ...link, outSeq: seq });
   ctx.draft.put("messages", messageKey(app, seq), { ...message, seq } as CellToApp);

@@ -43,8 +43,10 @@ export function commit(ctx: CellContext, request: CommitRequest): Result<null> {
 }
 
 function place(ctx: CellContext, desired: DesiredInstance, node: NodeRow): void {
+  const wants = ctx.draft.get("reservations", desired.instance)?.wants;
   ctx.draft.drop("reservations", desired.instance);
-  ctx.draft.put("instances", desired.instance, { desired, node: node.id, state: { kind: "desired" } });
+  const row = { desired, node: node.id, state: { kind: "desired" as const }, ...(wants ? { wants } : {}) };
+  ctx.draft.put("instances", desired.instance, row);
   ctx.touched.add(node.id);
   // Reserved before the node was to be emptied: it goes at once.
   evacuateSoon(ctx, node.id);

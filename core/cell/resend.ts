@@ -1,10 +1,11 @@
 // Everything an App must know now, in place of the messages that were left out because too many were waiting.
 import type { ObservedInstance } from "../../contracts/agent-protocol.ts";
 import type { AppId, InstanceId, NodeId } from "../../contracts/ids.ts";
+import { isEmptied } from "./availability.ts";
 import type { CellContext } from "./context.ts";
 import { evacuateSoon } from "./evacuation.ts";
 import { linkOf } from "./links.ts";
-import { tellApp } from "./messages.ts";
+import { writeMessage } from "./messages.ts";
 import { append, whereaboutsOf } from "./node-news.ts";
 
 /** Once the App has acknowledged all that was written. What it waits to have confirmed it asks for again by itself. */
@@ -14,21 +15,27 @@ export function resendIfStale(ctx: CellContext, app: AppId): void {
   ctx.draft.put("apps", app, { ...link, stale: false });
   const gone = new Map<NodeId, InstanceId[]>();
   const kept = new Map<NodeId, InstanceId[]>();
+  const staying = new Set<NodeId>();
+  const here = new Set<NodeId>();
   const present: { node: NodeId; observed: ObservedInstance }[] = [];
   for (const [id, row] of ctx.draft.entries("instances")) {
     if (row.desired.app !== app) continue;
     const where = whereaboutsOf(ctx, ctx.draft.get("nodes", row.node), row);
     if (where !== "here") append(where === "gone" ? gone : kept, row.node, row.desired.instance);
     if (where !== "here" || row.state.kind !== "desired") continue;
-    evacuateSoon(ctx, row.node);
+    here.add(row.node);
+    // One of the two was perhaps among what was left out.
+    if (isEmptied(ctx, row.node)) evacuateSoon(ctx, row.node);
+    else staying.add(row.node);
     const observed = ctx.draft.get("observed", id);
     if (observed) present.push({ node: row.node, observed });
   }
-  for (const node of new Set(present.map((entry) => entry.node))) tellApp(ctx, app, { kind: "node_back", node });
-  for (const { node, observed } of present) tellApp(ctx, app, { kind: "observed", node, observed });
+  for (const node of here) writeMessage(ctx, app, { kind: "node_back", node });
+  for (const node of staying) writeMessage(ctx, app, { kind: "stay", node });
+  for (const { node, observed } of present) writeMessage(ctx, app, { kind: "observed", node, observed });
   for (const node of new Set([...gone.keys(), ...kept.keys()])) {
     const still = kept.get(node) ?? [];
     const instances = gone.get(node) ?? [];
-    tellApp(ctx, app, { kind: "node_gone", node, instances, ...(still.length > 0 ? { kept: still } : {}) });
+    writeMessage(ctx, app, { kind: "node_gone", node, instances, ...(still.length > 0 ? { kept: still } : {}) });
   }
 }

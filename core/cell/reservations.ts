@@ -8,6 +8,7 @@ import { awayFromKey } from "../placement/types.ts";
 import { ok } from "../results.ts";
 import type { CellContext } from "./context.ts";
 import { placementNodes, slotsLeft } from "./ledger.ts";
+import type { Wants } from "./types.ts";
 
 /** All slots, some or none. The same key gets the same answer for as long as the room it names is held. */
 export function reserve(ctx: CellContext, request: ReserveRequest): Result<ReserveAnswer> {
@@ -47,9 +48,17 @@ function hold(ctx: CellContext, request: ReserveRequest, slot: ReserveSlot, node
     resources: slot.resources,
     untilMs,
     hostPorts: slot.placement?.hostPorts ?? [],
+    wants: wantsOf(slot),
     awayKey: team && appName ? awayFromKey(team, appName) : null,
   });
 }
+
+/** Image and default policy are left out where there is nothing to say: a cell holds thousands of these. */
+const wantsOf = ({ runtimes, placement, image }: ReserveSlot): Wants => ({
+  runtimes,
+  ...(placement ? { placement } : {}),
+  ...(image ? { image } : {}),
+});
 
 function placementOf(ctx: CellContext, { instance, generation }: ReserveSlot, id: NodeId): Placement {
   const { name: nodeName, failureDomain, gatewayUrl } = ctx.draft.get("nodes", id)!;

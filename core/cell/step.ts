@@ -16,7 +16,7 @@ import { heartbeat } from "./heartbeat.ts";
 import { admit, enrol } from "./nodes.ts";
 import { cordon, drain, uncordon } from "./operator.ts";
 import { placeReleased, releasePlaces } from "./places.ts";
-import { rebalance } from "./rebalance.ts";
+import { rebalance, rebalanceWakeAtMs, watchRebalance } from "./rebalance.ts";
 import { remove, revoke } from "./removal.ts";
 import { resendIfStale } from "./resend.ts";
 import { commit, update } from "./placements.ts";
@@ -36,6 +36,7 @@ export function stepCell<Event extends CellEvent>(
   watchLeases(ctx);
   watchFences(ctx);
   watchDrains(ctx);
+  watchRebalance(ctx);
   releasePlaces(ctx);
   deliverDue(ctx);
   drainOutbox(ctx);
@@ -44,6 +45,7 @@ export function stepCell<Event extends CellEvent>(
   const wakeAtMs = earliest(
     leaseWakeAtMs(ctx),
     freezeWakeAtMs(ctx),
+    rebalanceWakeAtMs(ctx),
     fenceWakeAtMs(ctx),
     reservationWakeAtMs(ctx),
     ctx.attempts.nextAtMs(),

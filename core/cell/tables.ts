@@ -13,7 +13,7 @@ import type { Result } from "../../contracts/failures.ts";
 import type { AppId, CellName, InstanceId, NodeId, RegionName } from "../../contracts/ids.ts";
 import type { Resources } from "../../contracts/release.ts";
 import type { Attempt } from "../attempts.ts";
-import type { CellSummary, CellToApp, ReserveAnswer } from "../messages.ts";
+import type { CellSummary, CellToApp, ReserveAnswer, ReserveSlot } from "../messages.ts";
 
 /** Key "cell"; made by the first enrolment. */
 export interface CellRow {
@@ -106,10 +106,15 @@ export interface RebalanceRow {
 export interface CellInstanceRow {
   readonly desired: DesiredInstance;
   readonly node: NodeId;
+  /** What it was reserved as, so that it can be planned for elsewhere. Absent on rows of older runs. */
+  readonly wants?: Wants;
   readonly state:
     | { readonly kind: "desired" }
     | { readonly kind: "gone"; readonly revision: number; readonly confirm?: boolean; readonly fenced?: boolean };
 }
+
+/** Of a slot: whatever bears on where it may go, beside its resources. */
+export type Wants = Pick<ReserveSlot, "runtimes" | "placement" | "image">;
 
 export interface ReservationRow {
   readonly key: string;
@@ -121,6 +126,7 @@ export interface ReservationRow {
   readonly untilMs: number;
   // Rows of older runs lack what follows.
   readonly hostPorts?: readonly number[];
+  readonly wants?: Wants;
   /** `<team>/<app's name>`: whom apps that stay away from it mean. */
   readonly awayKey?: string | null;
 }

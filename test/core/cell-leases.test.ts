@@ -190,9 +190,9 @@ describe("what apps are told", () => {
     expect(cell.tables.messages.size).toBe(2);
     cell.drain("deliver_messages");
     cell.take({ kind: "delivered", app: APP, ackSeq: 2 });
-    const messages = cell.drain("deliver_messages").flatMap((effect) => effect.messages);
-    expect(messages.map((message) => message.kind)).toEqual(["node_back", "observed"]);
-    expect(messages.at(-1)).toMatchObject({ seq: 4, observed: { status: { kind: "ready" } } });
+    const messages = [...cell.tables.messages.values()];
+    expect(messages.map((message) => message.kind)).toEqual(["node_back", "stay", "observed"]);
+    expect(messages.at(-1)).toMatchObject({ seq: 5, observed: { status: { kind: "ready" } } });
   });
 });
 
