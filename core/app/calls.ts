@@ -7,6 +7,7 @@ import { activeRollout, appOf, changeInstance, count, countersOf, type AppContex
 import { heldByCell, type Held } from "./held.ts";
 import { end, stop } from "./instances.ts";
 import { blockersOf, needsConfirmation, policyOf } from "./policy.ts";
+import { imagesToKeep } from "./releases.ts";
 import { routeOf } from "./route.ts";
 import type { CallRow, CellCall, CellLinkRow, InstanceRow } from "./types.ts";
 
@@ -166,6 +167,7 @@ function desiredOf(ctx: AppContext, row: InstanceRow): DesiredInstance[] {
       privateImage,
       hostPorts: policyOf(spec).hostPorts,
       singleton: policyOf(spec).singleton ?? null,
+      keepImages: imagesToKeep(ctx),
     },
   ];
 }

@@ -7,6 +7,7 @@ import { ok, refuse } from "../results.ts";
 import type { RolloutReason, Target } from "../rollout/types.ts";
 import { activeRollout, appOf, changeApp, count, countersOf, emit, type AppContext } from "./context.ts";
 import { policyOf } from "./policy.ts";
+import { earlierRelease } from "./releases.ts";
 import { cancelActive, startRollout } from "./rollouts.ts";
 import type { AppInputs, ReleaseRow, SealedEnvironment } from "./types.ts";
 import { rolloutView } from "./views.ts";
@@ -87,16 +88,11 @@ export function rollback(ctx: AppContext, input: AppInputs["rollback"]): Result<
 }
 
 function chooseRelease(ctx: AppContext, version: number | undefined, current: Target | null): Result<ReleaseRow> {
-  let best: ReleaseRow | null = null;
-  for (const row of ctx.draft.values("releases")) {
-    const candidate = row.release.version;
-    if (version !== undefined) {
-      if (candidate === version) return ok(row);
-    } else if (current && candidate < current.version && row.completed) {
-      if (!best || candidate > best.release.version) best = row;
-    }
+  if (version !== undefined) {
+    for (const row of ctx.draft.values("releases")) if (row.release.version === version) return ok(row);
+    return refuse("not_found", `v${version} is not kept.`);
   }
-  if (version !== undefined) return refuse("not_found", `v${version} is not kept.`);
+  const best = earlierRelease(ctx, current);
   return best ? ok(best) : refuse("nothing_to_roll_back", "There is no earlier release that ever served.");
 }
 

@@ -7,6 +7,7 @@ import { changeInstance, emit, appOf, type AppContext } from "./context.ts";
 import { openCall } from "./calls.ts";
 import { isMeant } from "./instances.ts";
 import { policyOf } from "./policy.ts";
+import { imageOf } from "./releases.ts";
 import { hurryDrains, instancesBeingReserved } from "./reconcile.ts";
 import type { InstanceRow } from "./types.ts";
 import { instanceView } from "./views.ts";
@@ -80,7 +81,7 @@ function reserve(ctx: AppContext, cell: CellName, rows: readonly PlacingRow[]): 
     const { spec } = kept.release;
     const runtimes = spec.source.kind === "image" ? (["docker"] as const) : (["docker", "process"] as const);
     const placement = policyOf(spec);
-    const image = spec.source.kind === "image" ? kept.release.digest : spec.source.hash;
+    const image = imageOf(kept);
     const avoid = [...new Set([...(row.avoid ?? []), ...(row.avoidAtFirst ?? [])])];
     slots.push({ instance: id, generation, ordinal, resources: spec.resources, runtimes, placement, image, avoid });
     // A singleton's room is held until the one before it is known to be stopped.

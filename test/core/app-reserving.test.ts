@@ -57,6 +57,23 @@ describe("a reserve", () => {
     expect(app.drain("call_cell").flatMap(slotsOf)).toMatchObject([{ image: "sha256:d1" }]);
   });
 
+  it("is followed by a document that names the images of releases a rollback may go to", () => {
+    const app = new BenchApp();
+    for (const digest of ["sha256:d1", "sha256:d2"]) {
+      app.deploy({ source: { kind: "image", reference: `shop/web:${digest}` } });
+      const version = [...app.tables.releases.values()].at(-1)!.release.version;
+      app.observe(app.of(version), { kind: "ready" }, { digest });
+    }
+    release(app);
+    answerReserve(
+      app,
+      app.drain("call_cell").find(({ request }) => request.kind === "reserve")!,
+      1,
+    );
+    const [commit] = app.drain("call_cell").filter(({ request }) => request.kind === "commit");
+    expect(commit?.request).toMatchObject({ request: { instances: [{ keepImages: ["sha256:d2", "sha256:d1"] }] } });
+  });
+
   it("of a release stored before there were policies uses the default", () => {
     const app = new BenchApp();
     app.deploy();
