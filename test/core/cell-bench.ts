@@ -119,16 +119,16 @@ export const seen = (n: number, status: Record<string, unknown>, app = 1) => ({
   sinceMs: 0,
 });
 
-/** What Apps were sent since last asked; all of it is acknowledged. */
+/** What Apps were sent since last asked, repetitions aside; all of it is acknowledged. */
 export function told(cell: BenchCell): CellToApp[] {
-  const messages: CellToApp[] = [];
+  const messages = new Map<string, CellToApp>();
   for (let batches = cell.drain("deliver_messages"); batches.length > 0; batches = cell.drain("deliver_messages")) {
     for (const batch of batches) {
-      messages.push(...batch.messages);
+      for (const message of batch.messages) messages.set(`${batch.app}/${message.seq}`, message);
       cell.take({ kind: "delivered", app: batch.app, ackSeq: batch.messages.at(-1)!.seq });
     }
   }
-  return messages;
+  return [...messages.values()];
 }
 
 export const view = (cell: BenchCell, n: number): Node =>
