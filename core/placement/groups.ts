@@ -1,28 +1,38 @@
-// Nodes of one make, in one failure domain, by what is free of them: a grid of levels of cpu by levels of memory.
+// Nodes of one kind, in one failure domain, by what is free of them: a grid of levels of cpu by levels of memory.
 import type { RuntimeKind } from "../../contracts/agent-protocol.ts";
+import { bitFrom, clearBit, setBit, wordsFor } from "./bits.ts";
 import { pushSeat, takeSeat, type Pile, type Seat } from "./piles.ts";
 import type { PlacementNode } from "./types.ts";
 
-/** Levels of each resource by the group's size: a small group is scanned, a large one is looked up. Rows are one 32-bit word. */
-const SIDES = [
-  { seatsMin: 1_000, side: 32 },
-  { seatsMin: 48, side: 8 },
-  { seatsMin: 0, side: 1 },
-];
+/**
+ * Levels of each resource by the group's size: a small group is scanned; a large one is looked up, and has a pile or two in
+ * most of its places, so that what a search looks at does not grow with the group.
+ */
+const GRIDS = [
+  { sizeMin: 8_000, levels: 512 },
+  { sizeMin: 1_000, levels: 128 },
+  { sizeMin: 64, levels: 32 },
+  { sizeMin: 0, levels: 1 },
+] as const;
 
 export interface Group {
   readonly failureDomain: string;
   readonly runtime: RuntimeKind;
   readonly labels: PlacementNode["labels"];
-  readonly cpuCapacity: number;
-  readonly memoryCapacity: number;
+  /** The highest level ends here: no node has more, and it is a power of two, so that it seldom changes. */
+  cpuMax: number;
+  memoryMax: number;
   size: number;
-  side: number;
-  /** Piles by [cpu level * side + memory level]. */
-  cells: Pile[][];
-  /** Bits of the memory levels that have piles, for each cpu level; and of the cpu levels that have any. */
-  rows: Uint32Array;
-  rowsUsed: number;
+  /** Beyond it the grid grows. */
+  sizeMax: number;
+  levels: number;
+  /** Words of one row of bits. */
+  words: number;
+  /** Piles by [cpu level * levels + memory level]. */
+  cells: (Pile[] | undefined)[];
+  /** The cpu levels that have piles; and of each cpu level the memory levels that have. */
+  rowsUsed: Int32Array;
+  columnsUsed: Int32Array;
 }
 
 export function groupFor(node: PlacementNode): Group {
@@ -30,28 +40,34 @@ export function groupFor(node: PlacementNode): Group {
     failureDomain: node.failureDomain,
     runtime: node.runtime,
     labels: node.labels,
-    cpuCapacity: node.capacity.cpuMilli,
-    memoryCapacity: node.capacity.memoryBytes,
+    cpuMax: 1,
+    memoryMax: 1,
     size: 0,
-    side: 1,
-    cells: [[]],
-    rows: new Uint32Array(1),
-    rowsUsed: 0,
+    sizeMax: GRIDS[2].sizeMin,
+    levels: 1,
+    words: 1,
+    cells: [],
+    rowsUsed: new Int32Array(1),
+    columnsUsed: new Int32Array(1),
   };
 }
 
 /** Which nodes share a group. */
-export function groupKey({ failureDomain, runtime, labels, capacity }: PlacementNode): string {
+export function groupKey({ failureDomain, runtime, labels }: PlacementNode): string {
   const names = Object.keys(labels);
   const sorted = names.length < 2 ? names : names.sort();
   const said = sorted.map((name) => [name, labels[name]]);
-  return JSON.stringify([failureDomain, runtime, capacity.cpuMilli, capacity.memoryBytes, said]);
+  return JSON.stringify([failureDomain, runtime, said]);
 }
 
 export function enter(group: Group, seat: Seat): void {
+  const { cpuMilli, memoryBytes } = seat.node.capacity;
   group.size += 1;
-  const { side } = SIDES.find(({ seatsMin }) => group.size > seatsMin) ?? SIDES[2]!;
-  if (side > group.side) regrow(group, side);
+  if (group.size > group.sizeMax || cpuMilli > group.cpuMax || memoryBytes > group.memoryMax) {
+    while (cpuMilli > group.cpuMax) group.cpuMax *= 2;
+    while (memoryBytes > group.memoryMax) group.memoryMax *= 2;
+    regrow(group);
+  }
   put(group, seat);
 }
 
@@ -60,45 +76,50 @@ export function leave(group: Group, seat: Seat): void {
   const pile = seat.pile!;
   takeSeat(pile, seat);
   if (pile.seats.length > 0) return;
-  const row = levelOf(pile.cpu, group.cpuCapacity, group.side);
-  const column = levelOf(pile.memory, group.memoryCapacity, group.side);
-  const cell = group.cells[row * group.side + column]!;
+  const { levels, words, columnsUsed } = group;
+  const row = levelOf(pile.cpu, group.cpuMax, levels);
+  const column = levelOf(pile.memory, group.memoryMax, levels);
+  const cell = group.cells[row * levels + column]!;
   const last = cell.pop()!;
   if (last !== pile) cell[cell.indexOf(pile)] = last;
   if (cell.length > 0) return;
-  group.rows[row]! &= ~(1 << column);
-  if (group.rows[row] === 0) group.rowsUsed &= ~(1 << row);
+  clearBit(columnsUsed, row * words, column);
+  if (bitFrom(columnsUsed, row * words, words, 0) < 0) clearBit(group.rowsUsed, 0, row);
 }
 
 function put(group: Group, seat: Seat): void {
-  const { side } = group;
-  const row = levelOf(seat.cpu, group.cpuCapacity, side);
-  const column = levelOf(seat.memory, group.memoryCapacity, side);
-  const cell = group.cells[row * side + column]!;
+  const { cpu, memory, disk, pids } = seat;
+  const { levels } = group;
+  const row = levelOf(cpu, group.cpuMax, levels);
+  const column = levelOf(memory, group.memoryMax, levels);
+  const cell = (group.cells[row * levels + column] ??= []);
   for (const pile of cell) {
-    if (pile.cpu === seat.cpu && pile.memory === seat.memory && pile.disk === seat.disk && pile.pids === seat.pids) {
-      pushSeat(pile, seat);
-      return;
-    }
+    if (pile.cpu !== cpu || pile.memory !== memory || pile.disk !== disk || pile.pids !== pids) continue;
+    pushSeat(pile, seat);
+    return;
   }
-  const pile: Pile = { cpu: seat.cpu, memory: seat.memory, disk: seat.disk, pids: seat.pids, seats: [] };
+  const pile: Pile = { cpu, memory, disk, pids, seats: [] };
   pushSeat(pile, seat);
   cell.push(pile);
-  group.rows[row]! |= 1 << column;
-  group.rowsUsed |= 1 << row;
+  setBit(group.columnsUsed, row * group.words, column);
+  setBit(group.rowsUsed, 0, row);
 }
 
-function regrow(group: Group, side: number): void {
-  const seats = group.cells.flatMap((cell) => cell.flatMap((pile) => pile.seats));
-  group.side = side;
-  group.cells = Array.from({ length: side * side }, () => []);
-  group.rows = new Uint32Array(side);
-  group.rowsUsed = 0;
+function regrow(group: Group): void {
+  const at = GRIDS.findIndex(({ sizeMin }) => group.size > sizeMin);
+  const { levels } = GRIDS[at]!;
+  const seats = group.cells.flatMap((cell) => (cell ?? []).flatMap((pile) => pile.seats));
+  group.sizeMax = GRIDS[at - 1]?.sizeMin ?? Infinity;
+  group.levels = levels;
+  group.words = wordsFor(levels);
+  group.cells = Array.from({ length: levels * levels }, () => undefined);
+  group.rowsUsed = new Int32Array(group.words);
+  group.columnsUsed = new Int32Array(levels * group.words);
   for (const seat of seats) put(group, seat);
 }
 
-/** Level l holds shares from l/side up to (l+1)/side; what is over-committed is on level 0. */
-export function levelOf(free: number, capacity: number, side: number): number {
-  const level = Math.floor((free / capacity) * side);
-  return level < 0 ? 0 : level >= side ? side - 1 : level;
+/** Level l of n holds from l/n up to (l+1)/n of max; what is over-committed is on level 0. */
+function levelOf(free: number, max: number, levels: number): number {
+  const level = Math.floor((free / max) * levels);
+  return level < 0 ? 0 : level >= levels ? levels - 1 : level;
 }

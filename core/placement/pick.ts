@@ -4,7 +4,7 @@ import type { Ask } from "./ask.ts";
 import type { Group } from "./groups.ts";
 import { comesBefore, type Seat } from "./piles.ts";
 import type { PoolState } from "./pool.ts";
-import { IMAGE_BONUS, isCpuScarce, scoreOf } from "./rank.ts";
+import { IMAGE_BONUS, scaleOf, scoreOf, type Scale } from "./rank.ts";
 import { searchGroup, type Search } from "./search.ts";
 
 export function pick(state: PoolState, ask: Ask): Seat | null {
@@ -42,8 +42,7 @@ function searchFor({ totals }: PoolState, ask: Ask): Search {
   const { onNode, avoid, awayFrom, policy } = ask;
   const free = onNode.size + avoid.size + awayFrom.length + policy.hostPorts.length === 0;
   return {
-    strategy: policy.strategy,
-    cpuScarce: isCpuScarce(totals),
+    scale: scaleOf(policy.strategy, totals),
     cpu: cpuMilli,
     memory: memoryBytes,
     disk: diskBytes,
@@ -68,7 +67,7 @@ function preferImage({ byImage }: PoolState, ask: Ask, groups: readonly Group[],
   let bestScore = search.score;
   for (const seat of byImage.get(image) ?? []) {
     if (!groups.includes(seat.group!) || ask.onNode.has(seat.node.id) || !canTake(seat, ask)) continue;
-    const score = scoreAt(seat, ask, search.cpuScarce) - IMAGE_BONUS;
+    const score = scoreAt(seat, ask, search.scale) - IMAGE_BONUS;
     if (score > bestScore || (score === bestScore && !comesBefore(seat, best ?? search.seat))) continue;
     bestScore = score;
     best = seat;
@@ -78,13 +77,13 @@ function preferImage({ byImage }: PoolState, ask: Ask, groups: readonly Group[],
 
 /** No other room: the nodes where siblings are, those with the fewest first. */
 function pickAmongSiblings({ seats, totals }: PoolState, ask: Ask, groups: readonly Group[]): Seat | null {
-  const cpuScarce = isCpuScarce(totals);
+  const scale = scaleOf(ask.policy.strategy, totals);
   let best: { seat: Seat; count: number; score: number } | null = null;
   for (const [id, count] of ask.onNode) {
     const seat = seats.get(id);
     if (!seat?.group || !groups.includes(seat.group) || !canTake(seat, ask)) continue;
     const bonus = ask.slot.image && seat.node.images.has(ask.slot.image) ? IMAGE_BONUS : 0;
-    const score = scoreAt(seat, ask, cpuScarce) - bonus;
+    const score = scoreAt(seat, ask, scale) - bonus;
     const order = best ? count - best.count || score - best.score : -1;
     if (order < 0 || (order === 0 && comesBefore(seat, best!.seat))) best = { seat, count, score };
   }
@@ -96,8 +95,5 @@ function canTake({ node, cpu, memory, disk, pids, ports }: Seat, ask: Ask): bool
   return exclusionsOf(node, free, ports, ask).length === 0;
 }
 
-function scoreAt({ node, cpu, memory }: Seat, { slot, policy }: Ask, cpuScarce: boolean): number {
-  const cpuLeft = (cpu - slot.resources.cpuMilli) / node.capacity.cpuMilli;
-  const memoryLeft = (memory - slot.resources.memoryBytes) / node.capacity.memoryBytes;
-  return scoreOf(policy.strategy, cpuScarce, cpuLeft, memoryLeft);
-}
+const scoreAt = ({ cpu, memory }: Seat, { slot: { resources } }: Ask, scale: Scale): number =>
+  scoreOf(scale, cpu - resources.cpuMilli, memory - resources.memoryBytes);

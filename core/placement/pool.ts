@@ -25,7 +25,7 @@ export function createPool(nodes: Iterable<PlacementNode>, seed: string): Pool {
     seats: new Map(),
     groups: new Map(),
     byImage: new Map(),
-    totals: { cpuFree: 0, cpuCapacity: 0, memoryFree: 0, memoryCapacity: 0 },
+    totals: { nodes: 0, cpuFree: 0, cpuCapacity: 0, memoryFree: 0, memoryCapacity: 0 },
   };
   const pool: Pool = {
     get nodesTotal() {
@@ -120,6 +120,7 @@ function close(state: PoolState, seat: Seat): void {
 }
 
 function sum(totals: Totals, seat: Seat, sign: 1 | -1): void {
+  totals.nodes += sign;
   totals.cpuFree += sign * seat.cpu;
   totals.cpuCapacity += sign * seat.node.capacity.cpuMilli;
   totals.memoryFree += sign * memoryUnits(seat.memory);

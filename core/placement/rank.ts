@@ -6,24 +6,25 @@
  */
 const STRANDED_WEIGHT = 4;
 
-/** An image that is there is worth as much as this share of a node left over: it decides between near equals only. */
+/** An image that is there is worth as much as this much of an average node left over: it decides between near equals only. */
 export const IMAGE_BONUS = 0.05;
 
 /**
- * Best fit: what would be left of both resources, as shares of the node's own capacity, and what would be stranded of the
- * scarce one. Rises with scarceLeft; over otherLeft it is least where both are equal.
+ * Best fit: what would be left of both resources, in average nodes of the pool, and what would be stranded of the scarce one.
+ * Rises with scarceLeft; over otherLeft it is least where both are equal.
  */
 export function packScore(scarceLeft: number, otherLeft: number): number {
   const stranded = scarceLeft - otherLeft;
   return scarceLeft + otherLeft + (stranded > 0 ? STRANDED_WEIGHT * stranded : 0);
 }
 
-/** The emptiest node: the one whose scarcest resource would have the largest share left. */
+/** The emptiest node: the one that would have the most left of what it would have the least of. */
 export const spreadScore = (cpuLeft: number, memoryLeft: number): number =>
   cpuLeft < memoryLeft ? -cpuLeft : -memoryLeft;
 
-/** Which of the two would run out first over all nodes that take placements. */
+/** Sums over all nodes that take placements. */
 export interface Totals {
+  nodes: number;
   cpuFree: number;
   cpuCapacity: number;
   /** In units of MEMORY_UNIT, so that sums over a fleet stay exact whatever the order they are made in. */
@@ -32,12 +33,32 @@ export interface Totals {
 }
 const MEMORY_UNIT = 65_536;
 export const memoryUnits = (bytes: number): number => Math.floor(bytes / MEMORY_UNIT);
-export const isCpuScarce = (totals: Totals): boolean =>
-  totals.cpuFree * totals.memoryCapacity <= totals.memoryFree * totals.cpuCapacity;
 
 export type Strategy = "pack" | "spread";
 
-export function scoreOf(strategy: Strategy, cpuScarce: boolean, cpuLeft: number, memoryLeft: number): number {
+/** How this pool, as it is now, weighs what would be left on a node. */
+export interface Scale {
+  readonly strategy: Strategy;
+  /** Which of the two would run out first. */
+  readonly cpuScarce: boolean;
+  /** What an average node has: the measure of leftovers, so that nodes of all sizes compare. */
+  readonly cpuUnit: number;
+  readonly memoryUnit: number;
+}
+
+export function scaleOf(strategy: Strategy, totals: Totals): Scale {
+  return {
+    strategy,
+    cpuScarce: totals.cpuFree * totals.memoryCapacity <= totals.memoryFree * totals.cpuCapacity,
+    cpuUnit: totals.cpuCapacity / totals.nodes,
+    memoryUnit: (totals.memoryCapacity / totals.nodes) * MEMORY_UNIT,
+  };
+}
+
+/** Of a node that would have this much left. */
+export function scoreOf({ strategy, cpuScarce, cpuUnit, memoryUnit }: Scale, cpu: number, memory: number): number {
+  const cpuLeft = cpu / cpuUnit;
+  const memoryLeft = memory / memoryUnit;
   if (strategy === "spread") return spreadScore(cpuLeft, memoryLeft);
   return cpuScarce ? packScore(cpuLeft, memoryLeft) : packScore(memoryLeft, cpuLeft);
 }

@@ -1,12 +1,12 @@
 // Rank and pick within one group: branch and bound over its grid. Exact: what it passes over cannot be better.
+import { bitFrom, bitUpTo } from "./bits.ts";
 import type { Group } from "./groups.ts";
 import { comesBefore, type Pile, type Seat } from "./piles.ts";
-import { packScore, scoreOf, spreadScore, type Strategy } from "./rank.ts";
+import { packScore, scoreOf, spreadScore, type Scale } from "./rank.ts";
 
 /** What is looked for, and the best found so far; passed from group to group. */
 export interface Search {
-  readonly strategy: Strategy;
-  readonly cpuScarce: boolean;
+  readonly scale: Scale;
   readonly cpu: number;
   readonly memory: number;
   readonly disk: number;
@@ -21,49 +21,81 @@ export interface Search {
 const SLACK = 1e-9;
 
 export function searchGroup(search: Search, group: Group): void {
-  const { side, cpuCapacity, memoryCapacity } = group;
-  const cpuShare = search.cpu / cpuCapacity;
-  const memoryShare = search.memory / memoryCapacity;
-  if (cpuShare > 1 || memoryShare > 1) return;
-  const rowMin = Math.floor(cpuShare * side - SLACK);
-  const columnMin = Math.floor(memoryShare * side - SLACK);
-  const from = (level: number): number => (level <= 0 ? -1 : level >= side ? 1 << (side - 1) : -1 << level);
-  const columns = from(columnMin);
-  let rows = group.rowsUsed & from(rowMin);
-  const pack = search.strategy === "pack";
-  while (rows !== 0) {
-    const row = pack ? 31 - Math.clz32(rows & -rows) : 31 - Math.clz32(rows);
-    rows &= ~(1 << row);
-    const cpuLow = atLeast0(row / side - cpuShare);
-    const cpuHigh = (row + 1) / side - cpuShare;
-    if (boundOf(search, cpuLow, cpuHigh, 0, Infinity) > search.score + SLACK) break;
-    for (let cells = group.rows[row]! & columns; cells !== 0; cells &= cells - 1) {
-      const column = 31 - Math.clz32(cells & -cells);
-      const memoryLow = atLeast0(column / side - memoryShare);
-      const memoryHigh = (column + 1) / side - memoryShare;
-      if (boundOf(search, cpuLow, cpuHigh, memoryLow, memoryHigh) > search.score + SLACK) continue;
-      for (const pile of group.cells[row * side + column]!) searchPile(search, group, pile);
+  const { levels, words, rowsUsed } = group;
+  if (search.cpu > group.cpuMax || search.memory > group.memoryMax) return;
+  const rowMin = lowestLevel(search.cpu / group.cpuMax, levels);
+  const columnMin = lowestLevel(search.memory / group.memoryMax, levels);
+  if (search.scale.strategy === "pack") {
+    for (let row = bitFrom(rowsUsed, 0, words, rowMin); row >= 0; row = bitFrom(rowsUsed, 0, words, row + 1)) {
+      if (!searchRow(search, group, row, columnMin)) return;
+    }
+  } else {
+    for (let row = bitUpTo(rowsUsed, 0, levels - 1); row >= rowMin; row = bitUpTo(rowsUsed, 0, row - 1)) {
+      if (!searchRow(search, group, row, columnMin)) return;
     }
   }
 }
 
+const lowestLevel = (share: number, levels: number): number => Math.max(0, Math.floor(share * levels - SLACK));
+
+/** From the column where the bound is least to both sides, as far as it lets. false: nor does it let any later row. */
+function searchRow(search: Search, group: Group, row: number, columnMin: number): boolean {
+  const { levels, words, columnsUsed, cpuMax, memoryMax } = group;
+  const { cpuUnit, memoryUnit } = search.scale;
+  const cpuLow = atLeast0(((row / levels) * cpuMax - search.cpu) / cpuUnit);
+  const cpuHigh = (((row + 1) / levels) * cpuMax - search.cpu) / cpuUnit;
+  if (boundOf(search, cpuLow, cpuHigh, 0, Infinity) > search.score + SLACK) return false;
+  const step = memoryMax / levels / memoryUnit;
+  const asked = search.memory / memoryUnit;
+  const base = row * words;
+  const start = Math.max(columnMin, startColumn(search.scale, (cpuLow + asked) / step, levels));
+  for (let column = bitFrom(columnsUsed, base, words, start); column >= 0;) {
+    const memoryLow = atLeast0(column * step - asked);
+    if (boundOf(search, cpuLow, cpuHigh, memoryLow, (column + 1) * step - asked) > search.score + SLACK) break;
+    searchCell(search, group, row * levels + column);
+    column = bitFrom(columnsUsed, base, words, column + 1);
+  }
+  for (let column = bitUpTo(columnsUsed, base, start - 1); column >= columnMin;) {
+    const memoryLow = atLeast0(column * step - asked);
+    if (boundOf(search, cpuLow, cpuHigh, memoryLow, (column + 1) * step - asked) > search.score + SLACK) break;
+    searchCell(search, group, row * levels + column);
+    column = bitUpTo(columnsUsed, base, column - 1);
+  }
+  return true;
+}
+
+/** Packing: where as much memory as cpu is left, or, if memory is scarce, where it is least. Spreading: where it is most. */
+function startColumn({ strategy, cpuScarce }: Scale, even: number, levels: number): number {
+  if (strategy === "spread") return levels - 1;
+  return cpuScarce ? Math.min(levels - 1, Math.floor(even)) : 0;
+}
+
+function searchCell(search: Search, group: Group, cell: number): void {
+  const piles = group.cells[cell]!;
+  for (let at = 0; at < piles.length; at += 1) searchPile(search, piles[at]!);
+}
+
 /** The least score that anything within these shares left over can have. */
-function boundOf(search: Search, cpuLow: number, cpuHigh: number, memoryLow: number, memoryHigh: number): number {
-  if (search.strategy === "spread") return spreadScore(cpuHigh, memoryHigh);
-  const scarce = search.cpuScarce ? cpuLow : memoryLow;
-  const otherLow = search.cpuScarce ? memoryLow : cpuLow;
-  const otherHigh = search.cpuScarce ? memoryHigh : cpuHigh;
+function boundOf(
+  { scale: { strategy, cpuScarce } }: Search,
+  cpuLow: number,
+  cpuHigh: number,
+  memoryLow: number,
+  memoryHigh: number,
+): number {
+  if (strategy === "spread") return spreadScore(cpuHigh, memoryHigh);
+  const scarce = cpuScarce ? cpuLow : memoryLow;
+  const otherLow = cpuScarce ? memoryLow : cpuLow;
+  const otherHigh = cpuScarce ? memoryHigh : cpuHigh;
   return packScore(scarce, Math.min(Math.max(scarce, otherLow), otherHigh));
 }
 
 const atLeast0 = (share: number): number => (share > 0 ? share : 0);
 
-function searchPile(search: Search, group: Group, pile: Pile): void {
+function searchPile(search: Search, pile: Pile): void {
   if (search.cpu > pile.cpu || search.memory > pile.memory || search.disk > pile.disk || search.pids > pile.pids)
     return;
-  const cpuLeft = (pile.cpu - search.cpu) / group.cpuCapacity;
-  const memoryLeft = (pile.memory - search.memory) / group.memoryCapacity;
-  const score = scoreOf(search.strategy, search.cpuScarce, cpuLeft, memoryLeft);
+  const score = scoreOf(search.scale, pile.cpu - search.cpu, pile.memory - search.memory);
   if (score > search.score) return;
   if (search.allows === null) offer(search, score, pile.seats[0]!);
   else offerAllowed(search, score, pile.seats, 0);

@@ -2,7 +2,7 @@
 import type { InstanceId } from "../../contracts/ids.ts";
 import { askOf, type Ask } from "../../core/placement/ask.ts";
 import { exclusionsOf } from "../../core/placement/constraints.ts";
-import { IMAGE_BONUS, isCpuScarce, memoryUnits, scoreOf } from "../../core/placement/rank.ts";
+import { IMAGE_BONUS, memoryUnits, scaleOf, scoreOf, type Scale } from "../../core/placement/rank.ts";
 import { refusalOf } from "../../core/placement/refusal.ts";
 import { subtract } from "../../core/placement/place.ts";
 import type { PlacementDecision, PlacementNode, PlacementRequest } from "../../core/placement/types.ts";
@@ -25,10 +25,10 @@ export function placeByScan(
   const occupied = [...request.occupied];
   for (const slot of request.slots) {
     const ask = askOf(slot, request, occupied);
-    const scarce = isCpuScarceOver(seen);
+    const scale = scaleOver(seen, ask);
     const ranked = seen
       .filter(({ node, free, ports }) => exclusionsOf(node, free, ports, ask).length === 0)
-      .map((at) => ({ at, rank: rankAt(at, ask, scarce, seed) }))
+      .map((at) => ({ at, rank: rankAt(at, ask, scale, seed) }))
       .sort((a, b) => compare(a.rank, b.rank));
     const best = ranked[0]?.at;
     if (!best) {
@@ -44,11 +44,10 @@ export function placeByScan(
 }
 
 /** Fewest siblings in the failure domain, fewest on the node, best score (an image there counts a little), chance. */
-function rankAt({ node, free }: Seen, ask: Ask, cpuScarce: boolean, seed: string): (number | string)[] {
-  const { slot, policy } = ask;
-  const cpuLeft = (free.cpuMilli - slot.resources.cpuMilli) / node.capacity.cpuMilli;
-  const memoryLeft = (free.memoryBytes - slot.resources.memoryBytes) / node.capacity.memoryBytes;
-  const score = scoreOf(policy.strategy, cpuScarce, cpuLeft, memoryLeft);
+function rankAt({ node, free }: Seen, ask: Ask, scale: Scale, seed: string): (number | string)[] {
+  const { slot } = ask;
+  const { cpuMilli, memoryBytes } = slot.resources;
+  const score = scoreOf(scale, free.cpuMilli - cpuMilli, free.memoryBytes - memoryBytes);
   const bonus = slot.image && node.images.has(slot.image) ? IMAGE_BONUS : 0;
   const siblings = [ask.inDomain.get(node.failureDomain) ?? 0, ask.onNode.get(node.id) ?? 0];
   return [...siblings, score - bonus, rankOf(seed, node.id), node.id];
@@ -62,14 +61,15 @@ function compare(a: readonly (number | string)[], b: readonly (number | string)[
   return 0;
 }
 
-function isCpuScarceOver(seen: readonly Seen[]): boolean {
-  const totals = { cpuFree: 0, cpuCapacity: 0, memoryFree: 0, memoryCapacity: 0 };
+function scaleOver(seen: readonly Seen[], { policy }: Ask): Scale {
+  const totals = { nodes: 0, cpuFree: 0, cpuCapacity: 0, memoryFree: 0, memoryCapacity: 0 };
   for (const { node, free } of seen) {
     if (node.closed !== null) continue;
+    totals.nodes += 1;
     totals.cpuFree += free.cpuMilli;
     totals.cpuCapacity += node.capacity.cpuMilli;
     totals.memoryFree += memoryUnits(free.memoryBytes);
     totals.memoryCapacity += memoryUnits(node.capacity.memoryBytes);
   }
-  return isCpuScarce(totals);
+  return scaleOf(policy.strategy, totals);
 }

@@ -55,7 +55,7 @@ export const anyNode: fc.Arbitrary<PlacementNode> = fc
     name: fc.nat(9_999),
     domain: domains,
     runtime: fc.constantFrom("docker" as const, "docker" as const, "process" as const),
-    labels: fc.constantFrom({}, {}, { disk: "nvme" }, { disk: "nvme", gpu: "a100" }),
+    labels: fc.constantFrom<Record<string, string>>({}, {}, { disk: "nvme" }, { disk: "nvme", gpu: "a100" }),
     closed: fc.constantFrom(null, null, null, null, "not_ready" as const, "cordoned" as const, "draining" as const),
     capacity: fc.constantFrom(roomOf(1_000), roomOf(1_000), roomOf(2_000, 1_500)),
     cpu: level,
@@ -86,9 +86,9 @@ const anyPolicy = fc.record({
   strategy: fc.constantFrom("pack" as const, "pack" as const, "spread" as const),
   failureDomains: fc.constantFrom("preferred" as const, "preferred" as const, "required" as const),
   nodes: fc.constantFrom("preferred" as const, "required" as const),
-  labels: fc.constantFrom({}, {}, {}, { disk: "nvme" }, { disk: "hdd" }),
-  awayFrom: fc.constantFrom([], [], ["db"]),
-  hostPorts: fc.constantFrom([], [], [80]),
+  labels: fc.constantFrom<Record<string, string>>({}, {}, {}, { disk: "nvme" }, { disk: "hdd" }),
+  awayFrom: fc.constantFrom<string[]>([], [], ["db"]),
+  hostPorts: fc.constantFrom<number[]>([], [], [80]),
 });
 export const anySlots = (nodes: readonly PlacementNode[], maxLength = 8): fc.Arbitrary<ReserveSlot[]> =>
   fc
@@ -98,7 +98,7 @@ export const anySlots = (nodes: readonly PlacementNode[], maxLength = 8): fc.Arb
         memory: fc.integer({ min: 1, max: 700 }),
         disk: fc.integer({ min: 0, max: 600_000 }),
         pids: fc.integer({ min: 1, max: 500 }),
-        placement: fc.option(anyPolicy, { nil: undefined }),
+        placement: fc.option(anyPolicy),
         image: fc.constantFrom(null, "sha256:a", "sha256:c"),
         avoid: fc.subarray(
           nodes.map(({ id }) => id),
@@ -112,7 +112,7 @@ export const anySlots = (nodes: readonly PlacementNode[], maxLength = 8): fc.Arb
       slots.map(({ cpu, memory, disk, pids, placement, ...rest }, ordinal) => ({
         ...slotOf(ordinal),
         ...rest,
-        ...(placement === undefined ? {} : { placement }),
+        ...(placement === null ? {} : { placement }),
         resources: { cpuMilli: cpu, memoryBytes: memory * MEMORY, diskBytes: disk, pids },
       })),
     );

@@ -126,17 +126,15 @@ describe(announced("any placement"), () => {
   });
 
   it("is the scan's on hundreds of nodes too, where the index has levels", () => {
-    const many = fc
-      .array(anyNode, { minLength: 1_200, maxLength: 1_200 })
-      .map((nodes) =>
-        nodes.map((node, n) => ({
-          ...node,
-          id: `node_${n}` as NodeId,
-          labels: {},
-          runtime: "docker" as const,
-          failureDomain: "r1",
-        })),
-      );
+    const many = fc.array(anyNode, { minLength: 1_200, maxLength: 1_200 }).map((nodes) =>
+      nodes.map((node, n) => ({
+        ...node,
+        id: `node_${n}` as NodeId,
+        labels: {},
+        runtime: "docker" as const,
+        failureDomain: "r1",
+      })),
+    );
     fc.assert(
       fc.property(many, anySlots([], 20), (nodes, slots) => {
         const plain = nodes.map((node, n) => ({
