@@ -5,12 +5,11 @@ import type {
   EnrolRequest,
   HeartbeatRequest,
   HeartbeatResponse,
-  ObservedInstance,
 } from "../contracts/agent-protocol.ts";
 import type { Accepted, App, Instance, Node, NodeInstance, Rebalance, Rollout } from "../contracts/api.ts";
 import type { DesiredInstance } from "../contracts/desired.ts";
 import type { BerthEvent } from "../contracts/events.ts";
-import type { Refusal, Result } from "../contracts/failures.ts";
+import type { Result } from "../contracts/failures.ts";
 import type {
   AppId,
   CellName,
@@ -21,10 +20,16 @@ import type {
   RolloutId,
   TeamId,
 } from "../contracts/ids.ts";
-import type { PlacementPolicy, Release, ReleaseSpec } from "../contracts/release.ts";
+import type { Release, ReleaseSpec } from "../contracts/release.ts";
 import type { Endpoint, HostRecord, Route } from "../contracts/route.ts";
-import type { NodeCapacity, RuntimeKind } from "../contracts/agent-protocol.ts";
-import type { Resources } from "../contracts/release.ts";
+import type {
+  CellSummary,
+  CellToApp,
+  CommitRequest,
+  ReserveAnswer,
+  ReserveRequest,
+  UpdateRequest,
+} from "../core/messages.ts";
 
 /** Who did it, and under which key: the App object answers the same key with the same answer (invariant 13). */
 export interface Asked {
@@ -104,59 +109,6 @@ export interface AppRpc {
   // fetch(upgrade) on `/events`: a hibernating socket that gets `{"lastSeq": n}` on connect and whenever there are more events.
 }
 
-/** Cell → App. seq rises by one per (cell, app). */
-export type CellToApp =
-  | { readonly seq: number; readonly kind: "observed"; readonly node: NodeId; readonly observed: ObservedInstance }
-  /** instances: all of a lost or removed node (but for `kept`); of an unreachable one those that it last reported dead. */
-  | {
-      readonly seq: number;
-      readonly kind: "node_gone";
-      readonly node: NodeId;
-      readonly instances: readonly InstanceId[];
-      /** Singletons that may still run there: not routed to, and not replaced until `gone` or another node_gone names them. */
-      readonly kept?: readonly InstanceId[];
-    }
-  | { readonly seq: number; readonly kind: "node_back"; readonly node: NodeId }
-  /**
-   * What an update's `confirm` named is known not to run any more: its node said so, was removed, its strict lease ran out
-   * (strictReplaceMs), or it never was in a document.
-   */
-  | { readonly seq: number; readonly kind: "gone"; readonly instances: readonly InstanceId[] }
-  /** Move these away from the node, start-first, and say through `update` what holds them. */
-  | {
-      readonly seq: number;
-      readonly kind: "evacuate";
-      readonly node: NodeId;
-      readonly instances: readonly InstanceId[];
-      readonly reason: "drain" | "rebalance";
-    }
-  /** The drain was called off: what has no replacement yet stays. */
-  | { readonly seq: number; readonly kind: "stay"; readonly node: NodeId };
-
-/** What an App asks a Cell to find room for. Ids and generations are the App's; the Cell picks the node. */
-export interface ReserveSlot {
-  readonly instance: InstanceId;
-  readonly generation: number;
-  readonly ordinal: number;
-  readonly resources: z.infer<typeof Resources>;
-  readonly runtimes: readonly RuntimeKind[];
-  /** Absent: the default policy. */
-  readonly placement?: PlacementPolicy;
-  /** The image's digest or the bundle's hash, once known: nodes that have it are preferred among equals. */
-  readonly image?: string | null;
-  /** Nodes that this slot must not go to: it is to leave them, or failed there. */
-  readonly avoid?: readonly NodeId[];
-}
-
-export interface Placement {
-  readonly instance: InstanceId;
-  readonly generation: number;
-  readonly node: NodeId;
-  readonly nodeName: string;
-  readonly failureDomain: string;
-  readonly gatewayUrl: string;
-}
-
 export interface CellRpc {
   enrol(input: {
     node: NodeId;
@@ -175,38 +127,11 @@ export interface CellRpc {
     },
   ): Promise<Result<{ sealKey: string; team: null; placed?: DesiredInstance | null }>>;
   /** Finds room for the slots, all or some; holds it for leaseMs. The same key gives the same answer. */
-  reserve(input: {
-    key: string;
-    app: AppId;
-    /** For awayFrom, which names apps of the same team: whose these are, and how others name this one. */
-    team?: TeamId;
-    appName?: string;
-    leaseMs: number;
-    /** Instances of this app that are already on failure domains and nodes (spread). */
-    occupied: readonly { readonly failureDomain: string; readonly node: NodeId }[];
-    slots: readonly ReserveSlot[];
-  }): Promise<Result<{ placements: Placement[]; refused: { instance: InstanceId; refusal: Refusal }[] }>>;
+  reserve(input: ReserveRequest): Promise<Result<ReserveAnswer>>;
   /** Turns reservations into desired instances and bumps the nodes' revisions. routeVersion: see DesiredDocument.routes. */
-  commit(input: {
-    key: string;
-    app: AppId;
-    seq: number;
-    instances: readonly DesiredInstance[];
-    routeVersion: number;
-  }): Promise<Result<null>>;
+  commit(input: CommitRequest): Promise<Result<null>>;
   /** Changes intents, drops instances (they stop), and tells nodes the app's newest route version. seq rises per app. */
-  update(input: {
-    key: string;
-    app: AppId;
-    seq: number;
-    drain: readonly InstanceId[];
-    remove: readonly InstanceId[];
-    routeVersion: number;
-    watch: boolean;
-    held?: readonly { readonly instance: InstanceId; readonly reason: string }[];
-    /** Of `remove`: tell `gone` as soon as these are known not to run any more; at once for those this Cell does not know. */
-    confirm?: readonly InstanceId[];
-  }): Promise<Result<null>>;
+  update(input: UpdateRequest): Promise<Result<null>>;
   listNodes(): Promise<Result<{ items: Node[] }>>;
   readNode(input: { node: NodeId }): Promise<Result<Node>>;
   summary(): Promise<Result<CellSummary>>;
@@ -233,18 +158,6 @@ export interface NodeProof {
   readonly boot: string;
   readonly lane: "poll" | "heartbeat" | "ask";
   readonly seq: number;
-}
-
-export interface CellSummary {
-  readonly cell: CellName;
-  readonly nodes: number;
-  readonly readyNodes: number;
-  readonly capacity: NodeCapacity;
-  readonly free: NodeCapacity;
-  /** The most that is free on any one node, per resource. */
-  readonly largestFree: NodeCapacity;
-  readonly runtimes: readonly RuntimeKind[];
-  readonly atMs: number;
 }
 
 export interface RegionRpc {

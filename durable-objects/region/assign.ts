@@ -1,7 +1,7 @@
 // Which cell a new node of a region belongs to. Pure: the Region object stores what comes out.
 import type { CellName, NodeId, RegionName } from "../../contracts/ids.ts";
 import type { Durable } from "../../core/step.ts";
-import type { CellSummary } from "../rpc.ts";
+import type { CellSummary } from "../../core/messages.ts";
 
 export interface RegionTables {
   /** removedAtMs: its place is free again; the row is kept so that the same node always comes to the cell that refuses it. */

@@ -3,7 +3,7 @@ import { env } from "cloudflare:workers";
 import { evictDurableObject } from "cloudflare:test";
 import { expect, it } from "vitest";
 import type { CellName, RegionName } from "../../contracts/ids.ts";
-import type { CellSummary } from "../../durable-objects/rpc.ts";
+import type { CellSummary } from "../../core/messages.ts";
 import { nodeId } from "./ids.ts";
 
 const none = { cpuMilli: 1, memoryBytes: 1, diskBytes: 1, pids: 1 };
