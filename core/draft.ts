@@ -13,7 +13,15 @@ export interface Draft<Tables> {
   changes(): RowChange<Tables>[];
 }
 
-export function draftOf<Tables>(durable: Durable<Tables>): Draft<Tables> {
+/** Hears of every write that changes something, in order; undefined stands for no row. */
+export type Watch<Tables> = <Table extends keyof Tables & string>(
+  table: Table,
+  key: string,
+  before: Tables[Table] | undefined,
+  after: Tables[Table] | undefined,
+) => void;
+
+export function draftOf<Tables>(durable: Durable<Tables>, watch?: Watch<Tables>): Draft<Tables> {
   const overlays = new Map<string, Map<string, unknown>>();
   const overlayOf = (table: string): Map<string, unknown> => {
     const known = overlays.get(table);
@@ -30,25 +38,25 @@ export function draftOf<Tables>(durable: Durable<Tables>): Draft<Tables> {
       return (written ?? durable[table].get(key)) as Tables[typeof table] | undefined;
     },
     put(table, key, value) {
-      if (draft.get(table, key) !== value) overlayOf(table).set(key, value);
+      const before = draft.get(table, key);
+      if (before === value) return;
+      overlayOf(table).set(key, value);
+      watch?.(table, key, before, value);
     },
     drop(table, key) {
+      const before = watch && draft.get(table, key);
       if (durable[table].has(key)) overlayOf(table).set(key, DROPPED);
       else overlays.get(table)?.delete(key);
+      if (before !== undefined) watch?.(table, key, before, undefined);
     },
-    *entries<Table extends keyof Tables & string>(table: Table): Iterable<[string, Tables[Table]]> {
+    // Most tables are not written in a step: their own iterators are several times faster than a generator around them.
+    entries(table) {
       const overlay = overlays.get(table);
-      if (!overlay || overlay.size === 0) {
-        yield* durable[table];
-        return;
-      }
-      // Writes made while iterating are not seen twice: the overlay is read as it was at the start.
-      const written = [...overlay];
-      for (const entry of durable[table]) if (!overlay.has(entry[0])) yield entry;
-      for (const [key, value] of written) if (value !== DROPPED) yield [key, value as Tables[Table]];
+      return overlay && overlay.size > 0 ? overlaid(durable[table], overlay) : durable[table];
     },
-    *values<Table extends keyof Tables & string>(table: Table): Iterable<Tables[Table]> {
-      for (const [, value] of draft.entries(table)) yield value;
+    values(table) {
+      const overlay = overlays.get(table);
+      return overlay && overlay.size > 0 ? valuesOf(overlaid(durable[table], overlay)) : durable[table].values();
     },
     changes() {
       const changes: unknown[] = [];
@@ -61,4 +69,18 @@ export function draftOf<Tables>(durable: Durable<Tables>): Draft<Tables> {
     },
   };
   return draft;
+}
+
+/** Writes made while iterating are not seen twice: the overlay is read as it was at the start. */
+function* overlaid<Row>(
+  rows: ReadonlyMap<string, Row>,
+  overlay: ReadonlyMap<string, unknown>,
+): Iterable<[string, Row]> {
+  const written = [...overlay];
+  for (const entry of rows) if (!overlay.has(entry[0])) yield entry;
+  for (const [key, value] of written) if (value !== DROPPED) yield [key, value as Row];
+}
+
+function* valuesOf<Row>(entries: Iterable<[string, Row]>): Iterable<Row> {
+  for (const [, value] of entries) yield value;
 }

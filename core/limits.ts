@@ -114,6 +114,9 @@ export const DEFAULT_LIMITS = {
   /** Messages one App may owe an acknowledgement for; beyond it the Cell remembers only to resend the present state. */
   messagesPendingMax: 500,
   messageBatchMax: 100,
+  /** Apps with waiting messages that one step looks at; while there are more, the Cell wakes itself for the next ones. */
+  deliveriesPerStepMax: 256,
+  deliverNextMs: 50,
   /** A Cell tells its Region at most this often, unless a node came or went. */
   summaryIntervalMs: 5_000,
   /** Pull progress is passed on in steps of this many percent, so that a pull is not a row per heartbeat. */

@@ -6,10 +6,13 @@ import { draftOf, type Draft } from "../draft.ts";
 import { seqKey } from "../keys.ts";
 import type { Limits } from "../limits.ts";
 import type { At } from "../step.ts";
+import { holdingsOf, keep, type Holdings } from "./holdings.ts";
 import type { CellCounters, CellDurable, CellEffect, CellRow, CellTables, CellVolatile, NodeBeat } from "./types.ts";
 
 export interface CellContext {
   readonly draft: Draft<CellTables>;
+  /** What the rows, with this step's writes, say by node, app and time. */
+  readonly holdings: Holdings;
   readonly at: At;
   readonly nowMs: number;
   readonly limits: Limits;
@@ -38,9 +41,11 @@ export const SILENT_BEAT: NodeBeat = {
 
 export function openContext(durable: CellDurable, volatile: CellVolatile, at: At, limits: Limits): CellContext {
   let nodes = volatile.nodes;
+  const holdings = holdingsOf(durable, volatile.holdings);
   const late = volatile.wakeAtMs !== null && at.nowMs > volatile.wakeAtMs + limits.ownLagMs;
   return {
-    draft: draftOf(durable),
+    draft: draftOf<CellTables>(durable, (table, key, before, after) => keep(holdings, table, key, before, after)),
+    holdings,
     at,
     nowMs: at.nowMs,
     limits,

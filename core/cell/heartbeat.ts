@@ -34,7 +34,10 @@ export function heartbeat(ctx: CellContext, input: CellInputs["heartbeat"]): Res
     probesFailed: 0,
   });
   if (before.gatewayReady !== request.gatewayReady) ctx.urgentSummary = true;
-  welcome(ctx, judged.node, before.suspectSinceMs !== null);
+  // A new node is ready once its gateway is: before that it could serve nothing.
+  if (judged.node.phase !== "enrolled" || request.gatewayReady) {
+    welcome(ctx, judged.node, before.suspectSinceMs !== null);
+  }
   for (const observed of request.observed) hear(ctx, input.node, observed);
   const ahead = overtake(ctx, input.node, request.ackRevision);
   if (!ahead) settleGone(ctx, input.node, request.ackRevision, request.observed);

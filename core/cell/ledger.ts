@@ -2,73 +2,65 @@
 import type { NodeCapacity } from "../../contracts/agent-protocol.ts";
 import type { NodeId } from "../../contracts/ids.ts";
 import { subtract } from "../placement/place.ts";
-import { NONE, awayFromKey, type PlacementNode } from "../placement/types.ts";
+import { createPool } from "../placement/pool.ts";
+import type { PlacementNode, Pool } from "../placement/types.ts";
 import { closedReason } from "./availability.ts";
 import { beatOf, type CellContext } from "./context.ts";
+import { NOTHING, type Pooled } from "./holdings.ts";
+import type { NodeRow } from "./tables.ts";
 
-export const NOTHING: NodeCapacity = { cpuMilli: 0, memoryBytes: 0, diskBytes: 0, pids: 0 };
+/** What is held on the node. A row that left the document counts until the node says that it stopped. */
+export const heldOn = (ctx: CellContext, node: NodeId): NodeCapacity => ctx.holdings.onNode.get(node)?.held ?? NOTHING;
 
-export function add(a: NodeCapacity, b: NodeCapacity): NodeCapacity {
-  return {
-    cpuMilli: a.cpuMilli + b.cpuMilli,
-    memoryBytes: a.memoryBytes + b.memoryBytes,
-    diskBytes: a.diskBytes + b.diskBytes,
-    pids: a.pids + b.pids,
-  };
-}
-
-/** What is held on one node, and for whom. */
-export interface Holding {
-  resources: NodeCapacity;
-  readonly hostPorts: number[];
-  readonly apps: Set<string>;
-}
-
-/** What is held on every node that holds anything. A row that left the document counts until the node says it stopped. */
-export function heldByNode(ctx: CellContext): Map<NodeId, Holding> {
-  const held = new Map<NodeId, Holding>();
-  const hold = (node: NodeId, resources: NodeCapacity, hostPorts: readonly number[], app: string | null): void => {
-    const holding = held.get(node) ?? { resources: NOTHING, hostPorts: [], apps: new Set<string>() };
-    holding.resources = add(holding.resources, resources);
-    holding.hostPorts.push(...hostPorts);
-    if (app !== null) holding.apps.add(app);
-    held.set(node, holding);
-  };
-  for (const { node, desired } of ctx.draft.values("instances")) {
-    hold(node, desired.resources, desired.hostPorts ?? [], awayFromKey(desired.team, desired.appName));
+/** The cell's nodes as placement sees them, in a pool that is kept from one reservation to the next. */
+export function placementPool(ctx: CellContext): Pool {
+  const { holdings } = ctx;
+  const pool = (holdings.pool ??= createPool([], ctx.at.seed));
+  const gone = new Set(holdings.pooled.keys());
+  for (const row of ctx.draft.values("nodes")) {
+    if (row.phase === "removed") continue;
+    gone.delete(row.id);
+    const known = holdings.pooled.get(row.id);
+    const now = pooledOf(ctx, row, known);
+    if (now === known) continue;
+    holdings.pooled.set(row.id, now);
+    pool.update(now.node);
   }
-  for (const { node, resources, hostPorts, awayKey } of ctx.draft.values("reservations")) {
-    hold(node, resources, hostPorts ?? [], awayKey ?? null);
+  for (const id of gone) {
+    holdings.pooled.delete(id);
+    pool.remove(id);
   }
-  return held;
+  return pool;
 }
 
 export function placementNodes(ctx: CellContext): PlacementNode[] {
-  const held = heldByNode(ctx);
-  const nodes: PlacementNode[] = [];
-  for (const node of ctx.draft.values("nodes")) {
-    if (node.phase === "removed") continue;
-    const holding = held.get(node.id);
-    nodes.push({
-      id: node.id,
-      failureDomain: node.failureDomain,
-      runtime: node.runtime,
-      labels: node.labels,
-      closed: closedReason(ctx, node),
-      capacity: node.capacity,
-      free: subtract(node.capacity, holding?.resources ?? NOTHING),
-      hostPorts: holding?.hostPorts ?? [],
-      apps: holding?.apps ?? NONE,
-      images: new Set(beatOf(ctx, node.id).images),
-    });
-  }
-  return nodes;
+  placementPool(ctx);
+  return [...ctx.holdings.pooled.values()].map(({ node }) => node);
 }
 
-/** How many more instances this cell may hold; at its limit the reason is cell_full. */
-export function slotsLeft(ctx: CellContext): number {
-  let held = 0;
-  for (const _row of ctx.draft.values("instances")) held += 1;
-  for (const _row of ctx.draft.values("reservations")) held += 1;
-  return Math.max(0, ctx.limits.instancesPerCellMax - held);
+/** What was known, where nothing has changed since; parts that did not change stay the same objects. */
+function pooledOf(ctx: CellContext, row: NodeRow, known: Pooled | undefined): Pooled {
+  const on = ctx.holdings.onNode.get(row.id);
+  const version = on?.version ?? 0;
+  const closed = closedReason(ctx, row);
+  const { images } = beatOf(ctx, row.id);
+  const sameImages = known !== undefined && isSame(known.images, images);
+  const sameRoom = known !== undefined && known.on === on && known.version === version;
+  if (sameImages && sameRoom && known.row === row && known.node.closed === closed) return known;
+  const { id, failureDomain, runtime, labels, capacity } = row;
+  const node = {
+    ...{ id, failureDomain, runtime, labels, closed, capacity },
+    free: sameRoom ? known.node.free : subtract(capacity, on?.held ?? NOTHING),
+    hostPorts: sameRoom ? known.node.hostPorts : [...(on?.hostPorts.keys() ?? [])],
+    apps: sameRoom ? known.node.apps : new Set(on?.apps.keys()),
+    images: sameImages ? known.node.images : new Set(images),
+  };
+  return { row, on, version, images: sameImages ? known.images : images, node };
 }
+
+const isSame = (a: readonly string[], b: readonly string[]): boolean =>
+  a === b || (a.length === b.length && a.every((image, at) => image === b[at]));
+
+/** How many more instances this cell may hold; at its limit the reason is cell_full. */
+export const slotsLeft = ({ holdings, limits }: CellContext): number =>
+  Math.max(0, limits.instancesPerCellMax - holdings.instances - holdings.reservations);

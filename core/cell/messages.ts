@@ -40,13 +40,22 @@ export function acknowledge(ctx: CellContext, app: AppId, ackSeq: number): void 
   }
 }
 
-/** One batch per App is out at a time, so that they arrive in order; it is repeated until acknowledged. */
+/**
+ * One batch per App is out at a time, so that they arrive in order; it is repeated until acknowledged. A step looks at so many
+ * waiting Apps and no more, each in its turn: after the loss of many nodes there are thousands.
+ */
 export function deliverDue(ctx: CellContext): void {
   const cell = cellOf(ctx);
-  if (!cell) return;
-  const waiting = new Set<AppId>();
-  for (const key of keysOf(ctx)) waiting.add(key.slice(0, key.indexOf("/")) as AppId);
-  for (const app of waiting) {
+  const { waiting } = ctx.holdings;
+  if (!cell || waiting.size === 0) return;
+  const { deliveriesPerStepMax, deliverNextMs } = ctx.limits;
+  if (waiting.size > deliveriesPerStepMax) ctx.attempts.postpone("deliver", ctx.nowMs + deliverNextMs);
+  else ctx.attempts.settle("deliver");
+  for (const app of firstOf(waiting, deliveriesPerStepMax)) {
+    if (waiting.size > deliveriesPerStepMax) {
+      waiting.delete(app);
+      waiting.add(app);
+    }
     if (!ctx.attempts.claim(deliveryKey(app), ctx.limits.callRetryMs, ctx.limits.callRetryMaxMs)) continue;
     const link = linkOf(ctx, app);
     const last = Math.min(link.outSeq, link.ackedSeq + ctx.limits.messageBatchMax);
@@ -59,6 +68,11 @@ export function deliverDue(ctx: CellContext): void {
   }
 }
 
-function* keysOf(ctx: CellContext): Iterable<string> {
-  for (const [key] of ctx.draft.entries("messages")) yield key;
+function firstOf<Item>(items: Iterable<Item>, max: number): Item[] {
+  const first: Item[] = [];
+  for (const item of items) {
+    if (first.length >= max) break;
+    first.push(item);
+  }
+  return first;
 }

@@ -79,8 +79,6 @@ function tellRoute(ctx: CellContext, app: AppId, version: number, watch: boolean
 
 function nodesOf(ctx: CellContext, app: AppId): Set<NodeId> {
   const nodes = new Set<NodeId>();
-  for (const row of ctx.draft.values("instances")) {
-    if (row.desired.app === app && row.state.kind === "desired") nodes.add(row.node);
-  }
+  for (const row of ctx.holdings.ofApp.get(app)?.values() ?? []) if (row.state.kind === "desired") nodes.add(row.node);
   return nodes;
 }

@@ -18,8 +18,7 @@ export function resendIfStale(ctx: CellContext, app: AppId): void {
   const staying = new Set<NodeId>();
   const here = new Set<NodeId>();
   const present: { node: NodeId; observed: ObservedInstance }[] = [];
-  for (const [id, row] of ctx.draft.entries("instances")) {
-    if (row.desired.app !== app) continue;
+  for (const [id, row] of ctx.holdings.ofApp.get(app) ?? []) {
     const where = whereaboutsOf(ctx, ctx.draft.get("nodes", row.node), row);
     if (where !== "here") append(where === "gone" ? gone : kept, row.node, row.desired.instance);
     if (where !== "here" || row.state.kind !== "desired") continue;

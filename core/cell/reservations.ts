@@ -1,13 +1,12 @@
 // reserve: room on nodes, held for an App until it commits, gives it back, or lets the lease run out.
 import type { Result } from "../../contracts/failures.ts";
 import type { NodeId } from "../../contracts/ids.ts";
-import { earliest } from "../attempts.ts";
+import { earliestDue, type Due } from "../heap.ts";
 import type { Placement, ReserveAnswer, ReserveRequest, ReserveSlot } from "../messages.ts";
-import { place } from "../placement/place.ts";
 import { awayFromKey } from "../placement/types.ts";
 import { ok } from "../results.ts";
 import type { CellContext } from "./context.ts";
-import { placementNodes, slotsLeft } from "./ledger.ts";
+import { placementPool, slotsLeft } from "./ledger.ts";
 import type { Wants } from "./types.ts";
 
 /** All slots, some or none. The same key gets the same answer for as long as the room it names is held. */
@@ -26,7 +25,7 @@ export function reserve(ctx: CellContext, request: ReserveRequest): Result<Reser
   }
   const { team, occupied } = request;
   const asked = { slots: open, occupied, ...(team ? { team } : {}), slotsMax: slotsLeft(ctx) };
-  const { placements, refusals } = place(placementNodes(ctx), asked, ctx.at.seed);
+  const { placements, refusals } = placementPool(ctx).place(asked);
   const untilMs = ctx.nowMs + request.leaseMs;
   for (const { slot, node } of placements) {
     granted.push(placementOf(ctx, slot, node));
@@ -67,17 +66,21 @@ function placementOf(ctx: CellContext, { instance, generation }: ReserveSlot, id
 
 /** Reservations nobody committed in time, and answers that belonged to them. */
 export function dropExpired(ctx: CellContext): void {
-  for (const [instance, { untilMs }] of ctx.draft.entries("reservations")) {
-    if (untilMs <= ctx.nowMs) ctx.draft.drop("reservations", instance);
-  }
-  for (const [key, { untilMs }] of ctx.draft.entries("answers")) {
-    if (untilMs <= ctx.nowMs) ctx.draft.drop("answers", key);
+  for (let due = nextEnd(ctx); due && due.atMs <= ctx.nowMs; due = nextEnd(ctx))
+    ctx.draft.drop("reservations", due.key);
+  const { answerEnds } = ctx.holdings;
+  const isMeant = ({ atMs, key }: Due) => ctx.draft.get("answers", key)?.untilMs === atMs;
+  for (
+    let due = earliestDue(answerEnds, isMeant);
+    due && due.atMs <= ctx.nowMs;
+    due = earliestDue(answerEnds, isMeant)
+  ) {
+    ctx.draft.drop("answers", due.key);
   }
 }
 
+const nextEnd = (ctx: CellContext): Due | undefined =>
+  earliestDue(ctx.holdings.reservationEnds, ({ atMs, key }) => ctx.draft.get("reservations", key)?.untilMs === atMs);
+
 /** By alarm, so that room is not held until something else happens here. */
-export function reservationWakeAtMs(ctx: CellContext): number | null {
-  let next: number | null = null;
-  for (const { untilMs } of ctx.draft.values("reservations")) next = earliest(next, untilMs);
-  return next;
-}
+export const reservationWakeAtMs = (ctx: CellContext): number | null => nextEnd(ctx)?.atMs ?? null;

@@ -5,9 +5,7 @@ import type { CellInstanceRow } from "./types.ts";
 
 /** Everything that holds room on the node: what belongs there, and what has not yet said that it stopped. */
 export function residentsOf(ctx: CellContext, node: NodeId): CellInstanceRow[] {
-  const rows: CellInstanceRow[] = [];
-  for (const row of ctx.draft.values("instances")) if (row.node === node) rows.push(row);
-  return rows;
+  return [...(ctx.holdings.onNode.get(node)?.instances.values() ?? [])];
 }
 
 /** In order of app, version and ordinal, as people read lists. */
@@ -21,11 +19,7 @@ export function inReadingOrder(rows: readonly CellInstanceRow[]): CellInstanceRo
 const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 
 export function reservationsOn(ctx: CellContext, node: NodeId): InstanceId[] {
-  const instances: InstanceId[] = [];
-  for (const [instance, row] of ctx.draft.entries("reservations")) {
-    if (row.node === node) instances.push(instance as InstanceId);
-  }
-  return instances;
+  return [...(ctx.holdings.onNode.get(node)?.reservations.keys() ?? [])];
 }
 
 /** `web v3 #0`, and what makes it special. */

@@ -18,6 +18,7 @@ import { cordon, drain, uncordon } from "./operator.ts";
 import { placeReleased, releasePlaces } from "./places.ts";
 import { rebalance, rebalanceWakeAtMs, watchRebalance } from "./rebalance.ts";
 import { remove, revoke } from "./removal.ts";
+import { residentsOf } from "./residents.ts";
 import { resendIfStale } from "./resend.ts";
 import { commit, update } from "./placements.ts";
 import type { CellDecision, CellDurable, CellEvent, CellReplies, CellReply, CellVolatile } from "./types.ts";
@@ -58,6 +59,7 @@ export function stepCell<Event extends CellEvent>(
       attempts: ctx.attempts.done(),
       summary,
       wakeAtMs,
+      holdings: { holdings: ctx.holdings, version: ctx.holdings.version },
     },
     effects: ctx.effects,
     reply: (event.kind === "poke" ? ok({ nextAtMs: wakeAtMs }) : reply) as CellReply<Event["kind"]>,
@@ -142,7 +144,7 @@ function publishDocuments(ctx: CellContext): void {
     if (!before || before.phase === "removed") continue;
     const node = { ...before, revision: before.revision + 1 };
     ctx.draft.put("nodes", id, node);
-    const desired = composeDocument(node, ctx.draft.values("instances"), (app) => ctx.draft.get("apps", app));
+    const desired = composeDocument(node, residentsOf(ctx, id), (app) => ctx.draft.get("apps", app));
     ctx.effects.push({ kind: "wake_node", node: id, revision: node.revision, desired });
   }
 }

@@ -13,6 +13,7 @@ import type { Result } from "../../contracts/failures.ts";
 import type { AppId, CellName, InstanceId, NodeId, RegionName } from "../../contracts/ids.ts";
 import type { Resources } from "../../contracts/release.ts";
 import type { Attempt } from "../attempts.ts";
+import type { KeptHoldings } from "./holdings.ts";
 import type { CellSummary, CellToApp, ReserveAnswer, ReserveSlot } from "../messages.ts";
 
 /** Key "cell"; made by the first enrolment. */
@@ -193,6 +194,8 @@ export interface CellVolatile {
   readonly summary: CellSummary | null;
   /** When this Cell asked to be woken; a later wake than ownLagMs after it means that its own clock cannot be trusted. */
   readonly wakeAtMs: number | null;
+  /** null: to be made from the rows. */
+  readonly holdings: KeptHoldings | null;
 }
 
 export interface NodeBeat {

@@ -9,22 +9,16 @@ import { beatOf, type CellContext } from "./context.ts";
 import { drainView } from "./evacuation.ts";
 import { isCordoned, takesPlacements } from "./availability.ts";
 import { inReadingOrder, residentsOf } from "./residents.ts";
-import { NOTHING, add, heldByNode } from "./ledger.ts";
+import { NOTHING, add } from "./holdings.ts";
+import { heldOn } from "./ledger.ts";
 import type { CellRow, NodeRow } from "./types.ts";
 
 export function nodeViews(ctx: CellContext, cell: CellRow, only?: NodeId): Node[] {
-  const held = heldByNode(ctx);
-  const counts = new Map<NodeId, number>();
-  for (const row of ctx.draft.values("instances")) {
-    if (row.state.kind === "desired") counts.set(row.node, (counts.get(row.node) ?? 0) + 1);
-  }
   const rows = only ? [ctx.draft.get("nodes", only)] : [...ctx.draft.values("nodes")];
-  return rows
-    .filter((row) => row !== undefined)
-    .map((row) => nodeView(ctx, cell, row, held.get(row.id)?.resources ?? NOTHING, counts.get(row.id) ?? 0));
+  return rows.filter((row) => row !== undefined).map((row) => nodeView(ctx, cell, row));
 }
 
-function nodeView(ctx: CellContext, cell: CellRow, row: NodeRow, reserved: NodeCapacity, instances: number): Node {
+function nodeView(ctx: CellContext, cell: CellRow, row: NodeRow): Node {
   const beat = beatOf(ctx, row.id);
   return {
     id: row.id,
@@ -42,8 +36,8 @@ function nodeView(ctx: CellContext, cell: CellRow, row: NodeRow, reserved: NodeC
     agentVersion: beat.agentVersion || row.agentVersion,
     gatewayUrl: row.gatewayUrl,
     capacity: row.capacity,
-    reserved,
-    instances,
+    reserved: heldOn(ctx, row.id),
+    instances: residentsOf(ctx, row.id).filter(({ state }) => state.kind === "desired").length,
     revision: row.revision,
     ackRevision: beat.ackRevision,
     lastHeartbeatAtMs: beat.lastHeartbeatAtMs,
@@ -72,7 +66,6 @@ export function instanceViews(ctx: CellContext, node: NodeId): NodeInstance[] {
 }
 
 export function summaryOf(ctx: CellContext, cell: CellRow): CellSummary {
-  const held = heldByNode(ctx);
   let nodes = 0;
   let readyNodes = 0;
   let capacity = NOTHING;
@@ -84,7 +77,7 @@ export function summaryOf(ctx: CellContext, cell: CellRow): CellSummary {
     nodes += 1;
     if (!takesPlacements(ctx, row)) continue;
     readyNodes += 1;
-    const left = subtract(row.capacity, held.get(row.id)?.resources ?? NOTHING);
+    const left = subtract(row.capacity, heldOn(ctx, row.id));
     capacity = add(capacity, row.capacity);
     free = add(free, left);
     largestFree = largestOf(largestFree, left);

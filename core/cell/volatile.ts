@@ -2,5 +2,5 @@
 import type { CellVolatile } from "./types.ts";
 
 export function emptyCellVolatile(nowMs: number): CellVolatile {
-  return { windowsFromMs: nowMs, nodes: new Map(), attempts: new Map(), summary: null, wakeAtMs: null };
+  return { windowsFromMs: nowMs, nodes: new Map(), attempts: new Map(), summary: null, wakeAtMs: null, holdings: null };
 }
