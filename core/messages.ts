@@ -106,6 +106,20 @@ export type CellToApp =
   /** The drain was called off: what has no replacement yet stays. */
   | { readonly seq: number; readonly kind: "stay"; readonly node: NodeId };
 
+/** So many nodes with this much room each: cpuMilli, memory in MiB, disk in MiB, pids, nodes. Rounded down. */
+export type Room = readonly [cpuMilli: number, memoryMib: number, diskMib: number, pids: number, nodes: number];
+
+/** Nodes of a cell that only differ in what is free of them, and take placements. */
+export interface NodeKind {
+  readonly failureDomain: string;
+  readonly runtime: RuntimeKind;
+  readonly labels: Readonly<Record<string, string>>;
+  /** Host ports that are held on each of them. */
+  readonly hostPorts: readonly number[];
+  /** Largest first; the smallest may be left out. */
+  readonly rooms: readonly Room[];
+}
+
 export interface CellSummary {
   readonly cell: CellName;
   readonly nodes: number;
@@ -114,5 +128,7 @@ export interface CellSummary {
   readonly free: NodeCapacity;
   readonly largestFree: NodeCapacity;
   readonly runtimes: readonly RuntimeKind[];
+  /** By this an App picks the cell where its slots fit best. Absent in what older cells have said. */
+  readonly kinds?: readonly NodeKind[];
   readonly atMs: number;
 }

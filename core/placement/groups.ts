@@ -53,11 +53,13 @@ export function groupFor(node: PlacementNode): Group {
 }
 
 /** Which nodes share a group. */
-export function groupKey({ failureDomain, runtime, labels }: PlacementNode): string {
+export const groupKey = ({ failureDomain, runtime, labels }: PlacementNode): string =>
+  `${runtime} ${failureDomain} ${labelsKey(labels)}`;
+
+/** The same for the same labels, in whatever order they were given. */
+export function labelsKey(labels: PlacementNode["labels"]): string {
   const names = Object.keys(labels);
-  const sorted = names.length < 2 ? names : names.sort();
-  const said = sorted.map((name) => [name, labels[name]]);
-  return JSON.stringify([failureDomain, runtime, said]);
+  return names.length === 0 ? "" : JSON.stringify(names.sort().map((name) => [name, labels[name]]));
 }
 
 export function enter(group: Group, seat: Seat): void {

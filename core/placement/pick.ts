@@ -37,12 +37,12 @@ function pickIn(state: PoolState, ask: Ask, groups: readonly Group[]): Seat | nu
   return pickAmongSiblings(state, ask, groups);
 }
 
-function searchFor({ totals }: PoolState, ask: Ask): Search {
+function searchFor({ totals, scale }: PoolState, ask: Ask): Search {
   const { cpuMilli, memoryBytes, diskBytes, pids } = ask.slot.resources;
   const { onNode, avoid, awayFrom, policy } = ask;
   const free = onNode.size + avoid.size + awayFrom.length + policy.hostPorts.length === 0;
   return {
-    scale: scaleOf(policy.strategy, totals),
+    scale: scaleOf(policy.strategy, scale ?? totals),
     cpu: cpuMilli,
     memory: memoryBytes,
     disk: diskBytes,
@@ -76,8 +76,12 @@ function preferImage({ byImage }: PoolState, ask: Ask, groups: readonly Group[],
 }
 
 /** No other room: the nodes where siblings are, those with the fewest first. */
-function pickAmongSiblings({ seats, totals }: PoolState, ask: Ask, groups: readonly Group[]): Seat | null {
-  const scale = scaleOf(ask.policy.strategy, totals);
+function pickAmongSiblings(
+  { seats, totals, scale: measure }: PoolState,
+  ask: Ask,
+  groups: readonly Group[],
+): Seat | null {
+  const scale = scaleOf(ask.policy.strategy, measure ?? totals);
   let best: { seat: Seat; count: number; score: number } | null = null;
   for (const [id, count] of ask.onNode) {
     const seat = seats.get(id);

@@ -17,14 +17,26 @@ export interface PoolState {
   /** Open nodes by an image that they have. */
   readonly byImage: Map<string, Set<Seat>>;
   readonly totals: Totals;
+  /** Measured by this instead of by the totals. */
+  readonly scale: Totals | null;
+}
+
+/** What is otherwise found from the seed and the nodes themselves. */
+interface Overrides {
+  /** Between nodes that rank equal the least goes first. */
+  readonly tieOf: (id: NodeId) => number;
+  /** By what leftovers are measured; the owner keeps it. */
+  readonly totals: Totals;
 }
 
 /** seed: 32 hexadecimal digits; it alone decides between nodes that rank equal. */
-export function createPool(nodes: Iterable<PlacementNode>, seed: string): Pool {
+export function createPool(nodes: Iterable<PlacementNode>, seed: string, overrides?: Overrides): Pool {
+  const tieOf = overrides?.tieOf ?? ((id: NodeId) => rankOf(seed, id));
   const state: PoolState = {
     seats: new Map(),
     groups: new Map(),
     byImage: new Map(),
+    scale: overrides?.totals ?? null,
     totals: { nodes: 0, cpuFree: 0, cpuCapacity: 0, memoryFree: 0, memoryCapacity: 0 },
   };
   const pool: Pool = {
@@ -34,7 +46,7 @@ export function createPool(nodes: Iterable<PlacementNode>, seed: string): Pool {
     get: (id) => state.seats.get(id)?.node,
     update(node) {
       const seat = state.seats.get(node.id);
-      if (!seat) addSeat(state, node, rankOf(seed, node.id));
+      if (!seat) addSeat(state, node, tieOf(node.id));
       else if (seat.node !== node) changeSeat(state, seat, node);
     },
     remove(id) {
