@@ -11,10 +11,14 @@ export interface Fence {
   readonly stopped: boolean;
 }
 
-/** withdraw: no new request may reach it. give_up: it is not started again by itself. forget: drop its record. */
+/**
+ * withdraw: no new request may reach it. fence: a strict singleton without a lease ends, for good. give_up: it is not started
+ * again by itself. forget: drop its record.
+ */
 export type Action =
   | { readonly kind: "withdraw"; readonly instance: InstanceId; readonly reason: string }
   | { readonly kind: "stop"; readonly instance: InstanceId; readonly reason: string }
+  | { readonly kind: "fence"; readonly instance: InstanceId; readonly reason: string }
   | { readonly kind: "start"; readonly instance: InstanceId; readonly reason: string }
   | { readonly kind: "restart"; readonly instance: InstanceId; readonly reason: string }
   | { readonly kind: "give_up"; readonly instance: InstanceId; readonly reason: string }
@@ -34,6 +38,8 @@ export interface ConvergeInput {
   readonly fences: ReadonlyMap<InstanceId, Fence>;
   readonly nowMs: number;
   readonly limits: AgentLimits;
+  /** Whether a committed lease covers this node's strict singletons now (invariant 4). */
+  readonly covered: boolean;
 }
 
 /** Withdrawals come first, then stops, then starts: what is absent has left the gateway before anything else gets traffic. */
@@ -57,7 +63,7 @@ export function converge(input: ConvergeInput): Plan {
     if ("note" in step) notes.push(`${desired.instance}/${desired.generation}: ${step.note}`);
     else moving.push(step);
   }
-  const order = { withdraw: 0, stop: 1, forget: 2, give_up: 3, restart: 4, start: 5 } as const;
+  const order = { fence: 0, withdraw: 1, stop: 2, forget: 3, give_up: 4, restart: 5, start: 6 } as const;
   const actions = [...leaving, ...moving].sort((a, b) => order[a.kind] - order[b.kind]);
   return {
     revision: input.desired.revision,
@@ -93,7 +99,7 @@ function dismiss(
 function advance(
   desired: DesiredInstance,
   local: LocalInstance | undefined,
-  { fences, nowMs }: ConvergeInput,
+  { fences, nowMs, covered }: ConvergeInput,
   wakes: number[],
 ): Action | { readonly note: string } {
   const { instance, generation } = desired;
@@ -106,9 +112,14 @@ function advance(
   if (local !== undefined && local.generation > generation) return { note: `generation ${local.generation} is here` };
   if (local === undefined || local.generation < generation) {
     if (fence?.generation === generation && fence.stopped) return { note: "was stopped here, which is final" };
+    // The App counts a failure as the end of this instance, so one that never ran may wait for its lease.
+    if (desired.singleton === "strict" && !covered) return { note: "waits for a lease that covers it" };
     return { kind: "start", instance, reason: "in the document and not here" };
   }
   const { state } = local;
+  if (desired.singleton === "strict" && !covered && mayRun(state)) {
+    return { kind: "fence", instance, reason: "no committed lease covers it any more" };
+  }
   if (state.kind !== "ended") return { note: `nothing to do: ${state.kind}` };
   if (isGivenUp(state.failure, local.everReady)) {
     return { kind: "give_up", instance, reason: `${state.failure.code}: no further try here can mend it` };
@@ -117,6 +128,11 @@ function advance(
     return { kind: "restart", instance, reason: `${state.failure.code}, end ${local.crashes} in a row` };
   wakes.push(state.retryAtMs);
   return { note: `backing off for ${Math.ceil(state.retryAtMs - nowMs)} ms after ${state.failure.code}` };
+}
+
+/** Whether something of it runs, or would be started again. */
+function mayRun({ kind }: LocalInstance["state"]): boolean {
+  return kind !== "stopping" && kind !== "stopped" && kind !== "failed";
 }
 
 /** One line per action and note, for the log and for people. */

@@ -7,6 +7,20 @@ export const AGENT_LIMITS = {
   heartbeatJitterMs: 200,
   /** Less than the beat, so that a lost answer is retried within it. */
   heartbeatTimeoutMs: 1_500,
+  /** A lease ends this long after the last acknowledged beat (core/limits.ts, leaseTtlMs): until then nothing was replaced elsewhere. */
+  leaseMs: 8_000,
+  /** After its start the agent waits this long for one answer before it acts on the document it has: a beat's time-out, and slack. */
+  firstAnswerMs: 2_000,
+  /** What a returning node starts gets no traffic before an answer, or for this long: routes from before it left are in KV for 60 s at most. */
+  returnHoldMs: 65_000,
+  /** A strict singleton ends this long after the last heartbeat that a lease row acknowledged was sent; its replacement starts after 30 s. */
+  strictStopMs: 25_000,
+  /** From SIGTERM to SIGKILL then: the rest of the 30 s is for a machine under load. */
+  strictGraceMs: 1_500,
+  /** A living agent that has not stopped it by then is taken for hung: the watchdog does it. */
+  strictHungMs: 2_500,
+  /** The watchdog looks this often. */
+  strictWatchMs: 250,
   /** Changes that come together (an instance and its log tail) leave in one heartbeat. */
   heartbeatCoalesceMs: 5,
   /** The Worker holds a poll for 25 s; what takes longer than this is lost. */
@@ -57,6 +71,24 @@ export const AGENT_LIMITS = {
   gatewayWatchMs: 500,
   /** Failure messages and log lines inside them (contracts/failures.ts). */
   failureTextMax: 2_000,
+  /** What runs here is listed this often, for ends that no event told of, and for what nobody assigned. */
+  sweepMs: 30_000,
+  /** How full the disks are is looked at this often; a pull that fills a disk is stopped within it. */
+  diskLookMs: 5_000,
+  /** Above it nothing is pulled: containers that write need the rest. It ends this much lower, so that it does not flap. */
+  diskPressurePercent: 85,
+  diskPressureSlackPercent: 3,
+  /** A start that a full disk refused is tried again this often. */
+  diskRetryMs: 10_000,
+  /** Above the first, unused images and bundles go, oldest use first, until the disk is below the second. */
+  diskCleanPercent: 70,
+  diskCleanToPercent: 60,
+  /** What was used this recently stays: a release that is being rolled out has its instances placed one after the other. */
+  imageUnusedMinMs: 60_000,
+  /** What a heartbeat may carry of them (contracts/agent-protocol.ts). */
+  imagesReportedMax: 200,
+  /** An address of a container that is gone stays unused for this long: no request that was meant for one may reach another. */
+  addressQuarantineMs: 120_000,
   /** An image pull without any progress for this long has stalled. */
   pullStallMs: 120_000,
   /** Bundles are at most 100 MB packed; unpacked they may not fill the node's disk. */

@@ -25,3 +25,21 @@ export function isGivenUp(failure: InstanceFailure, everReady: boolean): boolean
 export function crashesAfter(crashesBefore: number, readyForMs: number, limits: AgentLimits): number {
   return readyForMs >= limits.restartResetAfterReadyMs ? 1 : crashesBefore + 1;
 }
+
+/** cause: what ended it, where it was not the instance's own doing. */
+export interface End {
+  readonly code: InstanceFailure["code"];
+  readonly cause: "engine" | "missing" | null;
+  readonly readyForMs: number;
+}
+
+/**
+ * The count after this end, and how long until the next start. What went down with its Engine did not crash, and is started
+ * as soon as it can be; a fetch that a full disk refused was not even tried, and is asked for again when the disk was looked at.
+ */
+export function afterEnd(crashesBefore: number, end: End, limits: AgentLimits): { crashes: number; delayMs: number } {
+  if (end.cause === "engine") return { crashes: crashesBefore, delayMs: 0 };
+  if (end.code === "disk_pressure") return { crashes: crashesBefore, delayMs: limits.diskRetryMs };
+  const crashes = crashesAfter(crashesBefore, end.readyForMs, limits);
+  return { crashes, delayMs: restartDelayMs(crashes, limits) };
+}

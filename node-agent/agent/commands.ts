@@ -5,7 +5,7 @@ import { pino } from "pino";
 import { agentLimitsFrom } from "../../core/converge/limits.ts";
 import { ENDPOINT_FILE, GATEWAY_PID_FILE, GATEWAY_SOCKET } from "../endpoint-file.ts";
 import { runGateway } from "../gateway/run.ts";
-import { AGENT_PID_FILE } from "./agent.ts";
+import { DiskGate } from "./disk/disk-gate.ts";
 import { readEndpoints } from "./gateway-child/endpoint-writer.ts";
 import { endGateway } from "./gateway-child/gateway-child.ts";
 import { Bundles } from "./runtime/bundles.ts";
@@ -13,7 +13,9 @@ import { DockerRuntime, findEngine } from "./runtime/docker/docker-runtime.ts";
 import { ProcessRuntime } from "./runtime/process/process-runtime.ts";
 import { DesiredStore } from "./state/desired-store.ts";
 import { readEnrolment } from "./state/identity.ts";
+import { AGENT_PID_FILE, WATCHDOG_PID_FILE } from "./state/pid-files.ts";
 import { claimPidFile, livingOwner, signal, waitForEnd } from "./state/process-id.ts";
+import { endWatchdog } from "./watchdog/watchdog-child.ts";
 
 /** Resolves when the gateway was told to end and its open requests are done. */
 export async function gatewayCommand(dir: string, host: string, port: number, until: AbortSignal): Promise<void> {
@@ -50,9 +52,9 @@ export async function purgeCommand(dir: string): Promise<{ instances: number }> 
     await signal(agent, "SIGTERM");
     if (!(await waitForEnd(agent, 10_000))) await signal(agent, "SIGKILL");
   }
-  await endGateway(dir);
+  await Promise.all([endGateway(dir), endWatchdog(dir)]);
   const instances = await purgeInstances(dir);
-  for (const name of [ENDPOINT_FILE, GATEWAY_SOCKET, GATEWAY_PID_FILE, AGENT_PID_FILE]) {
+  for (const name of [ENDPOINT_FILE, GATEWAY_SOCKET, GATEWAY_PID_FILE, AGENT_PID_FILE, WATCHDOG_PID_FILE]) {
     await rm(join(dir, name), { force: true });
   }
   return { instances };
@@ -63,8 +65,9 @@ async function purgeInstances(dir: string): Promise<number> {
   const node = (await readEnrolment(dir))?.node;
   if (node === undefined) return 0;
   const limits = agentLimitsFrom({});
-  const bundles = new Bundles(dir, limits, () => Promise.reject(new Error("nothing is fetched here")));
-  const place = { dir, node, limits, bundles };
+  const gate = new DiskGate();
+  const bundles = new Bundles(dir, limits, gate, () => Promise.reject(new Error("nothing is fetched here")));
+  const place = { dir, node, limits, bundles, gate };
   const engine = await findEngine();
   let ended = 0;
   const docker = engine === null ? null : new DockerRuntime(engine, place);

@@ -1,9 +1,10 @@
-// The one file on a server: `run` (the agent), `gateway` (its child), `status`, `purge`.
+// The one file on a server: `run` (the agent), `gateway` and `watchdog` (its children), `status`, `purge`.
 import { pino } from "pino";
 import { assertNever } from "../../core/step.ts";
 import { runAgent } from "./agent.ts";
 import { gatewayCommand, purgeCommand, statusCommand } from "./commands.ts";
 import { type Command, readCommand, USAGE } from "./options.ts";
+import { runWatchdog } from "./watchdog/watchdog.ts";
 
 async function main(): Promise<void> {
   const command = readCommand(process.argv.slice(2), process.env);
@@ -21,6 +22,8 @@ async function execute(command: Command): Promise<void> {
       return runAgent(command.options, pino({ base: { part: "agent" } }), untilSignal());
     case "gateway":
       return gatewayCommand(command.dir, command.host, command.port, untilSignal());
+    case "watchdog":
+      return runWatchdog(command.dir, command.watchMs, untilSignal());
     case "status":
       process.stdout.write(`${JSON.stringify(await statusCommand(command.dir), null, 2)}\n`);
       return;

@@ -6,13 +6,14 @@ import { parseArgs } from "node:util";
 import { z } from "zod";
 import { NodeCapacity } from "../../contracts/agent-protocol.ts";
 import { DnsLabel, RegionName } from "../../contracts/ids.ts";
-import { agentLimitsFrom, type AgentLimits } from "../../core/converge/limits.ts";
+import { AGENT_LIMITS, agentLimitsFrom, type AgentLimits } from "../../core/converge/limits.ts";
 
 export const USAGE = `usage: agent.mjs <command> --dir D [options]
 
 commands
   run       run the node's agent
   gateway   run the node's gateway (the agent starts it by itself)
+  watchdog  stop strict singletons whose lease ran out (the agent starts it by itself)
   status    say what this folder's node is and runs, as JSON
   purge     stop this node's agent, gateway and instances; its identity stays
 
@@ -41,6 +42,8 @@ const Common = z.object({
 });
 const Gateway = Common.extend({ "gateway-host": z.string().default("127.0.0.1"), "gateway-port": port.default(7070) });
 
+const Watchdog = Common.extend({ "watch-ms": z.coerce.number().int().min(10).default(AGENT_LIMITS.strictWatchMs) });
+
 export interface RunOptions {
   readonly dir: string;
   readonly control: string;
@@ -60,6 +63,7 @@ export interface RunOptions {
 export type Command =
   | { readonly kind: "run"; readonly options: RunOptions }
   | { readonly kind: "gateway"; readonly dir: string; readonly host: string; readonly port: number }
+  | { readonly kind: "watchdog"; readonly dir: string; readonly watchMs: number }
   | { readonly kind: "purge"; readonly dir: string }
   | { readonly kind: "status"; readonly dir: string }
   | { readonly kind: "help" };
@@ -80,6 +84,7 @@ const FLAGS = {
   "capacity-memory-bytes": text,
   "capacity-disk-bytes": text,
   "capacity-pids": text,
+  "watch-ms": text,
   label: { type: "string", multiple: true },
   help: { type: "boolean", short: "h" },
 } as const;
@@ -96,6 +101,10 @@ export function readCommand(argv: readonly string[], environment: NodeJS.Process
     case "gateway": {
       const parsed = parse(Gateway, values);
       return { kind: "gateway", dir: parsed.dir, host: parsed["gateway-host"], port: parsed["gateway-port"] };
+    }
+    case "watchdog": {
+      const parsed = parse(Watchdog, values);
+      return { kind: "watchdog", dir: parsed.dir, watchMs: parsed["watch-ms"] };
     }
     case "purge":
     case "status":

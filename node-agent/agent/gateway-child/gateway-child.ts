@@ -6,7 +6,8 @@ import type { Logger } from "pino";
 import type { AgentLimits } from "../../../core/converge/limits.ts";
 import { GATEWAY_PID_FILE } from "../../endpoint-file.ts";
 import { pause } from "../link/pause.ts";
-import { livingOwner, signal, waitForEnd } from "../state/process-id.ts";
+import { readJsonFile } from "../state/durable-file.ts";
+import { bootId, livingOwner, ProcessId, signal, waitForEnd } from "../state/process-id.ts";
 import type { GatewaySocket } from "./gateway-socket.ts";
 
 export interface GatewayPlace {
@@ -18,6 +19,13 @@ export interface GatewayPlace {
 /** A gateway that dies at once (its port is taken, say) is started again this much later. */
 const RESTART_MS = 500;
 const START_TIMEOUT_MS = 10_000;
+
+export interface GatewayWatch {
+  /** `ready` changed. */
+  readonly changed: () => void;
+  /** One that ran had died, and another one was started. */
+  readonly restarted: () => void;
+}
 
 export class GatewayChild {
   readonly #place: GatewayPlace;
@@ -40,12 +48,11 @@ export class GatewayChild {
     return this.#ready;
   }
 
-  /** onChange: when `ready` changed. */
-  start(onChange: () => void): void {
-    this.#watching ??= this.#watch((ready) => {
+  start(ports: GatewayWatch): void {
+    this.#watching ??= this.#watch(ports, (ready) => {
       if (ready === this.#ready) return;
       this.#ready = ready;
-      onChange();
+      ports.changed();
     });
   }
 
@@ -55,12 +62,16 @@ export class GatewayChild {
     await this.#watching;
   }
 
-  async #watch(tell: (ready: boolean) => void): Promise<void> {
+  async #watch({ restarted }: GatewayWatch, tell: (ready: boolean) => void): Promise<void> {
     const { dir } = this.#place;
+    // One that died with the boot is not missed.
+    let ran = (await readJsonFile(join(dir, GATEWAY_PID_FILE), ProcessId).catch(() => null))?.bootId === bootId();
     while (!this.#stop.signal.aborted) {
       if ((await livingOwner(join(dir, GATEWAY_PID_FILE))) === null) {
         tell(false);
         await this.#spawn();
+        if (ran && !this.#stop.signal.aborted) restarted();
+        ran = true;
       } else {
         // Alive by its pid is not yet listening; listening is what visitors need.
         tell((await this.#socket.counters()) !== null);

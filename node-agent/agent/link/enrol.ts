@@ -29,8 +29,10 @@ export async function enrol(
       );
       if (answer === null) throw new Error("the control plane answered without a body");
       const { node, cell, credential, ticketKeys } = answer;
-      await identity.setEnrolled({ node, cell, credential, ticketKeys });
-      return { node, cell, credential, ticketKeys };
+      const runtime = { kind: facts.runtime, platform: facts.platform };
+      const enrolled = { node, cell, credential, ticketKeys, runtime };
+      await identity.setEnrolled(enrolled);
+      return enrolled;
     } catch (error) {
       signal.throwIfAborted();
       const clockOff = error instanceof Refused && error.code === "proof_invalid" && failures < 3;

@@ -3,6 +3,7 @@ import type { Logger } from "pino";
 import { type HeartbeatRequest, HeartbeatResponse } from "../../../contracts/agent-protocol.ts";
 import type { AgentLimits } from "../../../core/converge/limits.ts";
 import { type Control, Refused } from "./control.ts";
+import { monotonicMs } from "./control-clock.ts";
 
 export interface HeartbeatPorts {
   readonly control: Control;
@@ -10,7 +11,9 @@ export interface HeartbeatPorts {
   readonly log: Logger;
   /** What is so now. */
   readonly report: () => HeartbeatRequest;
-  readonly acknowledged: (answer: HeartbeatResponse, reported: HeartbeatRequest) => void;
+  /** sentAtMs: monotonic, read before anything of it was sent: a lease is counted from there. */
+  readonly acknowledged: (answer: HeartbeatResponse, reported: HeartbeatRequest, sentAtMs: number) => void;
+  readonly failed: () => void;
 }
 
 /** Tries within one beat, so that a refused connection is not a busy loop. A refusal by name waits for the next beat. */
@@ -63,8 +66,9 @@ export class Heartbeat {
 
   /** Milliseconds to the next one. */
   async #beat(): Promise<number> {
-    const { control, limits, report, acknowledged, log } = this.#ports;
+    const { control, limits, report, acknowledged, failed, log } = this.#ports;
     const startedAtMs = performance.now();
+    const sentAtMs = monotonicMs();
     this.#changed = false;
     const body = report();
     try {
@@ -80,10 +84,11 @@ export class Heartbeat {
         HeartbeatResponse,
       );
       this.#failures = 0;
-      if (answer !== null) acknowledged(answer, body);
+      if (answer !== null) acknowledged(answer, body, sentAtMs);
     } catch (error) {
       if (this.#stop.signal.aborted) return 0;
       this.#failures += 1;
+      failed();
       if (this.#failures === 1 || this.#failures % 30 === 0) {
         log.warn({ error: String(error), failures: this.#failures }, "a heartbeat failed");
       }

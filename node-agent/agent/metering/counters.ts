@@ -14,14 +14,12 @@ type GatewayShare = z.infer<typeof GatewayShare>;
 
 /**
  * counted: how much of the present life, and of the present gateway process, is in the sums already, so that a life that
- * went on while no agent ran is counted whole and once. restarts, everReady: what supervision must not forget either.
+ * went on while no agent ran is counted whole and once.
  */
 export const Account = z.object({
   counters: InstanceCounters,
   life: z.object({ id: z.string(), runningMs: z.number(), cpuMs: z.number() }),
   gateway: z.object({ startId: z.string(), counted: GatewayShare }),
-  restarts: z.int().nonnegative(),
-  everReady: z.boolean(),
 });
 export type Account = z.infer<typeof Account>;
 
@@ -38,8 +36,6 @@ export function openAccount(unit: Pick<Unit, "instance" | "generation" | "app" |
     counters: { instance, generation, app, team, release, runningMs: 0, cpuMs: 0, memoryByteMs: 0, ...NOTHING },
     life: { id: "", runningMs: 0, cpuMs: 0 },
     gateway: { startId: "", counted: NOTHING },
-    restarts: 0,
-    everReady: false,
   };
 }
 

@@ -42,16 +42,6 @@ export class Meter {
     return new Meter(path, limits, stored ?? { nextSeq: 1, rowFromMs: null, rows: [], accounts: [] });
   }
 
-  /** What is remembered of an instance from before a restart of the agent. */
-  remembered(unit: { instance: string; generation: number }): { restarts: number; everReady: boolean } {
-    const entry = this.#accounts.get(keyOf(unit));
-    return { restarts: entry?.account.restarts ?? 0, everReady: entry?.account.everReady ?? false };
-  }
-
-  remember(unit: Unit, facts: { restarts: number; everReady: boolean }): void {
-    this.#change(unit, (account) => ({ ...account, ...facts }));
-  }
-
   run(unit: Unit, ranMs: number, usage: Usage | null): void {
     this.#change(unit, (account) => countRun(account, unit.life, Math.max(0, ranMs), usage));
   }

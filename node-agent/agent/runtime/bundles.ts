@@ -1,13 +1,15 @@
 // Bundles on this node's disk: fetched once, checked against their hash, unpacked with care, and packed again for the Engine.
 import { createHash } from "node:crypto";
 import { createReadStream, createWriteStream } from "node:fs";
-import { mkdir, open, readdir, realpath, rename, rm, stat, symlink } from "node:fs/promises";
+import { mkdir, open, readdir, realpath, rename, rm, stat, symlink, utimes } from "node:fs/promises";
 import { dirname, join, normalize, relative, resolve } from "node:path";
 import { Transform, type Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { createGunzip } from "node:zlib";
 import { type Extract, extract, type Header, type Pack, pack } from "tar-stream";
 import type { AgentLimits } from "../../../core/converge/limits.ts";
+import type { DiskGate } from "../disk/disk-gate.ts";
+import { DISK_FULL } from "./disk-full.ts";
 import { StartFailed } from "./runtime.ts";
 
 export interface Unpacked {
@@ -22,11 +24,13 @@ export type FetchBundle = (hash: string, instance: string, signal: AbortSignal) 
 export class Bundles {
   readonly #dir: string;
   readonly #limits: AgentLimits;
+  readonly #gate: DiskGate;
   readonly #fetch: FetchBundle;
   readonly #underWay = new Map<string, Promise<Unpacked>>();
 
-  constructor(dir: string, limits: AgentLimits, fetch: FetchBundle) {
+  constructor(dir: string, limits: AgentLimits, gate: DiskGate, fetch: FetchBundle) {
     this.#dir = join(dir, "bundles");
+    this.#gate = gate;
     this.#limits = limits;
     this.#fetch = fetch;
   }
@@ -40,12 +44,26 @@ export class Bundles {
     return made;
   }
 
-  /** Drops what no instance of the document uses any more. */
-  async keepOnly(hashes: ReadonlySet<string>): Promise<void> {
-    const kept = new Set([...hashes].map(nameOf));
+  /** What is unpacked here. usedAtMs: by this host's wall clock. */
+  async list(): Promise<{ hash: string; usedAtMs: number }[]> {
+    const found = await readdir(this.#dir).catch(() => []);
+    const listed = found.map(async (name) => {
+      const { mtimeMs } = (await stat(join(this.#dir, name)).catch(() => null)) ?? { mtimeMs: 0 };
+      return /^[0-9a-f]{64}$/.test(name) ? [{ hash: `sha256:${name}`, usedAtMs: mtimeMs }] : [];
+    });
+    return (await Promise.all(listed)).flat();
+  }
+
+  async remove(hash: string): Promise<void> {
+    if (this.#underWay.has(hash)) return;
+    await rm(join(this.#dir, nameOf(hash)), { recursive: true, force: true });
+  }
+
+  /** What an agent left half unpacked. */
+  async removeUnfinished(): Promise<void> {
     const found = await readdir(this.#dir).catch(() => []);
     for (const name of found) {
-      if (kept.has(name) || [...this.#underWay.keys()].some((hash) => name.startsWith(nameOf(hash)))) continue;
+      if (!name.endsWith(".tmp") || this.#underWay.has(`sha256:${name.slice(0, -4)}`)) continue;
       await rm(join(this.#dir, name), { recursive: true, force: true });
     }
   }
@@ -58,8 +76,12 @@ export class Bundles {
         () => true,
         () => false,
       )
-    )
+    ) {
+      const now = new Date();
+      await utimes(home, now, now).catch(() => undefined);
       return unpacked;
+    }
+    const full = await this.#gate.admit(`bundle ${hash}`);
     const beside = `${home}.tmp`;
     try {
       await rm(beside, { recursive: true, force: true });
@@ -67,7 +89,7 @@ export class Bundles {
       const source = await this.#fetch(hash, instance, signal);
       const seen = createHash("sha256");
       const packed = join(beside, "bundle.tgz");
-      await pipeline(source, tee(seen), createWriteStream(packed));
+      await pipeline(source, tee(seen), createWriteStream(packed), { signal: full });
       const digest = `sha256:${seen.digest("hex")}`;
       if (digest !== hash) throw new Error(`its hash is ${digest}`);
       await this.#unpack(packed, join(beside, "files"), join(beside, "files.tar"));
@@ -77,10 +99,9 @@ export class Bundles {
     } catch (error) {
       await rm(beside, { recursive: true, force: true });
       signal.throwIfAborted();
-      throw new StartFailed(
-        "bundle_unavailable",
-        `bundle ${hash}: ${error instanceof Error ? error.message : String(error)}`,
-      );
+      if (full.aborted) throw this.#gate.refusal(`bundle ${hash}`);
+      const why = error instanceof Error ? error.message : String(error);
+      throw new StartFailed(DISK_FULL.test(why) ? "disk_pressure" : "bundle_unavailable", `bundle ${hash}: ${why}`);
     }
   }
 

@@ -1,31 +1,33 @@
 // Which runtime this node has: a Docker Engine where one answers, else detached processes.
-import type { NodeId } from "../../../contracts/ids.ts";
-import type { AgentLimits } from "../../../core/converge/limits.ts";
-import type { Bundles } from "./bundles.ts";
+import Docker from "dockerode";
+import type { RuntimeKind } from "../../../contracts/agent-protocol.ts";
 import { DockerRuntime, findEngine } from "./docker/docker-runtime.ts";
 import { processPlatform, ProcessRuntime } from "./process/process-runtime.ts";
-import type { Runtime } from "./runtime.ts";
-
-export interface RuntimePlace {
-  readonly dir: string;
-  readonly node: NodeId;
-  readonly limits: AgentLimits;
-  readonly bundles: Bundles;
-}
+import type { Runtime, RuntimePlace } from "./runtime.ts";
 
 export interface RuntimeChoice {
-  readonly kind: Runtime["kind"];
+  readonly kind: RuntimeKind;
   readonly platform: string;
   readonly open: (place: RuntimePlace) => Runtime;
 }
 
-/** Throws when an Engine is demanded and none answers. */
-export async function chooseRuntime(wanted: "docker" | "process" | "auto"): Promise<RuntimeChoice> {
-  const engine = wanted === "process" ? null : await findEngine();
+/**
+ * enrolled: what this node told the control plane that it has; an Engine that does not answer yet is waited for then, and
+ * never replaced by processes. Throws when an Engine is demanded for the first time and none answers.
+ */
+export async function chooseRuntime(
+  wanted: RuntimeKind | "auto",
+  enrolled: { readonly kind: RuntimeKind; readonly platform: string } | null,
+): Promise<RuntimeChoice> {
+  const kind = wanted === "auto" ? (enrolled?.kind ?? "auto") : wanted;
+  const engine = kind === "process" ? null : await findEngine();
   if (engine !== null) {
     return { kind: "docker", platform: engine.platform, open: (place) => new DockerRuntime(engine, place) };
   }
-  if (wanted === "docker")
-    throw new Error("no Docker Engine answers; is it running, and may this user use its socket?");
+  if (kind === "docker" && enrolled?.kind === "docker") {
+    const { platform } = enrolled;
+    return { kind, platform, open: (place) => new DockerRuntime({ docker: new Docker(), platform }, place) };
+  }
+  if (kind === "docker") throw new Error("no Docker Engine answers; is it running, and may this user use its socket?");
   return { kind: "process", platform: processPlatform(), open: (place) => new ProcessRuntime(place) };
 }

@@ -2,19 +2,38 @@
 import type { RuntimeKind } from "../../../contracts/agent-protocol.ts";
 import type { DesiredInstance } from "../../../contracts/desired.ts";
 import type { InstanceFailure } from "../../../contracts/failures.ts";
-import type { AppId, InstanceId, ReleaseId, TeamId } from "../../../contracts/ids.ts";
+import type { AppId, InstanceId, NodeId, ReleaseId, TeamId } from "../../../contracts/ids.ts";
 import type { LogLine } from "../../../contracts/ticket.ts";
+import type { AgentLimits } from "../../../core/converge/limits.ts";
+import type { DiskGate } from "../disk/disk-gate.ts";
 import type { PullCredential, Secrets } from "../link/asks.ts";
+import type { Bundles } from "./bundles.ts";
 
-/** Why a run ended. exitCode is null where nobody was there to see it; endedAtMs is by this host's wall clock. */
+/** Where a runtime lives: the agent's folder, and what it shares with the rest of the agent. */
+export interface RuntimePlace {
+  readonly dir: string;
+  readonly node: NodeId;
+  readonly limits: AgentLimits;
+  readonly bundles: Bundles;
+  readonly gate: DiskGate;
+}
+
+/**
+ * Why a run ended. exitCode is null where nobody was there to see it; endedAtMs is by this host's wall clock. cause: engine,
+ * it went down with the Engine that ran it; missing, somebody removed its container.
+ */
 export interface Exit {
   readonly endedAtMs?: number;
   readonly exitCode: number | null;
   readonly signal: string | null;
   readonly outOfMemory: boolean;
+  readonly cause?: "engine" | "missing";
 }
 
-/** One container or process of this node, running or ended. life: changes with every start; startedAtMs: by this host's wall clock. */
+/**
+ * One container or process of this node, running or ended. life: changes with every start; startedAtMs: by this host's wall
+ * clock. pid: of its first process, as this host numbers them; null where none runs.
+ */
 export interface Unit {
   readonly instance: InstanceId;
   readonly generation: number;
@@ -27,6 +46,7 @@ export interface Unit {
   readonly digest: string | null;
   readonly life: string;
   readonly startedAtMs: number;
+  readonly pid: number | null;
   readonly exit: Exit | null;
 }
 
@@ -50,6 +70,23 @@ export class StartFailed extends Error {
   }
 }
 
+/** The Engine is out of reach: nothing is known, nothing failed, and nothing may be concluded about what runs. */
+export class EngineAway extends Error {}
+
+/** The Engine was lost, or is back after having been away for awayMs. */
+export type EngineChange = { readonly kind: "away" } | { readonly kind: "back"; readonly awayMs: number };
+
+/** An image that is here. names: what it can be removed by; usedAtMs: wall clock, 0 when this agent never used it. */
+export interface StoredImage {
+  readonly digests: readonly string[];
+  readonly names: readonly string[];
+  readonly bytes: number;
+  readonly usedAtMs: number;
+  readonly inUse: boolean;
+  /** This agent pulled it, so it can be had again; others' images are not ours to remove. */
+  readonly pulled: boolean;
+}
+
 /** Follows one unit's output. finish: its run is over; reads what it still wrote, within limits. stop: at once. */
 export interface LogFollower {
   finish(): Promise<void>;
@@ -64,12 +101,24 @@ export type OnProgress = (doneBytes: number, totalBytes: number) => void;
 /** The platform's own variables (contracts/desired.ts), made by the agent. */
 export type PlatformEnvironment = Readonly<Record<string, string>>;
 
+/** missing: somebody took away what was to be started again. launch: it takes a launch, because its environment is not at hand. */
+export type Restarted =
+  { readonly kind: "started"; readonly unit: Unit } | { readonly kind: "missing" } | { readonly kind: "launch" };
+
 export interface Runtime {
   readonly kind: RuntimeKind;
   /** Such as linux/amd64. */
   readonly platform: string;
   /** All units that carry this node's label, whoever started them. Throws when it cannot be known. */
   list(): Promise<Unit[]>;
+  /**
+   * Lists again, tells of ends that no event told of, and removes what carries this node's label but names no instance that
+   * could be read; of those, a word for each.
+   */
+  sweep(): Promise<{ units: Unit[]; unreadable: string[] }>;
+  onEngine(listener: (change: EngineChange) => void): void;
+  /** Resolves once the Engine can be asked, or the signal is aborted. */
+  whenUp(signal: AbortSignal): Promise<void>;
   /** Ends are told once each; also those that happened while nobody listened, after a lost connection. */
   onExit(listener: (unit: Unit, exit: Exit) => void): void;
   /** Pulls or unpacks. Throws StartFailed. */
@@ -79,10 +128,10 @@ export interface Runtime {
     onProgress: OnProgress,
     signal: AbortSignal,
   ): Promise<Prepared>;
-  /** Creates and starts, or adopts what carries the label already. Throws StartFailed. */
+  /** Creates and starts, or adopts what carries the label already. Throws StartFailed, or EngineAway. */
   launch(desired: DesiredInstance, prepared: Prepared, secrets: Secrets, platform: PlatformEnvironment): Promise<Unit>;
-  /** Starts an ended unit again, as it was; null when that takes a launch (it is gone, or its environment is not at hand). */
-  restart(unit: Unit): Promise<Unit | null>;
+  /** Starts an ended unit again, as it was. */
+  restart(unit: Unit): Promise<Restarted>;
   /** Asks it to end, forces it after graceMs, removes what it left. Resolves when it is gone; its exit code if known. */
   stop(unit: Unit, graceMs: number): Promise<number | null>;
   /** Ends a run at once, leaving the unit for a restart: for instances that stopped answering. */
@@ -93,6 +142,10 @@ export interface Runtime {
   follow(unit: Unit, since: { atMs: number; linesAtThatMs: number } | null, onLine: OnLine): LogFollower;
   /** Drops what is kept for teams (networks) but for those named: they have instances here. */
   tidy(teams: ReadonlySet<string>): Promise<void>;
+  images(): Promise<StoredImage[]>;
+  removeImage(image: StoredImage): Promise<void>;
+  /** Where its images and containers are kept on this host; null where there is no such place of its own. */
+  dataFolder(): Promise<string | null>;
   /** Ends watching; what runs, runs on. */
   close(): Promise<void>;
 }

@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import { type CryptoKey, exportJWK, generateKeyPair, importJWK } from "jose";
 import { z } from "zod";
-import { TicketKey } from "../../../contracts/agent-protocol.ts";
+import { RuntimeKind, TicketKey } from "../../../contracts/agent-protocol.ts";
 import { CellName, NodeId } from "../../../contracts/ids.ts";
 import { readJsonFile, writeDurably } from "./durable-file.ts";
 
@@ -20,6 +20,8 @@ const Enrolled = z.object({
   cell: CellName,
   credential: z.string(),
   ticketKeys: z.array(TicketKey),
+  /** What this node was enrolled with: an Engine that is away when the agent starts is waited for, never replaced. */
+  runtime: z.object({ kind: RuntimeKind, platform: z.string() }).optional(),
 });
 export type Enrolled = z.infer<typeof Enrolled>;
 

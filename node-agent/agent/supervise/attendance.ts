@@ -1,9 +1,12 @@
 // What is done beside one run of an instance: its output is read, and it is asked how it is.
 import type { DesiredInstance } from "../../../contracts/desired.ts";
 import type { InstanceFailure } from "../../../contracts/failures.ts";
+import { pause } from "../link/pause.ts";
 import type { LogFollower, Unit } from "../runtime/runtime.ts";
 import { watchHealth } from "./health.ts";
 import type { SupervisePorts } from "./ports.ts";
+
+const KILL_AGAIN_MS = 500;
 
 export type Doom = Pick<InstanceFailure, "code" | "message">;
 
@@ -51,10 +54,23 @@ export class Attendance {
   }
 
   #condemn(doom: Doom): void {
-    const { runtime, log } = this.#ports;
     this.#doom = doom;
+    void this.#kill();
+  }
+
+  /** Until it worked: nobody asks this run how it is any more. */
+  async #kill(): Promise<void> {
+    const { runtime, log } = this.#ports;
     const { instance } = this.#unit;
-    runtime.kill(this.#unit).catch((error: unknown) => log.warn({ instance, error: String(error) }, "a kill failed"));
+    while (!this.#abort.signal.aborted) {
+      try {
+        await runtime.whenUp(this.#abort.signal);
+        return await runtime.kill(this.#unit);
+      } catch (error) {
+        log.warn({ instance, error: String(error) }, "a kill is tried again");
+        await pause(KILL_AGAIN_MS, this.#abort.signal);
+      }
+    }
   }
 
   async #follow(): Promise<LogFollower> {

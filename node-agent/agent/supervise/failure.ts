@@ -7,8 +7,17 @@ import { type Exit, StartFailed } from "../runtime/runtime.ts";
 const MIB = 1024 * 1024;
 const { failureTextMax, logTailLines } = AGENT_LIMITS;
 
+/** Of a strict singleton that was stopped because it may have been given up. */
+export const FENCED: InstanceFailure = {
+  code: "fenced",
+  message: "no committed lease covered this strict singleton any more, so it was stopped",
+  exitCode: null,
+  signal: null,
+  logTail: [],
+};
+
 export function exitFailure(
-  { exitCode, signal, outOfMemory }: Exit,
+  { exitCode, signal, outOfMemory, cause }: Exit,
   doom: Pick<InstanceFailure, "code" | "message"> | null,
   memoryBytes: number | null,
   logTail: readonly string[],
@@ -20,6 +29,10 @@ export function exitFailure(
     return { code: "out_of_memory", message: `it was killed for using more memory than ${limit}`, ...end };
   }
   if (doom !== null) return { ...doom, message: doom.message.slice(0, failureTextMax), ...end };
+  if (cause === "engine") {
+    return { code: "exited", message: "it ended with the Docker Engine, which was stopped or restarted", ...end };
+  }
+  if (cause === "missing") return { code: "exited", message: "its container was removed by somebody", ...end };
   const how =
     exitCode === null && signal === null
       ? "it ended while nobody was there to see how"

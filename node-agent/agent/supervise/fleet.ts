@@ -1,6 +1,6 @@
 // All instances of the node: adopted at the start, and moved by the plan whenever anything changed.
 import type { HeartbeatRequest, ObservedInstance } from "../../../contracts/agent-protocol.ts";
-import type { DesiredDocument } from "../../../contracts/desired.ts";
+import type { DesiredDocument, DesiredInstance } from "../../../contracts/desired.ts";
 import type { InstanceId } from "../../../contracts/ids.ts";
 import { type Action, converge, printPlan } from "../../../core/converge/converge.ts";
 import { assertNever } from "../../../core/step.ts";
@@ -28,7 +28,7 @@ export class Fleet {
 
   /** Finds what runs here already. Nothing may be started before, or it could be started twice. Waits for an Engine that is away. */
   async adopt(before: EndpointFile | null): Promise<void> {
-    const { runtime, store, log } = this.#ports;
+    const { runtime, store, strict, log } = this.#ports;
     let units: Unit[] | null = null;
     while (units === null && !this.#stop.signal.aborted) {
       units = await runtime.list().catch(async (error: unknown) => {
@@ -38,18 +38,34 @@ export class Fleet {
       });
     }
     for (const unit of newestFirst(units ?? [])) {
-      if (this.#instances.has(unit.instance)) {
-        // An older generation of one that is here: nothing names it, so it has no record of its own.
-        void runtime.stop(unit, 0).catch((error: unknown) => log.error({ error: String(error) }, "an orphan is left"));
-        continue;
-      }
-      const wanted = store.desired?.instances.find(({ instance }) => instance === unit.instance);
-      const desired = wanted?.generation === unit.generation ? wanted : null;
-      const instance = new Instance(this.#ports, unit, desired);
-      this.#instances.set(unit.instance, instance);
-      instance.adopt(unit, desired !== null && served(before, unit));
+      // An older generation of one that is here: nothing names it, so it has no record of its own.
+      if (this.#instances.has(unit.instance)) void this.#endOrphan(unit);
+      else this.#adopt(unit, before);
     }
+    for (const desired of store.desired?.instances ?? []) {
+      if (this.#instances.has(desired.instance)) continue;
+      const instance = new Instance(this.#ports, desired, desired);
+      const fence = store.fences.get(desired.instance);
+      const wasStopped = fence?.generation === desired.generation && fence.stopped;
+      if (instance.resume(wasStopped)) this.#instances.set(desired.instance, instance);
+    }
+    this.#ports.facts.keepOnly(new Set([...this.#instances.keys(), ...this.#named.keys()]));
+    await strict.begin();
     this.#tidy();
+    void this.#sweepNowAndThen();
+  }
+
+  #adopt(unit: Unit, before: EndpointFile | null): void {
+    const { strict, store } = this.#ports;
+    const wanted = this.#named.get(unit.instance);
+    const desired = wanted?.generation === unit.generation ? wanted : null;
+    const instance = new Instance(this.#ports, unit, desired);
+    this.#instances.set(unit.instance, instance);
+    instance.adopt(unit, desired !== null && served(before, unit));
+    // An end that an agent before us began, or that nobody was there for.
+    if (instance.isStrict && (instance.record.facts.fenced || !strict.covered)) void instance.fence();
+    // A stop that was not finished is no news; what was never in a document of ours is.
+    if (desired === null && store.fences.get(unit.instance) === undefined) this.#noteOrphan(unit);
   }
 
   /** Someone says that something changed: the plan is made anew, once for all who say so now. */
@@ -63,14 +79,14 @@ export class Fleet {
   }
 
   observed(): ObservedInstance[] {
-    return [...this.#instances.values()].map((instance) => instance.observed());
+    return [...this.#instances.values()].map(({ record }) => record.observed());
   }
 
   /** Whether there is something newer to say than what was just acknowledged. */
   reported(request: HeartbeatRequest): boolean {
     let more = false;
     for (const observed of request.observed) {
-      if (this.#instances.get(observed.instance)?.reported(observed)) more = true;
+      if (this.#instances.get(observed.instance)?.record.reported(observed)) more = true;
     }
     return more;
   }
@@ -80,7 +96,8 @@ export class Fleet {
       this.#ports.store.desired?.instances.map((at) => [`${at.instance}/${at.generation}`, at.intent]),
     );
     return [...this.#instances.values()].flatMap((instance) => {
-      const row = instance.endpoint(intents.get(`${instance.instance}/${instance.generation}`) ?? "absent");
+      const intent = intents.get(`${instance.instance}/${instance.generation}`) ?? "absent";
+      const row = instance.endpoint(intent, this.#ports.arrival.serves);
       return row === null ? [] : [row];
     });
   }
@@ -95,6 +112,30 @@ export class Fleet {
     await Promise.all([...this.#instances.values()].map((instance) => instance.leave()));
   }
 
+  /** What runs, or is about to, and that this document does not name: its stop is told as stale. */
+  unnamedBy(document: DesiredDocument): Instance[] {
+    const named = new Set(document.instances.map(({ instance, generation }) => `${instance}/${generation}`));
+    return [...this.#instances.values()].filter(({ instance, generation, record }) => {
+      const { kind } = record.state;
+      const over = kind === "stopping" || kind === "stopped" || kind === "failed";
+      return !over && !named.has(`${instance}/${generation}`);
+    });
+  }
+
+  /** The lease of this node's strict singletons ran out. */
+  fenceStrict(): void {
+    for (const instance of this.#instances.values()) if (instance.isStrict) void instance.fence();
+  }
+
+  /** Instances that are here or coming: what is kept for others may go. */
+  get known(): ReadonlySet<string> {
+    return new Set([...this.#instances.keys(), ...this.#named.keys()]);
+  }
+
+  get #named(): Map<InstanceId, DesiredInstance> {
+    return new Map(this.#ports.store.desired?.instances.map((wanted) => [wanted.instance, wanted]));
+  }
+
   /** Of teams that have nothing here any more, and nothing coming. */
   #tidy(): void {
     const { runtime, store, log } = this.#ports;
@@ -105,22 +146,61 @@ export class Fleet {
       .catch((error: unknown) => log.warn({ error: String(error) }, "tidying"));
   }
 
+  /** Events can be missed, and anybody with the Engine's socket can start what carries our labels. */
+  async #sweepNowAndThen(): Promise<void> {
+    const { runtime, limits, notices, log } = this.#ports;
+    for (;;) {
+      await pause(limits.sweepMs, this.#stop.signal);
+      if (this.#stop.signal.aborted) return;
+      try {
+        const { units, unreadable } = await runtime.sweep();
+        for (const unit of units) if (this.#isOrphan(unit)) void this.#endOrphan(unit);
+        for (const what of unreadable) {
+          const told = `${what} carried this node's label and named no instance of it: removed`;
+          void notices.add("orphan_stopped", null, told).catch(() => undefined);
+        }
+      } catch (error) {
+        log.warn({ error: String(error) }, "what runs here cannot be listed");
+      }
+    }
+  }
+
+  /** Listed while it was not ours to know of: an instance that is being started has its record before its container. */
+  #isOrphan({ instance, generation }: Unit): boolean {
+    const known = this.#instances.get(instance);
+    return known === undefined || known.generation > generation;
+  }
+
+  async #endOrphan(unit: Unit): Promise<void> {
+    const { runtime, log } = this.#ports;
+    this.#noteOrphan(unit);
+    await runtime.stop(unit, 0).catch((error: unknown) => log.error({ error: String(error) }, "an orphan is left"));
+  }
+
+  #noteOrphan({ instance, generation, life }: Unit): void {
+    const told = `generation ${generation} ran here and is in no document of this node: stopped`;
+    void this.#ports.notices.add("orphan_stopped", instance, told, `orphan/${life}`).catch(() => undefined);
+  }
+
   #act(): void {
-    const { store, clock, limits, log } = this.#ports;
+    const { store, clock, limits, arrival, strict, log } = this.#ports;
     const desired = store.desired;
     if (desired === null) return;
     for (const wanted of desired.instances) {
       const instance = this.#instances.get(wanted.instance);
       if (instance?.generation === wanted.generation) instance.setDesired(wanted);
     }
-    const local = [...this.#instances.values()].map((instance) => instance.local());
-    const plan = converge({ desired, local, fences: store.fences, nowMs: clock.nowMs(), limits });
-    if (plan.actions.length > 0) {
-      const printed = printPlan({ ...plan, notes: [] });
+    const local = [...this.#instances.values()].map(({ record }) => record.local());
+    const { covered } = strict;
+    const plan = converge({ desired, local, fences: store.fences, nowMs: clock.nowMs(), limits, covered });
+    // Until the first answer only what cannot wait: the document may be an old one.
+    const actions = plan.actions.filter(({ kind }) => arrival.acts || kind === "fence");
+    if (actions.length > 0) {
+      const printed = printPlan({ ...plan, actions, notes: [] });
       if (printed.join() !== this.#printed) log.info({ revision: plan.revision, plan: printed }, "plan");
       this.#printed = printed.join();
     }
-    for (const action of plan.actions) this.#execute(action, desired);
+    for (const action of actions) this.#execute(action, desired);
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
     if (plan.wakeAtMs !== null) {
@@ -139,6 +219,9 @@ export class Fleet {
       case "stop":
         void instance?.stop();
         return;
+      case "fence":
+        void instance?.fence();
+        return;
       case "start": {
         const wanted = desired.instances.find((at) => at.instance === action.instance);
         if (wanted === undefined) return;
@@ -155,6 +238,7 @@ export class Fleet {
         return;
       case "forget":
         this.#instances.delete(action.instance);
+        if (instance !== undefined) void this.#ports.facts.forget(instance).catch(() => undefined);
         void endpoints.write().catch(() => undefined);
         void logs.remove(action.instance).catch(() => undefined);
         this.#tidy();

@@ -8,8 +8,12 @@ import type { Asks } from "../link/asks.ts";
 import type { ControlClock } from "../link/control-clock.ts";
 import type { LogStore } from "../logs/log-store.ts";
 import type { Meter } from "../metering/meter.ts";
+import type { Notices } from "../report/notices.ts";
 import type { PlatformEnvironment, Runtime } from "../runtime/runtime.ts";
 import type { DesiredStore } from "../state/desired-store.ts";
+import type { FactsStore } from "../state/facts-store.ts";
+import type { Arrival } from "./arrival.ts";
+import type { StrictSingletons } from "./strict.ts";
 
 export interface SupervisePorts {
   readonly runtime: Runtime;
@@ -21,6 +25,10 @@ export interface SupervisePorts {
   readonly store: DesiredStore;
   readonly endpoints: EndpointWriter;
   readonly gateway: GatewaySocket;
+  readonly facts: FactsStore;
+  readonly notices: Notices;
+  readonly strict: StrictSingletons;
+  readonly arrival: Arrival;
   readonly log: Logger;
   readonly starts: StartQueue;
   readonly platformEnvironment: (desired: DesiredInstance) => PlatformEnvironment;

@@ -41,7 +41,12 @@ function local(n: number, state: LocalState, over: Partial<LocalInstance> = {}):
   return { instance: ins(n), generation: 1, state, crashes: 0, restarts: 0, everReady: false, ...over };
 }
 
-function plan(instances: DesiredInstance[], locals: LocalInstance[], fences: [InstanceId, Fence][] = []) {
+function plan(
+  instances: DesiredInstance[],
+  locals: LocalInstance[],
+  fences: [InstanceId, Fence][] = [],
+  covered = true,
+) {
   const desired = DesiredDocument.parse({ node: id("node", 1), revision: 7, routes: {}, instances: [] });
   return converge({
     desired: { ...desired, instances },
@@ -49,6 +54,7 @@ function plan(instances: DesiredInstance[], locals: LocalInstance[], fences: [In
     fences: new Map(fences),
     nowMs: NOW,
     limits: AGENT_LIMITS,
+    covered,
   });
 }
 
@@ -211,16 +217,21 @@ const anyInput: fc.Arbitrary<ConvergeInput> = fc
     fences: fc.uniqueArray(fc.tuple(fc.integer({ min: 1, max: 6 }), fc.integer({ min: 1, max: 3 }), fc.boolean()), {
       selector: ([n]) => n,
     }),
+    strict: fc.subarray([1, 2, 3, 4, 5, 6]),
+    covered: fc.boolean(),
   })
-  .map(({ desired, local: locals, fences }) => ({
+  .map(({ desired, local: locals, fences, strict, covered }) => ({
     desired: {
       ...DesiredDocument.parse({ node: id("node", 1), revision: 7, routes: {}, instances: [] }),
-      instances: desired.map(([n, generation]) => wanted(n, { generation })),
+      instances: desired.map(([n, generation]) =>
+        wanted(n, { generation, singleton: strict.includes(n) ? "strict" : null }),
+      ),
     },
     local: locals.map(([n, generation, state, everReady]) => local(n, state, { generation, everReady })),
     fences: new Map(fences.map(([n, generation, stopped]) => [ins(n), { generation, stopped }])),
     nowMs: NOW,
     limits: AGENT_LIMITS,
+    covered,
   }));
 
 describe("for every document and state", () => {

@@ -20,6 +20,7 @@ import {
   EnrolRequest,
   EnvironmentRequest,
   HeartbeatRequest,
+  type NodeNotice,
   type ObservedInstance,
   PollRequest,
   PROOF_HEADER,
@@ -44,6 +45,9 @@ export class ControlPeer {
   credentialTtlS = 3_600;
   clockOffsetMs = 0;
   meteringAck = 0;
+  noticeAck = 0;
+  /** What heartbeats are answered with. */
+  leaseCommitted = false;
   /** Answers with this status to everything, while set. */
   down: number | null = null;
   readonly refused = { heartbeat: 0, poll: 0 };
@@ -99,6 +103,17 @@ export class ControlPeer {
     return this.beats.at(-1)?.request.observed.find((row) => row.instance === instance);
   }
 
+  /** Every notice that was ever told, once each. */
+  notices(): NodeNotice[] {
+    const told = this.beats.flatMap(({ request }) => request.notices);
+    return [...new Map(told.map((notice) => [notice.seq, notice])).values()];
+  }
+
+  /** What the newest heartbeat holds to be wrong with the node. */
+  conditions(): string[] {
+    return this.beats.at(-1)?.request.conditions.map(({ kind }) => kind) ?? [];
+  }
+
   /** Every status kind that was ever reported of it, without repetitions in a row. */
   history(instance: string): string[] {
     const kinds = this.beats.flatMap(({ request }) => {
@@ -142,6 +157,8 @@ export class ControlPeer {
         nowMs: this.nowMs(),
         leaseTtlMs: 8_000,
         meteringAck: this.meteringAck,
+        noticeAck: this.noticeAck,
+        leaseCommitted: this.leaseCommitted,
       });
     }
     if (url === "/agent/v1/credential") {

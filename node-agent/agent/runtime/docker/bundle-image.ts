@@ -7,8 +7,8 @@ import { pipeline } from "node:stream/promises";
 import { promisify } from "node:util";
 import type Docker from "dockerode";
 import { pack, type Pack } from "tar-stream";
-import { StartFailed } from "../runtime.ts";
-import { messageOf, statusOf } from "./failures.ts";
+import { EngineAway, StartFailed } from "../runtime.ts";
+import { isEngineAway, messageOf, statusOf } from "./failures.ts";
 
 export const BUNDLE_IMAGE = `berth/node-runtime:${process.versions.node}`;
 
@@ -33,6 +33,7 @@ export class BundleImage {
   ensure(): Promise<string> {
     this.#made ??= this.#make().catch((error: unknown) => {
       this.#made = null;
+      if (isEngineAway(error)) throw new EngineAway(messageOf(error));
       throw new StartFailed("start_failed", `the image for bundles could not be made: ${messageOf(error)}`);
     });
     return this.#made;

@@ -20,6 +20,9 @@ export interface Since {
   readonly linesAtThatMs: number;
 }
 
+/** A stream that ended is opened again this much later, unless the run is over: the Engine was restarted under it. */
+const FOLLOW_AGAIN_MS = 500;
+
 export function followContainer(
   docker: Docker,
   id: string,
@@ -28,11 +31,12 @@ export function followContainer(
   onLine: OnLine,
 ): LogFollower {
   const abort = new AbortController();
-  const done = follow(docker, id, since, lineBytesMax, onLine, abort.signal).catch(() => undefined);
+  const state: Following = { docker, id, since, lineBytesMax, onLine, reading: Promise.resolve() };
+  const done = followOn(state, abort.signal);
   return {
     // The Engine ends the stream of a container that ended, once all of it was sent.
     async finish() {
-      await Promise.race([done, pause(FINISH_MS)]);
+      await Promise.race([state.reading, pause(FINISH_MS)]);
       abort.abort();
       await done;
     },
@@ -43,14 +47,26 @@ export function followContainer(
   };
 }
 
-async function follow(
-  docker: Docker,
-  id: string,
-  since: Since | null,
-  lineBytesMax: number,
-  onLine: OnLine,
-  signal: AbortSignal,
-): Promise<void> {
+/** since: the last line that was handed on, and how many there were of that very millisecond. reading: of the present stream. */
+interface Following {
+  readonly docker: Docker;
+  readonly id: string;
+  readonly lineBytesMax: number;
+  readonly onLine: OnLine;
+  since: Since | null;
+  reading: Promise<void>;
+}
+
+async function followOn(state: Following, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    state.reading = readStream(state, signal).catch(() => undefined);
+    await state.reading;
+    await pause(FOLLOW_AGAIN_MS, signal);
+  }
+}
+
+async function readStream(state: Following, signal: AbortSignal): Promise<void> {
+  const { docker, id, since, lineBytesMax, onLine } = state;
   const options = { follow: true as const, stdout: true, stderr: true, timestamps: true, abortSignal: signal };
   const sinceSeconds = since === null ? {} : { since: Math.floor(since.atMs / 1_000) };
   const stream = await docker.getContainer(id).logs({ ...options, ...sinceSeconds });
@@ -59,9 +75,15 @@ async function follow(
     const line = stamped(kind, text);
     if (since !== null && line.atMs < since.atMs) return;
     if (since !== null && line.atMs === since.atMs && skip-- > 0) return;
+    state.since = laterOf(state.since, line.atMs);
     onLine(line);
   };
   await Promise.race([demultiplex(docker, stream, lineBytesMax, sink("stdout"), sink("stderr")), aborted(signal)]);
+}
+
+function laterOf(since: Since | null, atMs: number): Since {
+  if (since === null || atMs > since.atMs) return { atMs, linesAtThatMs: 1 };
+  return atMs < since.atMs ? since : { atMs, linesAtThatMs: since.linesAtThatMs + 1 };
 }
 
 /**

@@ -22,6 +22,8 @@ export interface SpecInput {
   readonly prepared: Prepared;
   /** The id of the team's network. */
   readonly network: string;
+  /** Within that network; null where the Engine picks one. */
+  readonly address: string | null;
   /** The base image for bundles; unused for images. */
   readonly bundleImage: string;
   readonly environment: Readonly<Record<string, string>>;
@@ -32,10 +34,12 @@ export function containerSpec({
   desired,
   prepared,
   network,
+  address,
   bundleImage,
   environment,
 }: SpecInput): ContainerCreateOptions {
-  const { resources } = desired;
+  const { resources, hostPorts } = desired;
+  const ports = hostPorts.map((port) => `${port}/tcp`);
   const bundle = prepared.kind === "bundle";
   const command = desired.command ?? (bundle ? BUNDLE_COMMAND : undefined);
   return {
@@ -48,8 +52,14 @@ export function containerSpec({
     ...(command === undefined ? {} : { Entrypoint: [...command], Cmd: [] }),
     ...(bundle ? { WorkingDir: BUNDLE_FOLDER } : {}),
     Healthcheck: { Test: ["NONE"] },
+    ...(address === null
+      ? {}
+      : { NetworkingConfig: { EndpointsConfig: { [network]: { IPAMConfig: { IPv4Address: address } } } } }),
+    ...(ports.length === 0 ? {} : { ExposedPorts: Object.fromEntries(ports.map((port) => [port, {}])) }),
     HostConfig: {
       NetworkMode: network,
+      // Only what the release asked for by number: everything else is reached through the gateway.
+      ...(ports.length === 0 ? {} : { PortBindings: bindings(desired.hostPorts) }),
       RestartPolicy: { Name: "no" },
       Memory: resources.memoryBytes,
       MemorySwap: resources.memoryBytes,
@@ -64,4 +74,9 @@ export function containerSpec({
       LogConfig: ENGINE_LOG,
     },
   };
+}
+
+/** Each to the same port of the container, on every address of the node. */
+function bindings(hostPorts: readonly number[]): Record<string, { HostPort: string }[]> {
+  return Object.fromEntries(hostPorts.map((port) => [`${port}/tcp`, [{ HostPort: String(port) }]]));
 }

@@ -1,38 +1,35 @@
 // Instances as containers of a Docker Engine. The labels say what runs; the Engine is asked, never assumed.
-import { createReadStream } from "node:fs";
 import Docker from "dockerode";
 import type { DesiredInstance } from "../../../../contracts/desired.ts";
-import type { NodeId } from "../../../../contracts/ids.ts";
-import type { AgentLimits } from "../../../../core/converge/limits.ts";
 import type { PullCredential, Secrets } from "../../link/asks.ts";
-import type { Bundles } from "../bundles.ts";
 import {
+  EngineAway,
+  type EngineChange,
   type Exit,
   type LogFollower,
   type OnLine,
   type OnProgress,
   type PlatformEnvironment,
   type Prepared,
+  type Restarted,
   type Runtime,
+  type RuntimePlace,
   StartFailed,
+  type StoredImage,
   type Unit,
   type Usage,
 } from "../runtime.ts";
+import { Addresses } from "./addresses.ts";
 import { BundleImage } from "./bundle-image.ts";
 import { followContainer, tailContainer } from "./container-logs.ts";
-import { containerSpec } from "./container-spec.ts";
+import { Containers, isAddressTaken } from "./containers.ts";
 import { EngineEvents } from "./engine-events.ts";
 import { isEngineAway, messageOf, startFailure, statusOf } from "./failures.ts";
+import { ImageLedger } from "./image-ledger.ts";
 import { Images } from "./images.ts";
-import { containerName, LABEL } from "./labels.ts";
+import { containerName } from "./labels.ts";
 import { Networks } from "./networks.ts";
-import { unitOf, usageOf } from "./unit.ts";
-
-export interface DockerPorts {
-  readonly node: NodeId;
-  readonly limits: AgentLimits;
-  readonly bundles: Bundles;
-}
+import { usageOf } from "./unit.ts";
 
 /** The Engine's platform, or null when none answers. */
 export async function findEngine(): Promise<{ docker: Docker; platform: string } | null> {
@@ -49,39 +46,66 @@ export class DockerRuntime implements Runtime {
   readonly kind = "docker" as const;
   readonly platform: string;
   readonly #docker: Docker;
-  readonly #ports: DockerPorts;
+  readonly #place: RuntimePlace;
   readonly #images: Images;
   readonly #networks: Networks;
+  readonly #addresses: Addresses;
   readonly #bundleImage: BundleImage;
+  readonly #containers: Containers;
   readonly #events: EngineEvents;
   readonly #running: Promise<void>;
   /** Lives whose end was told, so that the event stream and a listing tell it once. */
   readonly #told = new Set<string>();
-  /** As last seen, by container: for the end of one that somebody removed. */
-  readonly #seen = new Map<string, Unit>();
   #onExit: (unit: Unit, exit: Exit) => void = () => undefined;
+  #onEngine: (change: EngineChange) => void = () => undefined;
 
-  constructor({ docker, platform }: { docker: Docker; platform: string }, ports: DockerPorts) {
+  constructor({ docker, platform }: { docker: Docker; platform: string }, place: RuntimePlace) {
+    const { node, limits, dir, gate } = place;
     this.#docker = docker;
     this.platform = platform;
-    this.#ports = ports;
-    this.#images = new Images(docker, platform, ports.limits.pullStallMs);
-    this.#networks = new Networks(docker, ports.node);
+    this.#place = place;
+    const ledger = new ImageLedger(dir);
+    this.#images = new Images(docker, { platform, stallMs: limits.pullStallMs, gate, ledger });
+    this.#networks = new Networks(docker, node);
+    this.#addresses = new Addresses(limits.addressQuarantineMs);
     this.#bundleImage = new BundleImage(docker);
-    this.#events = new EngineEvents(docker, ports.node, {
+    const parts = { networks: this.#networks, addresses: this.#addresses, bundleImage: this.#bundleImage };
+    this.#containers = new Containers({ docker, node, ...parts });
+    this.#events = new EngineEvents(docker, node, {
       died: (id) => void this.#look(id),
-      lookAgain: () => void this.#lookAtAll(),
+      engine: (change) => {
+        this.#onEngine(change);
+        if (change.kind === "back") void this.sweep(true).catch(() => undefined);
+      },
     });
     this.#running = this.#events.run();
   }
 
   async list(): Promise<Unit[]> {
-    const found = await this.#docker.listContainers({
-      all: true,
-      filters: { label: [`${LABEL.node}=${this.#ports.node}`] },
-    });
-    const units = await Promise.all(found.map(({ Id }) => this.#inspect(Id)));
-    return units.filter((unit) => unit !== null);
+    return (await this.#containers.list()).units;
+  }
+
+  /** afterEngine: what ended since the last look ended with the Engine. */
+  async sweep(afterEngine = false): Promise<{ units: Unit[]; unreadable: string[] }> {
+    const before = this.#containers.seenIds;
+    const { units, unreadable } = await this.#containers.list();
+    for (const unit of units) this.#tell(unit, afterEngine ? "engine" : undefined);
+    const found = new Set(units.map(({ id }) => id));
+    for (const id of before) if (!found.has(id)) await this.#look(id);
+    const removed: string[] = [];
+    for (const id of unreadable) {
+      await this.#containers.discard(id);
+      removed.push(`container ${id.slice(0, 12)}`);
+    }
+    return { units, unreadable: removed };
+  }
+
+  onEngine(listener: (change: EngineChange) => void): void {
+    this.#onEngine = listener;
+  }
+
+  whenUp(signal: AbortSignal): Promise<void> {
+    return this.#events.whenUp(signal);
   }
 
   onExit(listener: (unit: Unit, exit: Exit) => void): void {
@@ -100,7 +124,7 @@ export class DockerRuntime implements Runtime {
       const image = this.#images.prepare({ ...source, credential, onProgress, signal });
       return (await Promise.all([image, network]))[0];
     }
-    const unpacked = this.#ports.bundles.ensure(source.hash, desired.instance, signal);
+    const unpacked = this.#place.bundles.ensure(source.hash, desired.instance, signal);
     const [files] = await Promise.all([unpacked, network, this.#bundleImage.ensure()]);
     return { kind: "bundle", ...files, digest: source.hash };
   }
@@ -111,54 +135,50 @@ export class DockerRuntime implements Runtime {
     secrets: Secrets,
     platform: PlatformEnvironment,
   ): Promise<Unit> {
-    const existing = await this.#inspect(containerName(desired));
-    if (existing !== null) return existing.exit === null ? existing : this.#start(existing.id);
     const environment = { ...secrets.environment, PORT: String(desired.port), ...platform };
     try {
-      return await this.#create(desired, prepared, environment);
+      const existing = await this.#containers.unit(containerName(desired));
+      if (existing !== null) return existing.exit === null ? existing : this.#started(existing.id);
+      return this.#noted(await this.#create(desired, prepared, environment));
     } catch (error) {
-      await this.#discard(containerName(desired));
-      if (statusOf(error) !== 404) throw asStartFailure(error);
-      // The network or the image was removed since it was last seen: once more, with nothing taken for granted.
+      throw await this.#asStartFailure(error);
+    }
+  }
+
+  /** The network or the image may have been removed since it was last seen: then once more, with nothing taken for granted. */
+  async #create(desired: DesiredInstance, prepared: Prepared, environment: Record<string, string>): Promise<Unit> {
+    try {
+      return await this.#containers.create(desired, prepared, environment);
+    } catch (error) {
+      if (statusOf(error) !== 404) throw error;
       this.#networks.forget(desired.team);
       this.#bundleImage.forget();
     }
     try {
-      return await this.#create(desired, prepared, environment);
+      return await this.#containers.create(desired, prepared, environment);
     } catch (error) {
-      await this.#discard(containerName(desired));
       if (statusOf(error) === 404) throw new StartFailed("image_pull_failed", messageOf(error));
-      throw asStartFailure(error);
+      throw error;
     }
   }
 
-  async #create(desired: DesiredInstance, prepared: Prepared, environment: Record<string, string>): Promise<Unit> {
-    const bundleImage = prepared.kind === "bundle" ? await this.#bundleImage.ensure() : "";
-    const network = await this.#network(desired.team);
-    const spec = containerSpec({ node: this.#ports.node, desired, prepared, network, bundleImage, environment });
-    const container = await this.#docker.createContainer(spec);
-    if (prepared.kind === "bundle") {
-      await container.putArchive(createReadStream(prepared.archive), { path: "/app" });
-    }
-    return this.#start(container.id);
-  }
-
-  #network(team: string): Promise<string> {
+  #network(team: string): Promise<unknown> {
     return this.#networks.ensure(team).catch((error: unknown) => {
+      if (isEngineAway(error)) throw new EngineAway(messageOf(error));
       throw new StartFailed("start_failed", `the team's network could not be made: ${messageOf(error)}`);
     });
   }
 
-  async restart(unit: Unit): Promise<Unit | null> {
+  async restart(unit: Unit): Promise<Restarted> {
     try {
-      return await this.#start(unit.id);
+      return { kind: "started", unit: await this.#started(unit.id) };
     } catch (error) {
-      if (statusOf(error) === 404) {
-        await this.#discard(unit.id);
-        this.#seen.delete(unit.id);
-        return null;
+      // 404: somebody removed it, or its network. 409: somebody is removing it.
+      if (statusOf(error) === 404 || statusOf(error) === 409 || isAddressTaken(error)) {
+        await this.#containers.discard(unit.id);
+        return { kind: statusOf(error) === null ? "launch" : "missing" };
       }
-      throw asStartFailure(error);
+      throw await this.#asStartFailure(error);
     }
   }
 
@@ -171,10 +191,9 @@ export class DockerRuntime implements Runtime {
       // 304: it had ended already. 404: somebody removed it.
       if (statusOf(error) !== 304 && statusOf(error) !== 404) throw error;
     }
-    const exitCode = (await this.#inspect(unit.id))?.exit?.exitCode ?? null;
-    await this.#discard(unit.id);
+    const exitCode = (await this.#containers.unit(unit.id))?.exit?.exitCode ?? null;
+    await this.#containers.discard(unit.id);
     this.#told.delete(unit.life);
-    this.#seen.delete(unit.id);
     return exitCode;
   }
 
@@ -200,11 +219,23 @@ export class DockerRuntime implements Runtime {
   }
 
   follow(unit: Unit, since: { atMs: number; linesAtThatMs: number } | null, onLine: OnLine): LogFollower {
-    return followContainer(this.#docker, unit.id, since, this.#ports.limits.logLineBytesMax, onLine);
+    return followContainer(this.#docker, unit.id, since, this.#place.limits.logLineBytesMax, onLine);
   }
 
-  tidy(teams: ReadonlySet<string>): Promise<void> {
-    return this.#networks.keepOnly(teams);
+  async tidy(teams: ReadonlySet<string>): Promise<void> {
+    for (const network of await this.#networks.keepOnly(teams)) this.#addresses.forget(network);
+  }
+
+  images(): Promise<StoredImage[]> {
+    return this.#images.list();
+  }
+
+  removeImage(image: StoredImage): Promise<void> {
+    return this.#images.remove(image);
+  }
+
+  async dataFolder(): Promise<string | null> {
+    return ((await this.#docker.info()) as { DockerRootDir?: string }).DockerRootDir ?? null;
   }
 
   async close(): Promise<void> {
@@ -212,61 +243,42 @@ export class DockerRuntime implements Runtime {
     await this.#running;
   }
 
-  async #start(id: string): Promise<Unit> {
-    await this.#docker.getContainer(id).start();
-    const unit = await this.#inspect(id);
-    if (unit === null) throw new StartFailed("start_failed", "the container vanished while it started");
-    // One that ended before it was looked at is told like any other end; the caller goes by that.
+  async #started(id: string): Promise<Unit> {
+    return this.#noted(await this.#containers.start(id));
+  }
+
+  /** One that ended before it was looked at is told like any other end; the caller goes by that. */
+  #noted(unit: Unit): Unit {
     if (unit.exit !== null) setImmediate(() => this.#tell(unit));
     return unit;
   }
 
   async #look(id: string): Promise<void> {
-    const seen = this.#seen.get(id);
-    const unit = await this.#inspect(id).catch(() => undefined);
-    if (unit) this.#tell(unit);
-    else if (unit === null && seen !== undefined) this.#tell({ ...seen, exit: REMOVED });
+    const seen = this.#containers.seen(id);
+    const unit = await this.#containers.unit(id).catch(() => undefined);
+    if (unit) {
+      // An Engine that takes nobody any more is on its way down, and takes its containers with it.
+      this.#tell(unit, unit.exit === null || (await this.#events.answers()) ? undefined : "engine");
+    } else if (unit === null && seen !== undefined) {
+      this.#containers.forget(id);
+      this.#tell({ ...seen, pid: null, exit: REMOVED });
+    }
   }
 
-  async #lookAtAll(): Promise<void> {
-    const before = [...this.#seen.keys()];
-    const units = await this.list().catch(() => null);
-    if (units === null) return;
-    for (const unit of units) this.#tell(unit);
-    const found = new Set(units.map(({ id }) => id));
-    for (const id of before) if (!found.has(id)) await this.#look(id);
-  }
-
-  #tell(unit: Unit): void {
+  #tell(unit: Unit, cause?: Exit["cause"]): void {
     if (unit.exit === null || this.#told.has(unit.life)) return;
     this.#told.add(unit.life);
     if (this.#told.size > 10_000) this.#told.delete(this.#told.values().next().value as string);
-    this.#onExit(unit, unit.exit);
+    this.#onExit(unit, cause === undefined ? unit.exit : { ...unit.exit, cause });
   }
 
-  async #inspect(name: string): Promise<Unit | null> {
-    try {
-      const unit = unitOf(this.#ports.node, await this.#docker.getContainer(name).inspect());
-      if (unit !== null) this.#seen.set(unit.id, unit);
-      return unit;
-    } catch (error) {
-      if (statusOf(error) === 404) return null;
-      throw error;
-    }
-  }
-
-  async #discard(name: string): Promise<void> {
-    try {
-      await this.#docker.getContainer(name).remove({ force: true, v: true });
-    } catch (error) {
-      if (statusOf(error) !== 404 && statusOf(error) !== 409) throw error;
-    }
+  async #asStartFailure(error: unknown): Promise<unknown> {
+    if (error instanceof EngineAway) return error;
+    // Also of an Engine that answers with an error while it goes down.
+    if (isEngineAway(error) || !(await this.#events.answers())) return new EngineAway(messageOf(error));
+    return error instanceof StartFailed ? error : startFailure(error);
   }
 }
 
 /** Somebody took the container away: how it ended is not to be known any more. */
-const REMOVED: Exit = { exitCode: null, signal: null, outOfMemory: false };
-
-function asStartFailure(error: unknown): unknown {
-  return error instanceof StartFailed || isEngineAway(error) ? error : startFailure(error);
-}
+const REMOVED: Exit = { exitCode: null, signal: null, outOfMemory: false, cause: "missing" };

@@ -1,12 +1,14 @@
-// The Engine's event stream, kept open: which containers of this node ended. After a gap the listener is told to look again.
-import type Docker from "dockerode";
+// The Engine's event stream, kept open: which containers of this node ended, and whether the Engine is there at all.
+import { Agent } from "node:http";
+import Docker from "dockerode";
 import { backoffMs, pause } from "../../link/pause.ts";
+import type { EngineChange } from "../runtime.ts";
 import { LABEL } from "./labels.ts";
 
 export interface EventPorts {
   readonly died: (container: string) => void;
-  /** The stream was (re)opened: what happened before is to be found out by listing. */
-  readonly lookAgain: () => void;
+  /** Told once for each change. After "back" what happened meanwhile is to be found out by listing. */
+  readonly engine: (change: EngineChange) => void;
 }
 
 interface EngineEvent {
@@ -15,15 +17,26 @@ interface EngineEvent {
   readonly Actor?: { readonly ID?: string };
 }
 
+/** A restart takes about a second: looked for this often, so that what died with the Engine is back soon after it. */
+const RECONNECT_MS_MAX = 400;
+const PING_TIMEOUT_MS = 1_000;
+/** A fresh connection each: one that was kept is served to the end by an Engine that is on its way down. */
+const freshConnections = new Agent({ keepAlive: false });
+
 export class EngineEvents {
   readonly #docker: Docker;
+  readonly #fresh: Docker;
   readonly #node: string;
   readonly #ports: EventPorts;
   readonly #stop = new AbortController();
   #stream: { destroy?: () => void } | null = null;
+  /** Until the first connection it is taken to be there: whoever needs it will see. */
+  #awaySinceMs: number | null = null;
+  #waiting: (() => void)[] = [];
 
   constructor(docker: Docker, node: string, ports: EventPorts) {
     this.#docker = docker;
+    this.#fresh = new Docker({ agent: freshConnections, timeout: PING_TIMEOUT_MS } as Docker.DockerOptions);
     this.#node = node;
     this.#ports = ports;
   }
@@ -38,21 +51,60 @@ export class EngineEvents {
         this.#stream = stream as { destroy?: () => void };
         // The end may have come while the Engine was answering.
         if (this.#stop.signal.aborted) this.stop();
-        if (failures > 0) this.#ports.lookAgain();
         failures = 0;
+        this.#back();
         await this.#read(stream);
       } catch {
         // The Engine is away: it is asked again below.
       }
       if (this.#stop.signal.aborted) return;
+      this.#away();
       failures += 1;
-      await pause(backoffMs(failures, 100, 2_000, null), this.#stop.signal);
+      await pause(backoffMs(failures, 50, RECONNECT_MS_MAX, null), this.#stop.signal);
     }
   }
 
   stop(): void {
     this.#stop.abort();
     this.#stream?.destroy?.();
+    for (const resolve of this.#waiting.splice(0)) resolve();
+  }
+
+  /** Whether the Engine takes new connections now. When it does not, the stream is opened anew, which tells when it is back. */
+  async answers(): Promise<boolean> {
+    if (this.#awaySinceMs !== null) return false;
+    try {
+      await this.#fresh.ping();
+      return true;
+    } catch {
+      this.#away();
+      this.#stream?.destroy?.();
+      return false;
+    }
+  }
+
+  /** Resolves once it is there, or the signal is aborted, or the watch ends. */
+  async whenUp(signal: AbortSignal): Promise<void> {
+    while (this.#awaySinceMs !== null && !signal.aborted && !this.#stop.signal.aborted) {
+      await new Promise<void>((resolve) => {
+        this.#waiting.push(resolve);
+        signal.addEventListener("abort", () => resolve(), { once: true });
+      });
+    }
+  }
+
+  #away(): void {
+    if (this.#awaySinceMs !== null) return;
+    this.#awaySinceMs = performance.now();
+    this.#ports.engine({ kind: "away" });
+  }
+
+  #back(): void {
+    if (this.#awaySinceMs === null) return;
+    const awayMs = Math.round(performance.now() - this.#awaySinceMs);
+    this.#awaySinceMs = null;
+    this.#ports.engine({ kind: "back", awayMs });
+    for (const resolve of this.#waiting.splice(0)) resolve();
   }
 
   async #read(stream: NodeJS.ReadableStream): Promise<void> {

@@ -1,6 +1,7 @@
 // The Engine's errors, as the reasons that people are told.
 import type { InstanceFailure } from "../../../../contracts/failures.ts";
-import { StartFailed } from "../runtime.ts";
+import { DISK_FULL } from "../disk-full.ts";
+import { EngineAway, StartFailed } from "../runtime.ts";
 
 export interface EngineError extends Error {
   readonly statusCode?: number;
@@ -24,6 +25,7 @@ export function pullFailure(reference: string, error: unknown): StartFailed {
 }
 
 function pullCode(message: string, status: number | null): InstanceFailure["code"] {
+  if (DISK_FULL.test(message)) return "disk_pressure";
   if (/no matching manifest|does not match the (specified|detected) platform|image operating system/i.test(message)) {
     return "image_wrong_platform";
   }
@@ -42,6 +44,7 @@ function pullCode(message: string, status: number | null): InstanceFailure["code
 /** What the creation or the start of a container failed of. */
 export function startFailure(error: unknown): StartFailed {
   const message = messageOf(error);
+  if (DISK_FULL.test(message)) return new StartFailed("disk_pressure", message);
   if (/exec format error/i.test(message)) return new StartFailed("image_wrong_platform", message);
   return new StartFailed("start_failed", message);
 }
@@ -49,5 +52,6 @@ export function startFailure(error: unknown): StartFailed {
 /** Whether the Engine itself is out of reach: nothing is known, and nothing may be concluded about what runs. */
 export function isEngineAway(error: unknown): boolean {
   const code = (error as NodeJS.ErrnoException | null)?.code;
+  if (error instanceof EngineAway) return true;
   return ["ECONNREFUSED", "ENOENT", "ECONNRESET", "EPIPE", "EACCES"].includes(code ?? "");
 }

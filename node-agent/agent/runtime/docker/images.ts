@@ -2,8 +2,10 @@
 import type Docker from "dockerode";
 import { parseAll } from "@swimlane/docker-reference";
 import type { PullCredential } from "../../link/asks.ts";
-import { type OnProgress, type Prepared, StartFailed } from "../runtime.ts";
-import { messageOf, pullFailure, statusOf } from "./failures.ts";
+import type { DiskGate } from "../../disk/disk-gate.ts";
+import { EngineAway, type OnProgress, type Prepared, StartFailed, type StoredImage } from "../runtime.ts";
+import { isEngineAway, messageOf, pullFailure, statusOf } from "./failures.ts";
+import type { ImageLedger } from "./image-ledger.ts";
 
 /** A registry that does not name a digest within this time is passed over when the image is here already. */
 const DISTRIBUTION_TIMEOUT_MS = 5_000;
@@ -17,25 +19,70 @@ export interface ImageRequest {
 }
 
 type Image = Extract<Prepared, { kind: "image" }>;
+/** image: the Engine's id. pulled: by this very request. */
+type Found = { readonly image: string; readonly digest: string; readonly pulled: boolean };
 type Inspected = Docker.ImageInspectInfo;
+
+export interface ImagePorts {
+  readonly platform: string;
+  readonly stallMs: number;
+  readonly gate: DiskGate;
+  readonly ledger: ImageLedger;
+}
 
 export class Images {
   readonly #docker: Docker;
-  readonly #platform: string;
-  readonly #stallMs: number;
+  readonly #ports: ImagePorts;
 
-  constructor(docker: Docker, platform: string, stallMs: number) {
+  constructor(docker: Docker, ports: ImagePorts) {
     this.#docker = docker;
-    this.#platform = platform;
-    this.#stallMs = stallMs;
+    this.#ports = ports;
   }
 
   async prepare(request: ImageRequest): Promise<Image> {
-    return request.digest === null ? this.#resolve(request) : this.#pinned(request, request.digest);
+    const { image, digest, pulled } =
+      request.digest === null ? await this.#resolve(request) : await this.#pinned(request, request.digest);
+    await this.#ports.ledger.used(image, digest, pulled).catch(() => undefined);
+    return { kind: "image", image, digest };
+  }
+
+  /** Every image of the Engine, whoever brought it here. */
+  async list(): Promise<StoredImage[]> {
+    const [images, containers] = await Promise.all([
+      this.#docker.listImages(),
+      this.#docker.listContainers({ all: true }),
+    ]);
+    const inUse = new Set(containers.map(({ ImageID }) => ImageID));
+    const stored = images.map(async ({ Id, RepoDigests, RepoTags, Size }): Promise<StoredImage> => {
+      const row = await this.#ports.ledger.of(Id);
+      const digests = (RepoDigests ?? []).flatMap((name) => digestOf(name) ?? []);
+      const names = [...(RepoTags ?? []), ...(RepoDigests ?? [])].filter((name) => !name.includes("<none>"));
+      return {
+        digests: [...new Set([...(row === undefined ? [] : [row.digest]), ...digests, Id])],
+        names: [...names, Id],
+        bytes: Size,
+        usedAtMs: row?.usedAtMs ?? 0,
+        inUse: inUse.has(Id),
+        pulled: row?.pulled ?? false,
+      };
+    });
+    return Promise.all(stored);
+  }
+
+  /** By all of its names, without force: the Engine itself refuses what a container uses. */
+  async remove({ names }: StoredImage): Promise<void> {
+    for (const name of names) {
+      try {
+        await this.#docker.getImage(name).remove();
+      } catch (error) {
+        if (statusOf(error) !== 404) throw error;
+      }
+    }
+    await this.#ports.ledger.forget(names.at(-1) ?? "").catch(() => undefined);
   }
 
   /** A digest is a registry's, or the id of an image that was only ever here. */
-  async #pinned(request: ImageRequest, digest: string): Promise<Image> {
+  async #pinned(request: ImageRequest, digest: string): Promise<Found> {
     const byDigest = `${repositoryOf(request.reference)}@${digest}`;
     const here = (await this.#inspect(byDigest)) ?? (await this.#inspect(digest));
     if (here !== null) return this.#checked(request, here, digest);
@@ -43,7 +90,7 @@ export class Images {
     return this.#afterPull(request, byDigest, digest);
   }
 
-  async #resolve(request: ImageRequest): Promise<Image> {
+  async #resolve(request: ImageRequest): Promise<Found> {
     const { reference } = request;
     const here = await this.#inspect(reference);
     const known = here === null ? null : registryDigest(here, reference);
@@ -56,18 +103,19 @@ export class Images {
     return this.#afterPull(request, target, wanted);
   }
 
-  async #afterPull(request: ImageRequest, target: string, digest: string | null): Promise<Image> {
+  async #afterPull(request: ImageRequest, target: string, digest: string | null): Promise<Found> {
     const pulled = await this.#inspect(target);
     if (pulled === null) throw new StartFailed("image_pull_failed", `${target}: pulled, but not here`);
-    return this.#checked(request, pulled, digest ?? registryDigest(pulled, target) ?? pulled.Id);
+    return { ...this.#checked(request, pulled, digest ?? registryDigest(pulled, target) ?? pulled.Id), pulled: true };
   }
 
-  #checked({ reference }: ImageRequest, image: Inspected, digest: string): Image {
+  #checked({ reference }: ImageRequest, image: Inspected, digest: string): Found {
     const platform = `${image.Os}/${image.Architecture}`;
-    if (platform !== this.#platform) {
-      throw new StartFailed("image_wrong_platform", `${reference} is for ${platform}; this node is ${this.#platform}`);
+    if (platform !== this.#ports.platform) {
+      const ours = this.#ports.platform;
+      throw new StartFailed("image_wrong_platform", `${reference} is for ${platform}; this node is ${ours}`);
     }
-    return { kind: "image", image: image.Id, digest };
+    return { image: image.Id, digest, pulled: false };
   }
 
   async #inspect(name: string): Promise<Inspected | null> {
@@ -75,6 +123,7 @@ export class Images {
       return await this.#docker.getImage(name).inspect();
     } catch (error) {
       if (statusOf(error) === 404 || statusOf(error) === 400) return null;
+      if (isEngineAway(error)) throw new EngineAway(messageOf(error));
       throw new StartFailed("image_pull_failed", messageOf(error));
     }
   }
@@ -86,6 +135,7 @@ export class Images {
     try {
       return (await within(asked, DISTRIBUTION_TIMEOUT_MS)).Descriptor.digest;
     } catch (error) {
+      if (isEngineAway(error)) throw new EngineAway(messageOf(error));
       const failed = pullFailure(reference, error);
       if (isHere || failed.failure.code === "image_pull_failed") return null;
       throw failed;
@@ -93,9 +143,11 @@ export class Images {
   }
 
   async #pull({ reference, credential, onProgress, signal }: ImageRequest, target: string): Promise<void> {
+    const { gate, stallMs } = this.#ports;
+    const full = await gate.admit(reference);
     const stall = new AbortController();
-    const abortSignal = AbortSignal.any([signal, stall.signal]);
-    let timer = setTimeout(() => stall.abort(), this.#stallMs);
+    const abortSignal = AbortSignal.any([signal, stall.signal, full]);
+    let timer = setTimeout(() => stall.abort(), stallMs);
     const progress = layerProgress(onProgress);
     try {
       const stream = await this.#docker.pull(target, { authconfig: authconfig(credential), abortSignal });
@@ -105,14 +157,17 @@ export class Images {
           (error: Error | null) => (error === null ? resolve() : reject(error)),
           (event: PullEvent) => {
             clearTimeout(timer);
-            timer = setTimeout(() => stall.abort(), this.#stallMs);
+            timer = setTimeout(() => stall.abort(), stallMs);
             progress(event);
           },
         );
       });
     } catch (error) {
-      if (stall.signal.aborted)
-        throw new StartFailed("image_pull_failed", `${reference}: no progress for ${this.#stallMs} ms`);
+      if (full.aborted) throw gate.refusal(reference);
+      if (stall.signal.aborted) {
+        throw new StartFailed("image_pull_failed", `${reference}: no progress for ${stallMs} ms`);
+      }
+      if (isEngineAway(error) && !signal.aborted) throw new EngineAway(messageOf(error));
       throw pullFailure(reference, error);
     } finally {
       clearTimeout(timer);

@@ -11,6 +11,9 @@ export const LABEL = {
   release: "berth.release",
   port: "berth.port",
   digest: "berth.digest",
+  singleton: "berth.singleton",
+  /** Of a network: containers get their addresses from the agent. */
+  addresses: "berth.addresses",
 } as const;
 
 export function labelsOf(node: NodeId, desired: DesiredInstance, digest: string | null): Record<string, string> {
@@ -23,6 +26,7 @@ export function labelsOf(node: NodeId, desired: DesiredInstance, digest: string 
     [LABEL.release]: desired.release,
     [LABEL.port]: String(desired.port),
     ...(digest === null ? {} : { [LABEL.digest]: digest }),
+    ...(desired.singleton === null ? {} : { [LABEL.singleton]: desired.singleton }),
   };
 }
 

@@ -1,21 +1,31 @@
 // One bridge network per team: containers of different teams cannot reach each other by their own addresses.
 import type Docker from "dockerode";
 import type { NodeId } from "../../../../contracts/ids.ts";
+import { type Subnet, subnetOf } from "./addresses.ts";
 import { LABEL, networkName } from "./labels.ts";
 import { messageOf, statusOf } from "./failures.ts";
+
+/** subnet is null where the Engine hands out the addresses. */
+export interface TeamNetwork {
+  readonly id: string;
+  readonly subnet: Subnet | null;
+}
+
+/** Somebody may take the address range between our two steps; then with the next one that the Engine picks. */
+const TRIES_MAX = 5;
 
 export class Networks {
   readonly #docker: Docker;
   readonly #node: NodeId;
-  readonly #known = new Map<string, Promise<string>>();
+  readonly #known = new Map<string, Promise<TeamNetwork>>();
 
   constructor(docker: Docker, node: NodeId) {
     this.#docker = docker;
     this.#node = node;
   }
 
-  /** The network's id. Asked for once per team and start of the agent; callers that come together share it. */
-  ensure(team: string): Promise<string> {
+  /** Asked for once per team and start of the agent; callers that come together share it. */
+  ensure(team: string): Promise<TeamNetwork> {
     const known = this.#known.get(team);
     if (known !== undefined) return known;
     const made = this.#make(team);
@@ -29,23 +39,64 @@ export class Networks {
     this.#known.delete(team);
   }
 
-  /** Removes this node's networks but those of the teams named, as far as nothing is attached. */
-  async keepOnly(teams: ReadonlySet<string>): Promise<void> {
+  /** Removes this node's networks but those of the teams named, as far as nothing is attached; answers the removed ids. */
+  async keepOnly(teams: ReadonlySet<string>): Promise<string[]> {
     const ours = await this.#docker.listNetworks({ filters: { label: [`${LABEL.node}=${this.#node}`] } });
+    const dropped: string[] = [];
     for (const { Id, Labels } of ours) {
       const team = Labels?.[LABEL.team] ?? "";
       if (teams.has(team)) continue;
       this.#known.delete(team);
-      await this.#drop(Id);
+      if (await this.#drop(Id)) dropped.push(Id);
+    }
+    return dropped;
+  }
+
+  async #make(team: string): Promise<TeamNetwork> {
+    const name = networkName(this.#node, team);
+    const [found] = await this.#find(name);
+    if (found !== undefined) {
+      const known = await this.#inspect(found);
+      // One of ours that was only half made, or of an agent that left addresses to the Engine: remade unless it is in use.
+      if (known.subnet !== null || !(await this.#drop(found))) return known;
+    }
+    for (let tries = 1; ; tries += 1) {
+      try {
+        return await this.#makeAssigned(name, team);
+      } catch (error) {
+        if (tries === TRIES_MAX || !/overlaps/i.test(messageOf(error))) throw error;
+      }
     }
   }
 
-  async #make(team: string): Promise<string> {
-    const name = networkName(this.#node, team);
-    const [found] = await this.#find(name);
-    if (found !== undefined) return found;
+  /**
+   * Addresses can only be given in a network whose range was named at its creation. The Engine picks the range (it knows
+   * what its operator and this host use already), and the network is made again with just that.
+   */
+  async #makeAssigned(name: string, team: string): Promise<TeamNetwork> {
     const Labels = { [LABEL.team]: team, [LABEL.node]: this.#node };
-    return (await this.#docker.createNetwork({ Name: name, CheckDuplicate: true, Driver: "bridge", Labels })).id;
+    const about = { Name: name, CheckDuplicate: true, Driver: "bridge" };
+    const first = await this.#docker.createNetwork({ ...about, Labels });
+    const { IPAM } = (await first.inspect()) as { IPAM?: { Config?: { Subnet?: string; Gateway?: string }[] } };
+    const [range] = IPAM?.Config ?? [];
+    if (range?.Subnet === undefined || subnetOf(first.id, range.Subnet, range.Gateway) === null) {
+      return { id: first.id, subnet: null };
+    }
+    await this.#drop(first.id);
+    const Config = [{ Subnet: range.Subnet, ...(range.Gateway === undefined ? {} : { Gateway: range.Gateway }) }];
+    const assigned = { ...Labels, [LABEL.addresses]: "assigned" };
+    const { id } = await this.#docker.createNetwork({ ...about, Labels: assigned, IPAM: { Driver: "default", Config } });
+    return { id, subnet: subnetOf(id, range.Subnet, range.Gateway) };
+  }
+
+  async #inspect(id: string): Promise<TeamNetwork> {
+    const { Labels, IPAM } = (await this.#docker.getNetwork(id).inspect()) as {
+      Labels?: Record<string, string>;
+      IPAM?: { Config?: { Subnet?: string; Gateway?: string }[] };
+    };
+    const [range] = IPAM?.Config ?? [];
+    const isAssigned = Labels?.[LABEL.addresses] === "assigned" && range?.Subnet !== undefined;
+    return { id, subnet: isAssigned ? subnetOf(id, range.Subnet as string, range.Gateway) : null };
   }
 
   /** Ids of the networks of exactly that name. */
@@ -54,12 +105,14 @@ export class Networks {
     return found.filter(({ Name }) => Name === name).map(({ Id }) => Id);
   }
 
-  async #drop(id: string): Promise<void> {
+  /** Whether it is gone now. */
+  async #drop(id: string): Promise<boolean> {
     try {
       await this.#docker.getNetwork(id).remove();
     } catch (error) {
-      const inUse = /active endpoints/i.test(messageOf(error));
-      if (!inUse && statusOf(error) !== 404) throw error;
+      if (/active endpoints/i.test(messageOf(error))) return false;
+      if (statusOf(error) !== 404) throw error;
     }
+    return true;
   }
 }

@@ -16,8 +16,18 @@ export function unitOf(node: string, info: ContainerInspectInfo): Unit | null {
     host: Object.values(info.NetworkSettings.Networks)[0]?.IPAddress ?? "",
     life: `${info.Id}@${State.StartedAt}`,
     startedAtMs: Date.parse(State.StartedAt),
+    pid: State.Running && State.Pid > 0 ? State.Pid : null,
     exit: State.Running || State.Restarting ? null : exitOf(State),
   };
+}
+
+/** The address that the agent gave it: it is held for as long as the container exists. */
+export function assignedAddress(info: ContainerInspectInfo): { network: string; address: string } | null {
+  const [name, attached] = Object.entries(info.NetworkSettings.Networks)[0] ?? [];
+  const address = (attached as { IPAMConfig?: { IPv4Address?: string } | null } | undefined)?.IPAMConfig?.IPv4Address;
+  if (name === undefined || attached === undefined || !address) return null;
+  // Before its first start the network's id stands in the place of its name.
+  return { network: attached.NetworkID || name, address };
 }
 
 /** Shells and the Engine report death by signal as 128 + its number. */

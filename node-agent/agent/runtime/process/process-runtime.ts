@@ -1,15 +1,11 @@
 // Instances as detached processes, for machines without an Engine. For trusted code only: nothing here isolates tenants.
-import { spawn } from "node:child_process";
-import { cp, mkdir, open, rm } from "node:fs/promises";
+import { rm } from "node:fs/promises";
 import { arch, platform as osPlatform } from "node:os";
 import { join } from "node:path";
 import type { DesiredInstance } from "../../../../contracts/desired.ts";
-import type { NodeId } from "../../../../contracts/ids.ts";
-import type { AgentLimits } from "../../../../core/converge/limits.ts";
 import { pause } from "../../link/pause.ts";
 import type { PullCredential, Secrets } from "../../link/asks.ts";
 import { identifyProcess, isAlive } from "../../state/process-id.ts";
-import type { Bundles } from "../bundles.ts";
 import {
   type Exit,
   type LogFollower,
@@ -17,22 +13,20 @@ import {
   type OnProgress,
   type PlatformEnvironment,
   type Prepared,
+  type Restarted,
   type Runtime,
+  type RuntimePlace,
   StartFailed,
+  type StoredImage,
   type Unit,
   type Usage,
 } from "../runtime.ts";
-import { followOutput, OUTPUT_FILES, tailOutput } from "./output-file.ts";
+import { followOutput, tailOutput } from "./output-file.ts";
+import { DISK_FULL } from "../disk-full.ts";
 import { Ports } from "./ports.ts";
 import { instanceFolder, readRecords, RecordStore, type RunRecord, unitOfRecord } from "./run-record.ts";
-import { findLeaders, readProcesses, signalSession, usageOfSession } from "./sessions.ts";
-
-export interface ProcessPorts {
-  readonly dir: string;
-  readonly node: NodeId;
-  readonly limits: AgentLimits;
-  readonly bundles: Bundles;
-}
+import { layOut, spawnDetached } from "./spawn.ts";
+import { findLeaders, readProcesses, sessionEnds, signalSession, usageOfSession } from "./sessions.ts";
 
 /** Marks every process with its node, instance and generation. */
 const GENERATION_MARK = "BERTH_GENERATION";
@@ -41,7 +35,13 @@ const DEFAULT_COMMAND = ["node", "."];
 export class ProcessRuntime implements Runtime {
   readonly kind = "process" as const;
   readonly platform = processPlatform();
-  readonly #ports: ProcessPorts;
+  /** Bundles are all that it runs, and the agent itself keeps them. There is no Engine that could go away. */
+  readonly images = (): Promise<StoredImage[]> => Promise.resolve([]);
+  readonly removeImage = (): Promise<void> => Promise.resolve();
+  readonly dataFolder = (): Promise<string | null> => Promise.resolve(null);
+  readonly onEngine = (): void => undefined;
+  readonly whenUp = (): Promise<void> => Promise.resolve();
+  readonly #ports: RuntimePlace;
   readonly #freePorts = new Ports();
   readonly #records = new Map<string, RunRecord>();
   readonly #stored: RecordStore;
@@ -49,10 +49,12 @@ export class ProcessRuntime implements Runtime {
   readonly #environments = new Map<string, Readonly<Record<string, string>>>();
   readonly #stop = new AbortController();
   readonly #overLimit = new Set<string>();
+  /** Their processes may run already and have no record yet. */
+  readonly #spawning = new Set<string>();
   readonly #watching: Promise<void>;
   #onExit: (unit: Unit, exit: Exit) => void = () => undefined;
 
-  constructor(ports: ProcessPorts) {
+  constructor(ports: RuntimePlace) {
     this.#ports = ports;
     this.#stored = new RecordStore(ports.dir);
     this.#watching = this.#watch();
@@ -62,7 +64,11 @@ export class ProcessRuntime implements Runtime {
     for (const record of await readRecords(this.#ports.dir)) {
       if (!this.#records.has(record.instance)) this.#records.set(record.instance, record);
     }
-    await this.#adoptMarked();
+    await this.#endUnrecorded();
+    return this.#units();
+  }
+
+  async #units(): Promise<Unit[]> {
     const units: Unit[] = [];
     for (const record of this.#records.values()) {
       this.#freePorts.hold(record.port);
@@ -70,6 +76,12 @@ export class ProcessRuntime implements Runtime {
       units.push(unitOfRecord(record, alive ? null : (record.exit ?? UNSEEN)));
     }
     return units;
+  }
+
+  /** Ends are watched for all the time; what is in our folder can always be read. */
+  async sweep(): Promise<{ units: Unit[]; unreadable: string[] }> {
+    const unreadable = await this.#endUnrecorded();
+    return { units: await this.#units(), unreadable };
   }
 
   onExit(listener: (unit: Unit, exit: Exit) => void): void {
@@ -104,10 +116,7 @@ export class ProcessRuntime implements Runtime {
     if (prepared.kind !== "bundle") throw new StartFailed("start_failed", "this node runs bundles only");
     if (known !== undefined) this.#freePorts.release(known.port);
     const folder = instanceFolder(this.#ports.dir, desired.instance);
-    await mkdir(folder, { recursive: true, mode: 0o700 });
-    const app = join(folder, "app");
-    await rm(app, { recursive: true, force: true });
-    await cp(prepared.folder, app, { recursive: true, verbatimSymlinks: true });
+    await layOut(folder, prepared.folder);
     const { instance, generation, release, team, resources } = desired;
     const record: RunRecord = {
       instance,
@@ -127,11 +136,12 @@ export class ProcessRuntime implements Runtime {
     return this.#spawn(record);
   }
 
-  async restart(unit: Unit): Promise<Unit | null> {
+  async restart(unit: Unit): Promise<Restarted> {
     const record = this.#records.get(unit.instance);
-    if (record === undefined || !this.#environments.has(unit.instance)) return null;
+    if (record === undefined || !this.#environments.has(unit.instance)) return { kind: "launch" };
     this.#freePorts.release(record.port);
-    return this.#spawn({ ...record, port: await this.#freePorts.take() });
+    const port = await this.#freePorts.take();
+    return { kind: "started", unit: await this.#spawn({ ...record, port }) };
   }
 
   async stop(unit: Unit, graceMs: number): Promise<number | null> {
@@ -139,13 +149,13 @@ export class ProcessRuntime implements Runtime {
     const id = record?.process;
     if (id && (await isAlive(id))) {
       await signalSession(id.pid, "SIGTERM");
-      await this.#gone(id.pid, graceMs);
+      await sessionEnds(id.pid, graceMs);
     }
     // Also when the leader had ended: its children are in its session still.
     if (id) {
       for (let tries = 0; tries < 20; tries += 1) {
         await signalSession(id.pid, "SIGKILL");
-        if (await this.#gone(id.pid, 250)) break;
+        if (await sessionEnds(id.pid, 250)) break;
       }
     }
     const exitCode = this.#records.get(unit.instance)?.exit?.exitCode ?? null;
@@ -192,43 +202,33 @@ export class ProcessRuntime implements Runtime {
   }
 
   async #spawn(record: RunRecord): Promise<Unit> {
-    const folder = instanceFolder(this.#ports.dir, record.instance);
-    const [name = "node", ...args] = record.command;
+    const { instance, command, port, generation } = record;
+    const folder = instanceFolder(this.#ports.dir, instance);
     const environment = {
       PATH: process.env.PATH ?? "/usr/local/bin:/usr/bin:/bin",
       HOME: join(folder, "app"),
       NODE_ENV: "production",
-      ...this.#environments.get(record.instance),
-      PORT: String(record.port),
-      [GENERATION_MARK]: String(record.generation),
+      ...this.#environments.get(instance),
+      PORT: String(port),
+      [GENERATION_MARK]: String(generation),
     };
-    const stdout = await open(join(folder, OUTPUT_FILES.stdout), "a", 0o600);
-    const stderr = await open(join(folder, OUTPUT_FILES.stderr), "a", 0o600);
+    this.#spawning.add(instance);
     try {
-      const child = spawn(name === "node" ? process.execPath : name, args, {
-        cwd: join(folder, "app"),
-        env: environment,
-        detached: true,
-        stdio: ["ignore", stdout.fd, stderr.fd],
-      });
-      await new Promise<void>((resolve, reject) => {
-        child.once("spawn", resolve);
-        child.once("error", reject);
-      });
+      const child = await spawnDetached(folder, command, environment);
       const pid = child.pid as number;
       const running = { ...record, process: await identifyProcess(pid), startedAtMs: Date.now(), exit: null };
-      child.once("exit", (exitCode, signal) => this.#ended(record.instance, pid, { exitCode, signal }));
+      child.once("exit", (exitCode, signal) => this.#ended(instance, pid, { exitCode, signal }));
       child.unref();
-      this.#records.set(record.instance, running);
+      this.#records.set(instance, running);
       await this.#stored.write(running);
       const ended = child.exitCode !== null || child.signalCode !== null;
-      if (ended) this.#ended(record.instance, pid, { exitCode: child.exitCode, signal: child.signalCode });
+      if (ended) this.#ended(instance, pid, { exitCode: child.exitCode, signal: child.signalCode });
       return unitOfRecord(running, null);
     } catch (error) {
-      throw new StartFailed("start_failed", `${name}: ${error instanceof Error ? error.message : String(error)}`);
+      const why = error instanceof Error ? error.message : String(error);
+      throw new StartFailed(DISK_FULL.test(why) ? "disk_pressure" : "start_failed", `${command[0]}: ${why}`);
     } finally {
-      await stdout.close();
-      await stderr.close();
+      this.#spawning.delete(instance);
     }
   }
 
@@ -268,21 +268,16 @@ export class ProcessRuntime implements Runtime {
     }
   }
 
-  /** Processes that carry our mark but whose record was never written: the agent died between the two. They are ended. */
-  async #adoptMarked(): Promise<void> {
+  /** Processes that carry our mark but are in no record: an agent died between the two. They are ended; a word for each. */
+  async #endUnrecorded(): Promise<string[]> {
+    const ended: string[] = [];
     for (const { stat, environment } of await findLeaders({ BERTH_NODE: this.#ports.node })) {
-      const record = this.#records.get(environment.get("BERTH_INSTANCE") ?? "");
-      if (record?.process?.pid !== stat.pid) await signalSession(stat.pid, "SIGKILL");
+      const instance = environment.get("BERTH_INSTANCE") ?? "";
+      if (this.#spawning.has(instance) || this.#records.get(instance)?.process?.pid === stat.pid) continue;
+      await signalSession(stat.pid, "SIGKILL");
+      ended.push(`process ${stat.pid} of instance ${instance}`);
     }
-  }
-
-  async #gone(leader: number, timeoutMs: number): Promise<boolean> {
-    const untilMs = performance.now() + timeoutMs;
-    while ((await readProcesses()).some(({ session }) => session === leader)) {
-      if (performance.now() >= untilMs) return false;
-      await pause(20);
-    }
-    return true;
+    return ended;
   }
 }
 

@@ -77,6 +77,7 @@ export function unitOfRecord(record: RunRecord, exit: Exit | null): Unit {
     digest,
     life,
     startedAtMs,
+    pid: exit === null ? (process?.pid ?? null) : null,
     exit,
   };
 }

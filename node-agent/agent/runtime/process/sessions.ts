@@ -2,6 +2,7 @@
 import { readdir, readFile } from "node:fs/promises";
 import { execFileSync } from "node:child_process";
 import { parseStat, type ProcessStat, readStat } from "../../state/process-id.ts";
+import { pause } from "../../link/pause.ts";
 import type { Usage } from "../runtime.ts";
 
 /** Clock ticks per second and bytes per page of this kernel (sysconf). */
@@ -51,6 +52,16 @@ export async function signalSession(leader: number, name: NodeJS.Signals): Promi
       // It ended in between.
     }
   }
+}
+
+/** Whether nothing of the session is left within timeoutMs. */
+export async function sessionEnds(leader: number, timeoutMs: number): Promise<boolean> {
+  const untilMs = performance.now() + timeoutMs;
+  while (membersOf(leader, await readProcesses()).length > 0) {
+    if (performance.now() >= untilMs) return false;
+    await pause(20);
+  }
+  return true;
 }
 
 /** Session leaders whose first environment has all of these variables: the label of a process, whoever forgot its file. */

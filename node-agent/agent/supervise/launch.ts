@@ -1,0 +1,23 @@
+// From a desired instance to a running unit: environment, image or bundle, then the start itself.
+import type { DesiredInstance } from "../../../contracts/desired.ts";
+import { NO_SECRETS } from "../link/asks.ts";
+import type { OnProgress, Unit } from "../runtime/runtime.ts";
+import type { SupervisePorts } from "./ports.ts";
+
+/** Throws StartFailed, EngineAway or Refused. */
+export async function launch(
+  ports: SupervisePorts,
+  desired: DesiredInstance,
+  onProgress: OnProgress,
+  signal: AbortSignal,
+): Promise<Unit> {
+  const { asks, runtime, starts, platformEnvironment } = ports;
+  const asking = desired.hasEnvironment || desired.privateImage ? asks.secrets(desired, signal) : NO_SECRETS;
+  // A public image is looked for while the environment is on its way; a private one needs the credential first.
+  const credential = desired.privateImage ? (await asking).pullCredential : null;
+  const [prepared, secrets] = await Promise.all([runtime.prepare(desired, credential, onProgress, signal), asking]);
+  return starts.run(() => {
+    signal.throwIfAborted();
+    return runtime.launch(desired, prepared, secrets, platformEnvironment(desired));
+  });
+}

@@ -1,0 +1,138 @@
+// What is so of one instance: its state, what is remembered of it, and what of that the control plane was told.
+import type { ObservedInstance } from "../../../contracts/agent-protocol.ts";
+import type { InstanceFailure } from "../../../contracts/failures.ts";
+import type { AppId, InstanceId } from "../../../contracts/ids.ts";
+import { type LocalInstance, type LocalState, observedStatus } from "../../../core/converge/local.ts";
+import { afterEnd } from "../../../core/converge/restart.ts";
+import type { Exit, Unit } from "../runtime/runtime.ts";
+import type { Facts } from "../state/facts-store.ts";
+import type { SupervisePorts } from "./ports.ts";
+
+export class InstanceRecord {
+  readonly instance: InstanceId;
+  readonly generation: number;
+  readonly app: AppId;
+  digest: string | null = null;
+  readonly #ports: SupervisePorts;
+  #state: LocalState = { kind: "preparing", pull: null };
+  #sinceMs: number;
+  #facts: Facts;
+  /** An end that no heartbeat has carried yet: a restart at once must not hide it from the control plane. */
+  #unreportedEnd: ObservedInstance | null = null;
+
+  constructor(ports: SupervisePorts, about: { instance: InstanceId; generation: number; app: AppId }) {
+    this.#ports = ports;
+    this.instance = about.instance;
+    this.generation = about.generation;
+    this.app = about.app;
+    this.#sinceMs = ports.clock.nowMs();
+    this.#facts = ports.facts.of(about);
+  }
+
+  get state(): LocalState {
+    return this.#state;
+  }
+
+  get facts(): Facts {
+    return this.#facts;
+  }
+
+  local(): LocalInstance {
+    const { instance, generation } = this;
+    const { crashes, restarts, everReady } = this.#facts;
+    return { instance, generation, state: this.#state, crashes, restarts, everReady };
+  }
+
+  observed(): ObservedInstance {
+    return this.#unreportedEnd ?? this.#now();
+  }
+
+  /** The heartbeat that carried this was acknowledged. Whether there is more to say at once. */
+  reported(carried: ObservedInstance): boolean {
+    if (this.#unreportedEnd === null || carried !== this.#unreportedEnd) return false;
+    this.#unreportedEnd = null;
+    return true;
+  }
+
+  /** On disk soon; what must be on disk before something else happens has its own store. */
+  remember(change: Partial<Facts>): void {
+    const { facts, log } = this.#ports;
+    this.#facts = { ...this.#facts, ...change };
+    void facts.put(this.#facts).catch((error: unknown) => log.error({ error: String(error) }, "supervision file"));
+  }
+
+  /** From an earlier agent, before anybody was told of this one. */
+  begin(state: LocalState): void {
+    this.#state = state;
+  }
+
+  /** The backoff that an earlier agent left goes on; a clock that stepped cannot make it longer than any is. */
+  beginEnded(): boolean {
+    const { ended } = this.#facts;
+    if (ended === null) return false;
+    const { failure, endedAtMs, retryAtMs } = ended;
+    const latestMs = this.#ports.clock.nowMs() + this.#ports.limits.restartBackoffMaxMs;
+    this.#state = { kind: "ended", failure, endedAtMs, retryAtMs: Math.min(retryAtMs, latestMs) };
+    return true;
+  }
+
+  /** What is stopping can only become what is final. */
+  set(state: LocalState): void {
+    if (this.#state.kind === "stopped" || this.#state.kind === "stopping") return;
+    this.#become(state);
+  }
+
+  settle(state: Extract<LocalState, { kind: "stopped" | "failed" }>): void {
+    if (this.#state.kind !== "stopped") this.#become(state);
+  }
+
+  /** Was ready before, and whether it is now; told by the caller once the gateway knows. */
+  becomes(state: Extract<LocalState, { kind: "running" }>): void {
+    this.#state = state;
+    this.#sinceMs = this.#ports.clock.nowMs();
+  }
+
+  /** A run, or a start (run is null), failed. */
+  failed(failure: InstanceFailure, run: { unit: Unit; exit: Exit } | null): void {
+    const { clock, limits, logs, log, endpoints } = this.#ports;
+    const readyForMs = run === null ? 0 : this.#readyForMs(run.exit);
+    const end = { code: failure.code, cause: run?.exit.cause ?? null, readyForMs };
+    const { crashes, delayMs } = afterEnd(this.#facts.crashes, end, limits);
+    const nowMs = clock.nowMs();
+    const { code, message, exitCode } = failure;
+    log.warn({ instance: this.instance, code, failure: message, exitCode, crashes }, "an instance ended");
+    logs.note(this.instance, nowMs, `${code}: ${message}`);
+    const retryAtMs = nowMs + delayMs;
+    const life = run?.unit.life ?? null;
+    this.remember({ crashes, readySinceMs: null, ended: { life, failure, endedAtMs: nowMs, retryAtMs } });
+    this.set({ kind: "ended", failure, endedAtMs: nowMs, retryAtMs });
+    this.#unreportedEnd = this.#now();
+    void endpoints.write().catch(() => undefined);
+  }
+
+  /** How long the run had been ready; of one that ended while no agent was there, by the host's clock. */
+  #readyForMs({ endedAtMs }: Exit): number {
+    const { readySinceMs } = this.#facts;
+    if (readySinceMs === null) return 0;
+    const endedAgoMs = endedAtMs === undefined ? 0 : Math.max(0, Date.now() - endedAtMs);
+    return this.#ports.clock.nowMs() - endedAgoMs - readySinceMs;
+  }
+
+  #become(state: LocalState): void {
+    if (state.kind !== this.#state.kind) this.#sinceMs = this.#ports.clock.nowMs();
+    this.#state = state;
+    this.#ports.changed();
+  }
+
+  #now(): ObservedInstance {
+    return {
+      instance: this.instance,
+      generation: this.generation,
+      app: this.app,
+      status: observedStatus(this.#state),
+      restarts: this.#facts.restarts,
+      digest: this.digest,
+      sinceMs: Math.max(0, Math.round(this.#sinceMs)),
+    };
+  }
+}
