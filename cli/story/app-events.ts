@@ -70,7 +70,7 @@ const INSTANCE_WORDS: Partial<Record<BerthEvent["type"], string>> = {
   "instance.failed": "failed",
   "instance.draining": "drains: it serves what still reaches it",
   "instance.stopped": "stopped",
-  "instance.ejected": "gets no requests: its gateway does not answer the edge",
+  "instance.ejected": "gets no requests: the edge cannot reach it",
   "instance.restored": "gets requests again",
   "instance.evacuating": "is to move",
 };

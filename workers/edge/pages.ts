@@ -7,6 +7,8 @@ interface Page {
   readonly detail: string;
   /** Seconds; where trying again soon makes sense. */
   readonly retryAfter?: number;
+  /** The request was on its way when the instance, its node or a connection broke: no other could safely be asked. */
+  readonly inFlight?: boolean;
 }
 
 const PAGES = {
@@ -52,11 +54,13 @@ const PAGES = {
   },
   upstream_reset: {
     status: 502,
+    inFlight: true,
     title: "The app broke off",
     detail: "The instance closed the connection without a valid answer. The request may have been acted on.",
   },
   unreachable: {
     status: 502,
+    inFlight: true,
     title: "Node unreachable",
     detail: "The connection to the instance's node broke. The request may have been acted on.",
     retryAfter: 1,
@@ -74,6 +78,7 @@ const PAGES = {
   },
   node_timeout: {
     status: 504,
+    inFlight: true,
     title: "Node timed out",
     detail: "The instance's node stopped answering. The request may have been acted on.",
   },
@@ -82,8 +87,10 @@ const PAGES = {
 
 export type PageCode = keyof typeof PAGES;
 
+export const isInFlight = (code: PageCode): boolean => (PAGES[code] as Page).inFlight === true;
+
 export function page(code: PageCode, request: Request, requestId: string): Response {
-  const { status, title, detail, retryAfter }: Page = PAGES[code];
+  const { status, title, detail, retryAfter, inFlight = false }: Page = PAGES[code];
   const browser = (request.headers.get("accept") ?? "").includes("text/html");
   const headers = new Headers({
     "content-type": browser ? "text/html; charset=utf-8" : "application/problem+json",
@@ -91,7 +98,7 @@ export function page(code: PageCode, request: Request, requestId: string): Respo
     [REQUEST_ID_HEADER]: requestId,
   });
   if (retryAfter !== undefined) headers.set("retry-after", String(retryAfter));
-  const problem = { type: `urn:berth:edge:${code}`, title, status, detail, code, requestId };
+  const problem = { type: `urn:berth:edge:${code}`, title, status, detail, code, inFlight, requestId };
   const body = browser ? html(status, title, detail, requestId) : JSON.stringify(problem);
   return new Response(request.method === "HEAD" ? null : body, { status, headers });
 }

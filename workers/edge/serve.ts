@@ -8,6 +8,7 @@ import type { Endpoint, Route } from "../../contracts/route.ts";
 import { INSTANCE_HEADER, ROUTE_VERSION_HEADER, type GatewayError } from "../../contracts/ticket.ts";
 import { Ejections } from "./ejections.ts";
 import type { EdgeEnv } from "./env.ts";
+import { Failures } from "./failures.ts";
 import { fetchInstance, type InstanceResult } from "./fetch-instance.ts";
 import type { Visitor } from "./forwarded.ts";
 import { page, type PageCode } from "./pages.ts";
@@ -21,6 +22,7 @@ const targets = new Targets();
 const ejections = new Ejections();
 const watches = new Watches();
 const reports = new Reports();
+const failures = new Failures();
 const load = (endpoint: Endpoint): number => targets.load(endpoint);
 
 export interface Serving {
@@ -46,8 +48,10 @@ export async function serve(serving: Serving, first: Route): Promise<Response> {
   let told: PageCode = "no_ready_instance";
   for (let attempts = 0; attempts < limits.attemptsMax; attempts++) {
     const choice = choose(route, { tried, avoids: ejections.avoids(repeatable, Date.now()), load }, randomSeed());
-    if (choice.kind === "none")
-      return page(attempts > 0 ? told : unavailable(route, choice), request, visitor.requestId);
+    if (choice.kind === "none") {
+      if (attempts === 0) told = unavailable(route, choice);
+      break;
+    }
     const { endpoint } = choice;
     const attempt = await ask(serving, route, endpoint, headers, body);
     if (!ejections.none) lookAround(serving, route);
@@ -61,6 +65,7 @@ export async function serve(serving: Serving, first: Route): Promise<Response> {
     if (attempt.refresh) route = (await routes.refresh(route.app, env, keepAlive)) ?? route;
     if (!mayRetry(attempt.failure, request.method, body.kind)) break;
   }
+  failures.tell(route.app, told, visitor.requestId, Date.now());
   return page(told, request, visitor.requestId);
 }
 
