@@ -13,12 +13,22 @@ const silentSinceMs = (ctx: CellContext, node: NodeId): number =>
   Math.max(beatOf(ctx, node).lastHeartbeatAtMs ?? 0, ctx.windowsFromMs);
 
 export function watchLeases(ctx: CellContext): void {
+  if (ctx.windowsFromMs === ctx.nowMs) startAnew(ctx);
   const silent = [...silentNodes(ctx)];
   for (const { node, silentMs } of silent) suspect(ctx, node, silentMs);
   const frozen = watchFreeze(ctx, silent.length > 0);
   for (const { node, silentMs } of silent) {
     if (silentMs >= ctx.limits.leaseTtlMs && isGivenUp(ctx, node) && !frozen) lose(ctx, node);
     else probe(ctx, node);
+  }
+}
+
+/** This Cell was late, or has just started: what gateways said until now counts no more, and they are asked after a new silence. */
+function startAnew(ctx: CellContext): void {
+  for (const node of ctx.draft.values("nodes")) {
+    ctx.attempts.settle(probeKey(node.id));
+    const beat = beatOf(ctx, node.id);
+    if (beat.probesFailed > 0) ctx.setBeat(node.id, { ...beat, probesFailed: 0 });
   }
 }
 
@@ -80,12 +90,13 @@ function lose(ctx: CellContext, node: NodeRow): void {
   ctx.urgentSummary = true;
 }
 
-/** When silence alone changes something next. */
+/** When silence alone changes something next; who is silent already is asked for by its attempts. */
 export function leaseWakeAtMs(ctx: CellContext): number | null {
   let next: number | null = null;
   for (const node of ctx.draft.values("nodes")) {
-    if (node.phase !== "ready" || beatOf(ctx, node.id).suspectSinceMs !== null) continue;
-    next = earliest(next, silentSinceMs(ctx, node.id) + ctx.limits.suspectMs);
+    if (node.phase !== "ready" && node.phase !== "unreachable") continue;
+    const suspectAtMs = silentSinceMs(ctx, node.id) + ctx.limits.suspectMs;
+    if (suspectAtMs > ctx.nowMs) next = earliest(next, suspectAtMs);
   }
   return next;
 }

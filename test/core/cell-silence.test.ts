@@ -26,6 +26,37 @@ const counts = (cell: BenchCell): Record<string, number> => {
 };
 const failure = { code: "exited", message: "", exitCode: 1, signal: null, logTail: [] };
 
+describe("a late cell", () => {
+  const wait = (cell: BenchCell, seconds: number): void => {
+    for (let second = 0; second < seconds; second += 1) cell.tick(1_000);
+  };
+
+  it.each([true, false])("asks gateways after a new silence, not at once and without end (answers: %s)", (answered) => {
+    const cell = cellOf(1);
+    wait(cell, 5);
+    expect(cell.drain("probe_gateway").length).toBe(1);
+    cell.take({ kind: "gateway_probed", node: nodeId(0), answered });
+    cell.tick(20_000);
+    expect(cell.drain("probe_gateway")).toEqual([]);
+    expect(cell.wakeAtMs).toBeGreaterThan(cell.nowMs);
+    expect(cell.wakeAtMs).toBeLessThanOrEqual(cell.nowMs + cell.limits.suspectMs);
+    wait(cell, 5);
+    expect(cell.drain("probe_gateway").length).toBe(1);
+  });
+
+  it("that has started again wakes itself for a node that it knows as unreachable", () => {
+    const cell = cellOf(1);
+    wait(cell, 5);
+    cell.take({ kind: "gateway_probed", node: nodeId(0), answered: true });
+    cell.restart();
+    cell.tick();
+    expect(cell.wakeAtMs).toBeLessThanOrEqual(cell.nowMs + cell.limits.suspectMs);
+    cell.drain("probe_gateway");
+    wait(cell, 5);
+    expect(cell.drain("probe_gateway").length).toBe(1);
+  });
+});
+
 describe("mass silence", () => {
   const others = (from: number, to: number) => Array.from({ length: to - from }, (_, n) => from + n);
 
