@@ -1,7 +1,7 @@
-// The simulated installation: App and Cell objects of the real core, nodes, and simple models of what lies around them.
+// The simulated installation: App, Cell and Region objects of the real core, servers, and simple models of what lies around them.
 import type { DesiredDocument } from "../../contracts/desired.ts";
-import type { BerthEvent } from "../../contracts/events.ts";
-import type { AppId, CellName, InstanceId, NodeId, ProjectId, RegionName, TeamId } from "../../contracts/ids.ts";
+import type { AppId, CellName, NodeId, ProjectId, RegionName, TeamId } from "../../contracts/ids.ts";
+import type { Route } from "../../contracts/route.ts";
 import { stepApp } from "../../core/app/step.ts";
 import {
   APP_TABLE_NAMES,
@@ -24,87 +24,122 @@ import {
 } from "../../core/cell/types.ts";
 import { emptyCellVolatile } from "../../core/cell/volatile.ts";
 import { idsOf } from "../../core/ids.ts";
-import type { CellSummary } from "../../core/messages.ts";
-import { SIM_LIMITS } from "./limits.ts";
+import type { Limits } from "../../core/limits.ts";
+import { runApp } from "./app-effects.ts";
+import { policyOf, type AppKind } from "./app-kinds.ts";
+import { runCell } from "./cell-effects.ts";
+import { controlLine, dropSockets, type Socket } from "./control-line.ts";
+import { simLimits } from "./limits.ts";
+import type { Network } from "./network.ts";
+import { Truth } from "./node/ground.ts";
+import { GOOD_HABITS, type AgentHabits } from "./node/habits.ts";
+import { Machine } from "./node/machine.ts";
 import { ObjectHost } from "./object-host.ts";
-import { SimNode } from "./sim-node.ts";
+import { Postgres } from "./postgres.ts";
+import { RegionHost } from "./regions.ts";
 import type { World } from "./world.ts";
 
 export type AppHost = ObjectHost<AppTables, AppVolatile, AppEvent, AppEffect>;
 export type CellHost = ObjectHost<CellTables, CellVolatile, CellEvent, CellEffect>;
 
-export const REGION = "sim" as RegionName;
+export const REGIONS = ["east", "west"] as RegionName[];
 const GIB = 1024 ** 3;
-const CALL_TIMEOUT_MS = 900;
 
-/** Steps that may be replaced by broken ones, to see the checks fail. */
+/** What may be replaced by something broken, to see the checks fail. */
 export interface Core {
   readonly stepApp: StepApp;
   readonly stepCell: StepCell;
+  readonly habits: AgentHabits;
 }
-export const REAL_CORE: Core = { stepApp, stepCell };
+export const REAL_CORE: Core = { stepApp, stepCell, habits: GOOD_HABITS };
+
+export interface AppSite {
+  readonly id: AppId;
+  readonly kind: AppKind;
+  readonly host: AppHost;
+}
+
+export interface ClusterSetup {
+  readonly nodes: number;
+  readonly apps: readonly AppKind[];
+  readonly nodesPerCellMax: number;
+}
 
 export class Cluster {
-  readonly apps = new Map<AppId, AppHost>();
+  readonly apps = new Map<AppId, AppSite>();
   readonly cells = new Map<CellName, CellHost>();
-  readonly nodes = new Map<NodeId, SimNode>();
-  readonly kv = new Map<string, number>();
-  readonly postgres = new Map<string, BerthEvent[]>();
+  readonly regions = new Map<RegionName, RegionHost>();
+  readonly machines = new Map<NodeId, Machine>();
+  readonly sockets = new Map<NodeId, Socket>();
+  readonly kv = new Map<AppId, Route>();
+  readonly postgres = new Postgres();
+  readonly truth = new Truth();
+  isKvUp = true;
   /** instance/generation that answered a verification. */
   readonly answered = new Set<string>();
-  postgresUp = true;
-  readonly broken: string[] = [];
-  private readonly summaries = new Map<CellName, CellSummary>();
+  readonly limits: Limits;
+  readonly world: World;
+  readonly network: Network;
   private readonly cellOfNode = new Map<NodeId, CellName>();
-  private readonly world: World;
   private readonly core: Core;
+  private nodesMade = 0;
 
-  constructor(world: World, core: Core, setup: { nodes: number; cells: number; apps: number }) {
+  constructor(world: World, network: Network, core: Core, setup: ClusterSetup) {
     this.world = world;
+    this.network = network;
     this.core = core;
-    for (let index = 0; index < setup.cells; index += 1) this.addCell(`${REGION}.${index}` as CellName);
-    for (let index = 0; index < setup.nodes; index += 1) this.addNode(index, setup.cells);
-    for (let index = 0; index < setup.apps; index += 1) this.addApp(index);
+    this.limits = simLimits(setup.nodesPerCellMax);
+    for (const name of REGIONS) this.regions.set(name, new RegionHost(name, setup.nodesPerCellMax));
+    for (let index = 0; index < setup.nodes; index += 1) this.addNode();
+    for (const [index, kind] of setup.apps.entries()) this.addApp(index, kind);
   }
 
   cellFor(node: NodeId): CellHost {
     return this.cells.get(this.cellOfNode.get(node)!)!;
   }
-
-  /** A call over the network: answer, or failure when either leg is lost. */
-  call<Reply>(ask: () => Reply, answered: (reply: Reply) => void, failed: () => void): void {
-    let settled = false;
-    const settle = (act: () => void) => () => {
-      if (settled) return;
-      settled = true;
-      act();
-    };
-    this.world.send(() => {
-      const reply = ask();
-      this.world.send(settle(() => answered(reply)));
-    });
-    this.world.after(CALL_TIMEOUT_MS, settle(failed));
+  documentOf(node: NodeId): DesiredDocument | null {
+    return documentOf(this.cellFor(node).tables, node);
+  }
+  wake(node: NodeId, document: DesiredDocument): void {
+    const socket = this.sockets.get(node);
+    this.sockets.delete(node);
+    socket?.({ ok: true, value: document });
   }
 
-  private addCell(name: CellName): void {
+  private cellNamed(name: CellName): CellHost {
+    const known = this.cells.get(name);
+    if (known) return known;
     const host: CellHost = new ObjectHost({
       world: this.world,
+      network: this.network,
       name,
       tableNames: CELL_TABLE_NAMES,
-      step: (durable, volatile, event, at) => this.core.stepCell(durable, volatile, event, at, SIM_LIMITS),
+      step: (durable, volatile, event, at) => this.core.stepCell(durable, volatile, event, at, this.limits),
       empty: emptyCellVolatile,
-      run: (effect, report) => this.runCell(effect, report),
+      run: (effect, report) => runCell(this, host, effect, report),
+      restarted: () =>
+        dropSockets(
+          this,
+          [...host.tables.nodes.values()].map(({ id }) => id),
+        ),
     });
     this.cells.set(name, host);
+    return host;
   }
 
-  private addNode(index: number, cells: number): void {
+  /** A server joins: its region chooses the cell. Regions, racks, sizes and labels are taken in turn. */
+  addNode(): Machine {
     const { world } = this;
+    const index = this.nodesMade;
+    this.nodesMade += 1;
     const id = idsOf({ nowMs: world.nowMs, seed: world.hexSeed() })<NodeId>("node");
-    const cell = `${REGION}.${index % cells}` as CellName;
+    const region = this.regions.get(REGIONS[index % REGIONS.length]!)!;
+    const cell = region.assign(id);
     this.cellOfNode.set(id, cell);
-    const big = index % 3 === 0;
-    this.cells.get(cell)!.take({
+    const name = `node-${index}`;
+    const failureDomain = `rack-${Math.floor(index / REGIONS.length) % 3}`;
+    const cpuMilli = index % 3 === 0 ? 4_000 : 2_500;
+    this.cellNamed(cell).ask({
       kind: "enrol",
       input: {
         node: id,
@@ -114,186 +149,55 @@ export class Cluster {
         request: {
           protocol: 1,
           token: "0123456789abcdef",
-          name: `node-${index}`,
+          name,
           signKey: "s".repeat(43),
           sealKey: "x".repeat(43),
-          region: REGION,
-          failureDomain: `rack-${index % 3}`,
-          labels: {},
-          gatewayUrl: `http://node-${index}:1`,
-          capacity: { cpuMilli: big ? 4_000 : 2_500, memoryBytes: 8 * GIB, diskBytes: 100 * GIB, pids: 4_096 },
+          region: region.name,
+          failureDomain,
+          labels: { disk: index % 4 === 3 ? "hdd" : "nvme" },
+          gatewayUrl: `http://${name}:1`,
+          capacity: { cpuMilli, memoryBytes: 8 * GIB, diskBytes: 100 * GIB, pids: 4_096 },
           runtime: "docker",
           platform: "linux/amd64",
           agentVersion: "sim",
         },
       },
     });
-    const node = new SimNode(world, id, {
-      heartbeat: (input, answered) => {
-        world.send(() => {
-          const result = this.cellFor(id).take({ kind: "heartbeat", input }) as Parameters<typeof answered>[0];
-          world.send(() => answered(result));
-        });
-      },
-      fetchDocument: (answered) =>
-        this.call(
-          () => this.documentOf(id),
-          answered,
-          () => answered(null),
-        ),
-    });
-    this.nodes.set(id, node);
+    const line = controlLine(this, id, name);
+    const { truth, core } = this;
+    const machine = new Machine({ world, truth, id, name, failureDomain, cpuMilli, line, habits: core.habits });
+    this.machines.set(id, machine);
+    return machine;
   }
 
-  documentOf(node: NodeId): DesiredDocument | null {
-    return documentOf(this.cellFor(node).tables, node);
-  }
-
-  private addApp(index: number): void {
+  private addApp(index: number, kind: AppKind): void {
     const ids = idsOf({ nowMs: this.world.nowMs, seed: this.world.hexSeed() });
-    const app = ids<AppId>("app");
+    const id = ids<AppId>("app");
+    const name = `app-${index}`;
     const host: AppHost = new ObjectHost({
       world: this.world,
-      name: `app-${index}`,
+      network: this.network,
+      name,
       tableNames: APP_TABLE_NAMES,
-      step: (durable, volatile, event, at) => this.core.stepApp(durable, volatile, event, at, SIM_LIMITS),
+      step: (durable, volatile, event, at) => this.core.stepApp(durable, volatile, event, at, this.limits),
       empty: emptyAppVolatile,
-      run: (effect, report) => this.runApp(effect, report),
+      run: (effect, report) => runApp(this, host, effect, report),
     });
-    this.apps.set(app, host);
-    host.take({
+    this.apps.set(id, { id, kind, host });
+    const { regions, replicas } = policyOf(kind);
+    host.ask({
       kind: "create",
       input: {
-        app,
+        app: id,
         team: ids<TeamId>("team"),
         project: ids<ProjectId>("proj"),
-        name: `app-${index}`,
-        hostnames: [`app-${index}.sim.test`],
-        regions: [REGION],
-        replicas: 2,
+        name,
+        hostnames: [`${name}.sim.test`],
+        regions: REGIONS.slice(0, regions),
+        replicas,
         actor: "user:sim",
         idempotencyKey: null,
       },
     });
-  }
-
-  private runCell(effect: CellEffect, report: (event: CellEvent) => void): void {
-    switch (effect.kind) {
-      case "wake_node": {
-        // Over the wire: a message on a socket of a node that may no longer be there.
-        const desired = structuredClone(effect.desired);
-        return this.world.send(() => this.nodes.get(effect.node)?.offer(desired));
-      }
-      case "close_node":
-        return;
-      case "deliver_messages": {
-        const { app, cell, messages } = effect;
-        return this.call(
-          () => this.apps.get(app)!.take({ kind: "deliver", input: { cell, messages } }) as { ackSeq: number },
-          ({ ackSeq }) => report({ kind: "delivered", app, ackSeq }),
-          () => report({ kind: "delivery_failed", app, message: "timeout" }),
-        );
-      }
-      case "report_summary":
-        return this.world.send(() => this.summaries.set(effect.summary.cell, effect.summary));
-      case "probe_gateway": {
-        const { node } = effect;
-        const answered = this.nodes.get(node)?.gatewayUp ?? false;
-        return this.world.send(() => report({ kind: "gateway_probed", node, answered }));
-      }
-      case "drain_outbox":
-        return this.drain(effect, report);
-    }
-  }
-
-  private runApp(effect: AppEffect, report: (event: AppEvent) => void): void {
-    switch (effect.kind) {
-      case "ask_region":
-        return this.call(
-          () => [...this.summaries.values()],
-          (items) => report({ kind: "cells_known", region: effect.region, items }),
-          () => report({ kind: "region_failed", region: effect.region, message: "timeout" }),
-        );
-      case "call_cell": {
-        const { call, request, cell } = effect;
-        const host = this.cells.get(cell)!;
-        const failed = () => report({ kind: "call_failed", call, message: "timeout" });
-        const { kind, request: input } = request;
-        const outcome = kind === "reserve" ? "reserved" : kind === "commit" ? "committed" : "updated";
-        return this.call(
-          () => host.take({ kind, input } as CellEvent),
-          (answer) => report({ kind: outcome, call, answer } as AppEvent),
-          failed,
-        );
-      }
-      case "publish_route": {
-        const { app, version } = effect.route;
-        const put = () => void this.kv.set(app, Math.max(version, this.kv.get(app) ?? 0));
-        const failed = () => report({ kind: "route_failed", version, message: "timeout" });
-        return this.call(put, () => report({ kind: "route_written", version }), failed);
-      }
-      case "verify":
-        return this.verify(effect);
-      case "notify_events":
-        return;
-      case "drain_outbox":
-        return this.drain(effect, report);
-      case "claim_host": {
-        const { hostname } = effect.record;
-        const failed = () => report({ kind: "host_failed", hostname, message: "timeout" });
-        return this.call(
-          () => null,
-          () => report({ kind: "host_claimed", hostname, ok: true }),
-          failed,
-        );
-      }
-      case "release_host": {
-        const { hostname } = effect;
-        const failed = () => report({ kind: "host_failed", hostname, message: "timeout" });
-        return this.call(
-          () => null,
-          () => report({ kind: "host_released", hostname }),
-          failed,
-        );
-      }
-    }
-  }
-
-  private verify(effect: Extract<AppEffect, { kind: "verify" }>): void {
-    const { route, rollout, instances } = effect;
-    const endpoints =
-      route.state.kind === "serving" ? route.state.releases.flatMap((release) => release.endpoints) : [];
-    this.world.send(() => {
-      const results = instances.map((instance: InstanceId) => {
-        const endpoint = endpoints.find((candidate) => candidate.instance === instance);
-        const generation = endpoint?.generation ?? 1;
-        const ok = endpoint !== undefined && this.nodes.get(endpoint.node)!.answers(instance, generation);
-        if (ok) this.answered.add(`${instance}/${generation}`);
-        return { instance, generation, ok, message: ok ? "" : "no answer" };
-      });
-      this.world.send(() => this.apps.get(route.app)!.take({ kind: "verified", input: { rollout, results } }));
-    });
-  }
-
-  /** One SQL transaction: in order, once in effect (invariant 14). */
-  private drain(
-    effect: { source: string; events: readonly BerthEvent[] },
-    report: (event: { kind: "outbox_acked"; lastSeq: number } | { kind: "outbox_failed"; message: string }) => void,
-  ): void {
-    const failed = () => report({ kind: "outbox_failed", message: "timeout" });
-    if (!this.postgresUp) return this.world.after(20, failed);
-    const accept = (): number => {
-      const rows = this.postgres.get(effect.source) ?? [];
-      this.postgres.set(effect.source, rows);
-      for (const event of effect.events) {
-        if (event.seq <= rows.length) {
-          if (JSON.stringify(rows[event.seq - 1]) !== JSON.stringify(event))
-            this.broken.push(`14: ${event.id} changed`);
-        } else if (event.seq === rows.length + 1) rows.push(event);
-        else this.broken.push(`14: ${event.id} came before ${rows.length + 1}`);
-      }
-      return rows.length;
-    };
-    this.call(accept, (lastSeq) => report({ kind: "outbox_acked", lastSeq }), failed);
   }
 }

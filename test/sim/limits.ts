@@ -1,24 +1,36 @@
 // The simulated world's limits: the real ones with shorter waits, so that minutes hold many rollouts.
-import { limitsFrom } from "../../core/limits.ts";
+import { agentLimitsFrom } from "../../core/converge/limits.ts";
+import { limitsFrom, type Limits } from "../../core/limits.ts";
 
-export const SIM_LIMITS = limitsFrom(
-  JSON.stringify({
-    drainMs: 6_000,
-    drainMinMs: 2_000,
-    deadlineMs: 60_000,
-    startupBudgetMs: 15_000,
-    placementPatienceMs: 6_000,
-    verifyTimeoutMs: 5_000,
-    verifyPatienceMs: 30_000,
-    reservationLeaseMs: 10_000,
-    replaceBackoffMaxMs: 8_000,
-    callRetryMaxMs: 4_000,
-    outboxRetryMaxMs: 5_000,
-    releasesKept: 6,
-    rolloutsKept: 12,
-    endedInstancesKept: 20,
-    eventsKept: 100,
-    messagesPendingMax: 12,
-    messageBatchMax: 5,
-  }),
-);
+const SHORTER = {
+  drainMs: 6_000,
+  drainMinMs: 2_000,
+  deadlineMs: 60_000,
+  startupBudgetMs: 15_000,
+  placementPatienceMs: 6_000,
+  verifyTimeoutMs: 5_000,
+  verifyPatienceMs: 30_000,
+  reservationLeaseMs: 10_000,
+  replaceBackoffMaxMs: 8_000,
+  callRetryMaxMs: 4_000,
+  outboxRetryMaxMs: 5_000,
+  releasesKept: 6,
+  rolloutsKept: 12,
+  endedInstancesKept: 20,
+  eventsKept: 100,
+  messagesPendingMax: 12,
+  messageBatchMax: 5,
+};
+
+/** Cells of few nodes, so that an installation of a dozen has several; a mass silence is then three of them. */
+export function simLimits(nodesPerCellMax: number): Limits {
+  return limitsFrom(JSON.stringify({ ...SHORTER, nodesPerCellMax, silentNodesMin: 3 }));
+}
+
+export const SIM_AGENT_LIMITS = agentLimitsFrom({
+  startupBudgetMs: SHORTER.startupBudgetMs,
+  restartBackoffMaxMs: 8_000,
+  restartResetAfterReadyMs: 10_000,
+  stoppedReportMs: 8_000,
+  pollBackoffMaxMs: 8_000,
+});

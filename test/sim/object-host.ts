@@ -1,5 +1,6 @@
 // What a Durable Object's shell does, in virtual time: apply row changes, keep the alarm, run effects; restart between steps.
-import type { Decision, At, RowChange } from "../../core/step.ts";
+import type { At, Decision, RowChange } from "../../core/step.ts";
+import { LOST_REPLY, type LostReply, type Network } from "./network.ts";
 import type { World } from "./world.ts";
 
 export type AnyStep<Tables, Volatile, Event, Effect> = (
@@ -9,6 +10,23 @@ export type AnyStep<Tables, Volatile, Event, Effect> = (
   at: At,
 ) => Decision<Tables, Volatile, Effect, unknown>;
 
+export interface ObjectSetup<Tables, Volatile, Event, Effect> {
+  readonly world: World;
+  readonly network: Network;
+  readonly name: string;
+  readonly tableNames: readonly (keyof Tables & string)[];
+  readonly step: AnyStep<Tables, Volatile, Event, Effect>;
+  readonly empty: (nowMs: number) => Volatile;
+  readonly run: (effect: Effect, report: (event: Event) => void) => void;
+  /** Its sockets are gone with it. */
+  readonly restarted?: () => void;
+}
+
+/** Every so many rows one goes through JSON, as all do in truth: what does not survive that may not be relied on. */
+const THROUGH_JSON_EVERY = 8;
+
+const TICKS_AT_ONCE_MAX = 50;
+
 export class ObjectHost<
   Tables extends object,
   Volatile,
@@ -16,85 +34,103 @@ export class ObjectHost<
   Effect extends { kind: string },
 > {
   readonly tables: { [Table in keyof Tables]: Map<string, Tables[Table]> };
+  readonly name: string;
   lastEvent = "";
   rowsWritten = 0;
   private volatile: Volatile;
   /** Effects and answers of an older life of the object are lost. */
   private life = 0;
   private alarmAtMs: number | null = null;
-  private readonly world: World;
-  private readonly name: string;
-  private readonly step: AnyStep<Tables, Volatile, Event, Effect>;
-  private readonly empty: (nowMs: number) => Volatile;
-  private readonly run: (effect: Effect, report: (event: Event) => void) => void;
+  private alarmOrder = 0;
+  private tickedAtMs = 0;
+  private ticksNow = 0;
+  /** It asks to be woken at once, again and again, and does nothing then. */
+  isRestless = false;
+  private readonly setup: ObjectSetup<Tables, Volatile, Event, Effect>;
 
-  constructor(setup: {
-    world: World;
-    name: string;
-    tableNames: readonly (keyof Tables & string)[];
-    step: AnyStep<Tables, Volatile, Event, Effect>;
-    empty: (nowMs: number) => Volatile;
-    run: (effect: Effect, report: (event: Event) => void) => void;
-  }) {
-    this.world = setup.world;
+  constructor(setup: ObjectSetup<Tables, Volatile, Event, Effect>) {
+    this.setup = setup;
     this.name = setup.name;
-    this.step = setup.step;
-    this.empty = setup.empty;
-    this.run = setup.run;
     this.volatile = setup.empty(setup.world.nowMs);
     this.tables = Object.fromEntries(setup.tableNames.map((name) => [name, new Map()])) as typeof this.tables;
   }
 
-  memory(): Volatile {
-    return this.volatile;
-  }
-
-  /** One event, one transaction; the reply leaves before or after a restart, or never. */
+  /** One event, one transaction. A restart may come before it, between the commit and the effects, or before the reply. */
   take(event: Event): unknown {
-    const { world } = this;
-    if (world.chance(world.faults.restart)) this.restart();
+    const { world, network } = this.setup;
+    const { restart } = network.rates;
+    if (world.chance(restart)) this.restart();
     this.lastEvent = event.kind;
-    const decision = this.step(this.tables, this.volatile, event, { nowMs: world.nowMs, seed: world.hexSeed() });
+    const at = { nowMs: world.nowMs, seed: world.hexSeed() };
+    const decision = this.setup.step(this.tables, this.volatile, event, at);
     for (const change of decision.rowChanges) this.apply(change);
     this.volatile = decision.volatile;
     this.arm(decision.wakeAtMs);
-    const { life } = this;
-    if (world.chance(world.faults.restart)) {
+    if (world.chance(restart)) {
       this.restart();
       if (decision.effects.length > 0) world.happened("effects lost");
-      return decision.reply;
+      if (!("input" in event)) return LOST_REPLY;
+      world.happened("reply lost");
+      return LOST_REPLY;
     }
-    for (const effect of decision.effects) {
-      this.run(effect, (outcome) => {
-        if (life === this.life) this.take(outcome);
-        else world.happened("outcome lost");
-      });
-    }
+    for (const effect of decision.effects) this.follow(effect);
     return decision.reply;
   }
 
-  restart(): void {
+  /** As a caller who must have an answer: what was lost is asked again. For those who are no party of the simulation. */
+  ask(event: Event): unknown {
+    for (;;) {
+      const reply = this.take(event);
+      if (reply !== LOST_REPLY) return reply;
+    }
+  }
+
+  private follow(effect: Effect): void {
+    const { life } = this;
+    this.setup.run(effect, (outcome) => {
+      if (life === this.life) this.take(outcome);
+      else this.setup.world.happened("outcome lost");
+    });
+  }
+
+  private restart(): void {
+    const { world, empty, restarted } = this.setup;
     this.life += 1;
-    this.volatile = this.empty(this.world.nowMs);
-    this.world.happened("object restarted");
-    this.world.note(`${this.name} restarts`);
+    this.volatile = empty(world.nowMs);
+    world.happened("object restarted");
+    world.note(`${this.name} restarts`);
+    restarted?.();
   }
 
   private apply(change: RowChange<Tables>): void {
     this.rowsWritten += 1;
     const table = this.tables[change.table] as Map<string, unknown>;
-    // Through JSON, as a row goes: what does not survive it may not be relied on.
-    if (change.kind === "put") table.set(change.key, JSON.parse(JSON.stringify(change.value)));
-    else table.delete(change.key);
+    if (change.kind === "delete") return void table.delete(change.key);
+    const { value } = change;
+    table.set(change.key, this.rowsWritten % THROUGH_JSON_EVERY === 0 ? JSON.parse(JSON.stringify(value)) : value);
   }
 
+  /** The alarm may lag; one that was armed for another time comes to nothing. */
   private arm(wakeAtMs: number | null): void {
+    if (wakeAtMs === this.alarmAtMs) return;
+    const { world, network } = this.setup;
     this.alarmAtMs = wakeAtMs;
     if (wakeAtMs === null) return;
-    this.world.after(wakeAtMs - this.world.nowMs, () => {
-      if (this.alarmAtMs !== wakeAtMs) return;
+    const order = (this.alarmOrder += 1);
+    let lagMs = 0;
+    if (world.chance(network.rates.alarmLag)) {
+      world.happened("alarm lagged");
+      lagMs = world.between(300, 8_000);
+    }
+    world.after(wakeAtMs - world.nowMs + lagMs, () => {
+      if (this.alarmOrder !== order || this.alarmAtMs === null) return;
       this.alarmAtMs = null;
+      this.ticksNow = this.tickedAtMs === world.nowMs ? this.ticksNow + 1 : 1;
+      this.tickedAtMs = world.nowMs;
+      if (this.ticksNow > TICKS_AT_ONCE_MAX) return void (this.isRestless = true);
       this.take({ kind: "tick" } as unknown as Event);
     });
   }
 }
+
+export type Reply<Value> = Value | LostReply;

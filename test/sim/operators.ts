@@ -1,89 +1,94 @@
-// People who deploy, roll back, scale, restart, change variables, cancel and repeat themselves, at random.
-import { ReleaseSpec } from "../../contracts/release.ts";
+// People who look after the servers: they cordon, drain, remove, replace and rebalance them, at random.
+import type { Rebalance } from "../../contracts/api.ts";
 import type { Result } from "../../contracts/failures.ts";
-import type { AppMethodEvent } from "../../core/app/types.ts";
-import type { AppHost, Cluster } from "./cluster.ts";
-import type { Checks } from "./checks.ts";
-import type { Behaviour } from "./sim-node.ts";
+import type { CellMethodEvent, NodeRow } from "../../core/cell/types.ts";
+import type { CellHost, Cluster } from "./cluster.ts";
+import { LOST_REPLY } from "./network.ts";
+import type { Machine } from "./node/machine.ts";
 import type { World } from "./world.ts";
 
-const BEHAVIOURS: readonly Behaviour[] = ["good", "good", "good", "good", "slow", "crash", "never", "pullfail"];
+const actor = "user:operator";
 
 export class Operators {
-  private keys = 0;
+  isActive = true;
   private readonly world: World;
   private readonly cluster: Cluster;
-  private readonly checks: Checks;
-  active = true;
 
-  constructor(world: World, cluster: Cluster, checks: Checks) {
+  constructor(world: World, cluster: Cluster) {
     this.world = world;
     this.cluster = cluster;
-    this.checks = checks;
   }
 
   start(): void {
-    for (const host of this.cluster.apps.values())
-      this.world.after(this.world.between(0, 3_000), () => this.actOn(host, true));
-  }
-
-  private actOn(host: AppHost, first: boolean): void {
-    if (!this.active) return;
-    this.ask(host, first ? this.release("good") : this.choose(host));
-    const patient = this.world.chance(0.6);
-    this.world.after(patient ? this.world.between(8_000, 40_000) : this.world.between(50, 2_000), () =>
-      this.actOn(host, false),
+    this.world.every(
+      4_000,
+      18_000,
+      () => this.act(),
+      () => !this.isActive,
     );
   }
 
-  /** Sometimes the same request comes again: the same key must give the same answer, another body a refusal (13). */
-  private ask(host: AppHost, event: AppMethodEvent): void {
-    this.world.note(`operator ${event.kind}`);
-    const reply = host.take(event) as Result<unknown>;
-    this.world.happened(`${event.kind} ${reply.ok ? "accepted" : reply.failure.code}`);
-    if (!("idempotencyKey" in event.input) || event.input.idempotencyKey === null || !reply.ok) return;
-    this.world.after(this.world.between(1, 5_000), () => {
-      const again = host.take(event);
-      this.world.happened("request repeated");
-      if (JSON.stringify(again) !== JSON.stringify(reply))
-        this.checks.faults.push(`13: a repeated ${event.kind} got another answer`);
-      const key = event.input as { idempotencyKey: string };
-      const other = {
-        kind: "scale",
-        input: { replicas: 999, actor: "user:sim", idempotencyKey: key.idempotencyKey },
-      } as const;
-      const refused = host.take(other) as Result<unknown>;
-      if (refused.ok || refused.failure.code !== "idempotency_key_reused") {
-        this.checks.faults.push(`13: another body under ${key.idempotencyKey} was not refused`);
-      }
-    });
+  /** Whoever cordoned something lifts it in the end, so that the installation has its room again. */
+  leave(): void {
+    this.isActive = false;
+    for (const machine of this.cluster.machines.values()) {
+      const row = this.rowOf(machine);
+      if (row.phase !== "removed" && isCordoned(row))
+        this.ask(machine, { kind: "uncordon", input: { node: machine.id, actor } });
+    }
   }
 
-  private asked() {
-    const idempotencyKey = this.world.chance(0.4) ? `key-${(this.keys += 1)}` : null;
-    return { actor: "user:sim", idempotencyKey };
+  private act(): void {
+    const { world, cluster } = this;
+    const present = [...cluster.machines.values()].filter((machine) => this.rowOf(machine).phase !== "removed");
+    const machine = world.pick(present);
+    const input = { node: machine.id, actor };
+    const cordoned = present.filter((each) => isCordoned(this.rowOf(each)));
+    const dice = world.random();
+    if (cordoned.length > 1 || (cordoned.length === 1 && dice < 0.35)) {
+      const chosen = world.pick(cordoned);
+      // A drained one is taken away for good and replaced; or it goes back to work.
+      if (world.chance(0.3) && present.length > 4) return this.remove(chosen, false);
+      return this.ask(chosen, { kind: "uncordon", input: { node: chosen.id, actor } });
+    }
+    if (dice < 0.55) return this.ask(machine, { kind: "drain", input });
+    if (dice < 0.7) return this.ask(machine, { kind: "cordon", input });
+    if (dice < 0.85) return this.rebalance(cluster.cellFor(machine.id));
+    if (present.length > 4 && world.elapsedMs > 20_000) this.remove(machine, dice > 0.95);
   }
 
-  private release(behaviour: Behaviour): AppMethodEvent {
-    const huge = this.world.chance(0.05);
-    const spec = ReleaseSpec.parse({
-      source: { kind: "image", reference: "sim/app:1" },
-      command: [behaviour],
-      resources: { cpuMilli: huge ? 200_000 : this.world.pick([100, 250, 400]), memoryBytes: 64 * 1024 * 1024 },
-    });
-    const replicas = this.world.chance(0.3) ? this.world.between(0, 5) : undefined;
-    return { kind: "acceptRelease", input: { ...this.asked(), spec, replicas, privateImage: false } };
+  private ask(machine: Machine, event: CellMethodEvent): void {
+    const reply = this.cluster.cellFor(machine.id).ask(event) as Result<unknown>;
+    this.note(event.kind, machine.name, reply);
   }
 
-  private choose(host: AppHost): AppMethodEvent {
-    const { rollout } = host.tables.app.get("app")!;
-    const dice = this.world.random();
-    if (rollout && dice < 0.25) return { kind: "cancelRollout", input: { ...this.asked(), rollout } };
-    if (dice < 0.6) return this.release(this.world.pick(BEHAVIOURS));
-    if (dice < 0.7) return { kind: "rollback", input: this.asked() };
-    if (dice < 0.82) return { kind: "scale", input: { ...this.asked(), replicas: this.world.between(0, 6) } };
-    if (dice < 0.91) return { kind: "restart", input: this.asked() };
-    if (dice < 0.92) return { kind: "destroy", input: this.asked() };
-    return { kind: "changeEnvironment", input: { ...this.asked(), set: { MODE: this.world.hexSeed() }, unset: [] } };
+  private rebalance(cell: CellHost): void {
+    const execute = this.world.chance(0.7);
+    const reply = cell.ask({ kind: "rebalance", input: { actor, execute } }) as Result<Rebalance>;
+    this.note("rebalance", cell.name, reply);
+    if (reply.ok && reply.value.steps.length > 0) this.world.happened("rebalance has steps");
+  }
+
+  /** By force, the operator vouches that nothing runs there any more; here that is sometimes a lie. */
+  private remove(machine: Machine, force: boolean): void {
+    const { world, cluster } = this;
+    const reply = cluster.cellFor(machine.id).take({ kind: "remove", input: { node: machine.id, actor, force } });
+    if (reply === LOST_REPLY) return;
+    const result = reply as Result<unknown>;
+    this.note(force ? "remove by force" : "remove", machine.name, result);
+    if (!result.ok) return;
+    machine.isDisowned = true;
+    if (world.chance(0.5)) machine.losePowerFor(Number.MAX_SAFE_INTEGER);
+    world.after(world.between(2_000, 10_000), () => cluster.addNode());
+  }
+
+  private rowOf(machine: Machine): NodeRow {
+    return this.cluster.cellFor(machine.id).tables.nodes.get(machine.id)!;
+  }
+  private note(what: string, name: string, reply: Result<unknown>): void {
+    this.world.note(`operator: ${what} ${name}: ${reply.ok ? "ok" : reply.failure.message}`);
+    this.world.happened(`${what} ${reply.ok ? "accepted" : reply.failure.code}`);
   }
 }
+
+const isCordoned = (row: NodeRow): boolean => row.cordoned === true || (row.drain ?? null) !== null;

@@ -1,113 +1,131 @@
-// One run: a while of faults and operators, then quiet, then everything must agree. The same seed gives the same run.
-import { Checks } from "./checks.ts";
+// One run: a while of faults and people at work, then quiet, then everything must agree. The same seed gives the same run.
+import { APP_KINDS, type AppKind } from "./app-kinds.ts";
+import { Checks } from "./checks/checks.ts";
+import { disagreements } from "./checks/settled.ts";
 import { Cluster, REAL_CORE, type Core } from "./cluster.ts";
+import { Customers } from "./customers.ts";
+import { FAULT_CLASSES, NO_FAULTS, ratesOf, type FaultClass, type Weather } from "./faults.ts";
+import { Network } from "./network.ts";
+import type { Behaviour } from "./node/engine.ts";
 import { Operators } from "./operators.ts";
-import { NO_FAULTS, World, type FaultRates } from "./world.ts";
+import { breakThings } from "./weather.ts";
+import { World } from "./world.ts";
 
 export interface SimulationSetup {
   readonly seed: number;
   readonly nodes?: number;
   readonly apps?: number;
+  /** These kinds only, instead of some by chance. */
+  readonly kinds?: readonly AppKind[];
   readonly minutes?: number;
   readonly core?: Core;
-  readonly faults?: FaultRates;
+  readonly faults?: ReadonlySet<FaultClass>;
+  readonly weather?: Weather;
 }
 export interface SimulationResult {
   readonly seed: number;
   readonly events: number;
   readonly rowsWritten: number;
+  /** From the end of all faults and rollouts to the agreement of everything. */
+  readonly settledAfterMs: number | null;
   readonly violations: readonly string[];
   readonly counts: Readonly<Record<string, number>>;
   readonly trace: readonly string[];
 }
 
-const ROUGH: FaultRates = { loss: 0.04, duplication: 0.05, restart: 0.01 };
-/** What no network does for long: a fifth of everything is lost, objects restart at every tenth step. */
-export const HARSH: FaultRates = { loss: 0.2, duplication: 0.2, restart: 0.1 };
+const ALL: ReadonlySet<FaultClass> = new Set(FAULT_CLASSES);
 
-/** Long enough for every deadline, backoff and drain of the simulated limits. */
-const SETTLE_MS = 150_000;
+/** Invariant 20: from the end of faults and rollouts to agreement. */
+const CONVERGES_WITHIN_MS = 60_000;
+/** A rollout's deadline in the simulated limits, and a lagging alarm. */
+const ROLLOUTS_END_WITHIN_MS = 75_000;
+/** What agrees goes on agreeing. */
+const STAYS_FOR_MS = 4_000;
 
-export function simulate({
-  seed,
-  nodes = 6,
-  apps = 3,
-  minutes = 4,
-  core = REAL_CORE,
-  faults = ROUGH,
-}: SimulationSetup): SimulationResult {
+export function simulate(setup: SimulationSetup): SimulationResult {
+  const { seed, nodes = 8, apps = 4, minutes = 2, core = REAL_CORE, faults = ALL, weather = "rough" } = setup;
   const world = new World(seed);
-  const cluster = new Cluster(world, core, { nodes, cells: Math.max(2, Math.ceil(nodes / 48)), apps });
-  const checks = new Checks(cluster, world);
-  const operators = new Operators(world, cluster, checks);
+  const network = new Network(world);
+  const kinds = setup.kinds ?? Array.from({ length: apps }, (_, index) => kindOf(world, index));
+  const nodesPerCellMax = world.pick([3, 4, 64]);
+  const cluster = new Cluster(world, network, core, { nodes, apps: kinds, nodesPerCellMax });
+  const customers = new Customers(world, cluster, behavioursOf(faults));
+  const operators = new Operators(world, cluster);
+  const checks = new Checks(world, cluster, customers);
   const stopAtFirst = () => {
     checks.afterEvent();
     if (checks.faults.length > 0) throw new StopEarly();
   };
+  let settledAfterMs: number | null = null;
   try {
     // The nodes are there before anyone deploys; then the weather turns.
     world.runUntil(world.nowMs + 4_000, stopAtFirst);
+    customers.start();
     operators.start();
-    world.faults = faults;
+    world.isStormy = true;
+    network.rates = ratesOf(weather, faults);
     const endMs = world.nowMs + minutes * 60_000;
-    breakThings(world, cluster, endMs);
+    breakThings(world, cluster, faults, () => world.nowMs >= endMs);
     world.runUntil(endMs, stopAtFirst);
-    operators.active = false;
-    world.faults = NO_FAULTS;
-    cluster.postgresUp = true;
-    world.runUntil(world.nowMs + SETTLE_MS, stopAtFirst);
-    checks.atEnd();
+    becalm(world, network, cluster, customers, operators);
+    settledAfterMs = settle(world, cluster, checks.faults, stopAtFirst);
   } catch (thrown) {
     if (!(thrown instanceof StopEarly)) throw thrown;
   }
-  const rowsWritten = [...cluster.apps.values(), ...cluster.cells.values()].reduce(
-    (sum, host) => sum + host.rowsWritten,
-    0,
-  );
+  let rowsWritten = 0;
+  for (const { host } of cluster.apps.values()) rowsWritten += host.rowsWritten;
+  for (const host of cluster.cells.values()) rowsWritten += host.rowsWritten;
   const counts = Object.fromEntries([...world.counts].sort(([a], [b]) => (a < b ? -1 : 1)));
-  return { seed, events: world.events, rowsWritten, violations: checks.faults, counts, trace: world.trace };
+  const { events, trace } = world;
+  return { seed, events, rowsWritten, settledAfterMs, violations: checks.faults, counts, trace };
 }
 
 class StopEarly extends Error {}
 
-/** Nodes, agents, links, instances and Postgres fail at random and come back. */
-function breakThings(world: World, cluster: Cluster, endMs: number): void {
-  const nodes = [...cluster.nodes.values()];
-  const every = (lowMs: number, highMs: number, act: () => void): void => {
-    const again = (): void => {
-      if (world.nowMs >= endMs) return;
-      act();
-      world.after(world.between(lowMs, highMs), again);
-    };
-    world.after(world.between(lowMs, highMs), again);
-  };
-  const fault = (name: string, detail: string, act: () => void): void => {
-    world.happened(name);
-    world.note(`${name} ${detail}`);
-    act();
-  };
-  every(20_000, 60_000, () => {
-    const node = world.pick(nodes);
-    if (node.powered) fault("node power lost", node.id, () => node.powerFor(world.between(2_000, 30_000)));
-  });
-  every(10_000, 40_000, () => {
-    const node = world.pick(nodes);
-    if (node.powered && node.agentUp)
-      fault("agent restarted", node.id, () => node.restartAgent(world.between(300, 12_000)));
-  });
-  every(15_000, 50_000, () => {
-    const node = world.pick(nodes);
-    if (!node.cutOff) fault("node cut off", node.id, () => node.cutFor(world.between(1_000, 25_000)));
-  });
-  every(4_000, 15_000, () => {
-    const node = world.pick(nodes);
-    for (const [id, instance] of node.running) {
-      if (instance.status.kind !== "ready") continue;
-      return fault("instance crashed", id, () => node.crash(id, instance));
-    }
-  });
-  every(30_000, 90_000, () => {
-    fault("postgres down", "", () => (cluster.postgresUp = false));
-    world.after(world.between(1_000, 20_000), () => (cluster.postgresUp = true));
-  });
+/** Every run has a plain app, and both kinds of singletons often. */
+function kindOf(world: World, index: number): AppKind {
+  if (index === 0) return "plain";
+  return world.chance(0.4) ? world.pick(["singleton", "strict"]) : world.pick(APP_KINDS);
+}
+
+function behavioursOf(faults: ReadonlySet<FaultClass>): Behaviour[] {
+  const behaviours: Behaviour[] = ["good", "good", "good", "good", "slow"];
+  if (faults.has("crash")) behaviours.push("crashing", "never");
+  if (faults.has("pull")) behaviours.push("no-image");
+  if (faults.has("oom")) behaviours.push("hungry");
+  return behaviours;
+}
+
+function becalm(world: World, network: Network, cluster: Cluster, customers: Customers, operators: Operators): void {
+  world.note("faults end");
+  world.isStormy = false;
+  customers.isActive = false;
+  network.rates = NO_FAULTS;
+  network.heal();
+  cluster.postgres.isUp = true;
+  cluster.isKvUp = true;
+  for (const machine of cluster.machines.values()) machine.mend();
+  operators.leave();
+}
+
+/** Runs until everything agrees, and returns how long that took once no rollout was under way; notes what never did. */
+function settle(world: World, cluster: Cluster, faults: string[], afterEach: () => void): number | null {
+  const isRolling = () => [...cluster.apps.values()].some(({ host }) => host.tables.app.get("app")?.rollout !== null);
+  const rolledBy = world.nowMs + ROLLOUTS_END_WITHIN_MS;
+  while (isRolling() && world.nowMs < rolledBy) world.runUntil(world.nowMs + 500, afterEach);
+  const fromMs = world.nowMs;
+  let agreedAtMs: number | null = null;
+  let missing: string[] = [];
+  while (world.nowMs < fromMs + CONVERGES_WITHIN_MS) {
+    world.runUntil(world.nowMs + 500, afterEach);
+    missing = disagreements(cluster);
+    if (missing.length > 0) agreedAtMs = null;
+    else agreedAtMs ??= world.nowMs;
+    if (agreedAtMs !== null && world.nowMs >= agreedAtMs + STAYS_FOR_MS) return agreedAtMs - fromMs;
+  }
+  for (const text of missing) {
+    world.note(`VIOLATION ${text}`);
+    faults.push(text);
+  }
+  return agreedAtMs === null ? null : agreedAtMs - fromMs;
 }

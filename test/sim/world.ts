@@ -1,12 +1,5 @@
-// Virtual time: a queue of what happens when, chance from one seed, a lossy network, and a trace of what happened last.
+// Virtual time: a queue of what happens when, chance from one seed, counts of what really happened, and a trace of the last of it.
 import { randomFrom } from "../../core/random.ts";
-
-export interface FaultRates {
-  readonly loss: number;
-  readonly duplication: number;
-  readonly restart: number;
-}
-export const NO_FAULTS: FaultRates = { loss: 0, duplication: 0, restart: 0 };
 
 interface Entry {
   readonly atMs: number;
@@ -14,19 +7,23 @@ interface Entry {
   readonly act: () => void;
 }
 
-const TRACE_KEPT = 400;
+const TRACE_KEPT = 1_500;
+/** More in one millisecond go round in a circle. */
+const EVENTS_PER_MS_MAX = 20_000;
+const START_MS = 1_700_000_000_000;
 
 export class World {
-  nowMs = 1_700_000_000_000;
-  faults: FaultRates = NO_FAULTS;
-  /** How often each fault really happened. */
+  nowMs = START_MS;
+  /** How often each fault, request and outcome really happened. */
   readonly counts = new Map<string, number>();
   readonly trace: string[] = [];
   events = 0;
+  /** While it lasts, things break of themselves too. */
+  isStormy = false;
   private readonly heap: Entry[] = [];
   private order = 0;
+  private eventsNow = 0;
   private readonly next: () => number;
-  private readonly startMs = 1_700_000_000_000;
 
   constructor(seed: number) {
     this.next = randomFrom((seed >>> 0).toString(16).padStart(8, "0").repeat(4), 7);
@@ -36,7 +33,7 @@ export class World {
     return this.next() / 2 ** 32;
   }
   chance(probability: number): boolean {
-    return this.random() < probability;
+    return probability > 0 && this.random() < probability;
   }
   between(low: number, high: number): number {
     return low + Math.floor(this.random() * (high - low + 1));
@@ -45,43 +42,42 @@ export class World {
     return items[this.between(0, items.length - 1)]!;
   }
   hexSeed(): string {
-    return Array.from({ length: 4 }, () => this.next().toString(16).padStart(8, "0")).join("");
+    return hex(this.next()) + hex(this.next()) + hex(this.next()) + hex(this.next());
   }
 
   note(text: string): void {
-    this.trace.push(`${String(this.nowMs - this.startMs).padStart(7)} ${text}`);
+    this.trace.push(`${((this.nowMs - START_MS) / 1_000).toFixed(3).padStart(9)} ${text}`);
     if (this.trace.length > TRACE_KEPT * 2) this.trace.splice(0, TRACE_KEPT);
   }
-  happened(fault: string): void {
-    this.counts.set(fault, (this.counts.get(fault) ?? 0) + 1);
+  happened(what: string, times = 1): void {
+    this.counts.set(what, (this.counts.get(what) ?? 0) + times);
+  }
+  get elapsedMs(): number {
+    return this.nowMs - START_MS;
   }
 
   after(delayMs: number, act: () => void): void {
-    this.push({ atMs: this.nowMs + Math.max(0, delayMs), order: (this.order += 1), act });
+    this.push({ atMs: this.nowMs + (delayMs > 0 ? Math.ceil(delayMs) : 0), order: (this.order += 1), act });
   }
-
-  /** A message on its way: it may be lost, come twice, or overtake another. */
-  send(act: () => void): void {
-    if (this.chance(this.faults.loss)) return this.happened("message lost");
-    this.after(this.latencyMs(), act);
-    if (this.chance(this.faults.duplication)) {
-      this.happened("message duplicated");
-      this.after(this.latencyMs() + this.between(0, 3_000), act);
-    }
-  }
-  private latencyMs(): number {
-    if (this.faults.loss > 0 && this.chance(0.02)) {
-      this.happened("message delayed");
-      return this.between(200, 2_500);
-    }
-    return this.between(1, 30);
+  /** Again and again at random distances, until `until` says so. */
+  every(lowMs: number, highMs: number, act: () => void, until: () => boolean): void {
+    this.after(this.between(lowMs, highMs), () => {
+      if (until()) return;
+      act();
+      this.every(lowMs, highMs, act, until);
+    });
   }
 
   /** Runs until nothing is left before the time. */
   runUntil(endMs: number, afterEach: () => void): void {
     for (let entry = this.heap[0]; entry && entry.atMs <= endMs; entry = this.heap[0]) {
       this.pop();
-      this.nowMs = Math.max(this.nowMs, entry.atMs);
+      if (entry.atMs > this.nowMs) {
+        this.nowMs = entry.atMs;
+        this.eventsNow = 0;
+      }
+      this.eventsNow += 1;
+      if (this.eventsNow > EVENTS_PER_MS_MAX) throw new Error(`time stands still at ${this.elapsedMs} ms`);
       this.events += 1;
       entry.act();
       afterEach();
@@ -89,32 +85,34 @@ export class World {
     this.nowMs = endMs;
   }
 
-  private before(a: number, b: number): boolean {
-    const first = this.heap[a]!;
-    const second = this.heap[b]!;
-    return first.atMs < second.atMs || (first.atMs === second.atMs && first.order < second.order);
-  }
-  private swap(a: number, b: number): void {
-    [this.heap[a], this.heap[b]] = [this.heap[b]!, this.heap[a]!];
-  }
   private push(entry: Entry): void {
-    let at = this.heap.push(entry) - 1;
-    for (let up = (at - 1) >> 1; at > 0 && this.before(at, up); up = (at - 1) >> 1) {
-      this.swap(at, up);
+    const { heap } = this;
+    let at = heap.push(entry) - 1;
+    while (at > 0) {
+      const up = (at - 1) >> 1;
+      if (!isBefore(entry, heap[up]!)) break;
+      heap[at] = heap[up]!;
       at = up;
     }
+    heap[at] = entry;
   }
   private pop(): void {
-    const last = this.heap.pop()!;
-    if (this.heap.length === 0) return;
-    this.heap[0] = last;
-    for (let at = 0; ;) {
-      let least = at;
-      for (const child of [2 * at + 1, 2 * at + 2])
-        if (child < this.heap.length && this.before(child, least)) least = child;
-      if (least === at) return;
-      this.swap(at, least);
-      at = least;
+    const { heap } = this;
+    const last = heap.pop()!;
+    const { length } = heap;
+    if (length === 0) return;
+    let at = 0;
+    for (;;) {
+      let child = 2 * at + 1;
+      if (child >= length) break;
+      if (child + 1 < length && isBefore(heap[child + 1]!, heap[child]!)) child += 1;
+      if (!isBefore(heap[child]!, last)) break;
+      heap[at] = heap[child]!;
+      at = child;
     }
+    heap[at] = last;
   }
 }
+
+const isBefore = (a: Entry, b: Entry): boolean => a.atMs < b.atMs || (a.atMs === b.atMs && a.order < b.order);
+const hex = (number: number): string => (number + 0x1_0000_0000).toString(16).slice(1);

@@ -1,0 +1,90 @@
+// 20, 22, 14: faults have ended and time has passed; nothing is left over and everything agrees.
+import type { AppId } from "../../../contracts/ids.ts";
+import type { NodeRow } from "../../../core/cell/types.ts";
+import { policyOf } from "../app-kinds.ts";
+import type { AppSite, CellHost, Cluster } from "../cluster.ts";
+
+/** What does not agree yet; empty when all is well. */
+export function disagreements(cluster: Cluster): string[] {
+  const faults: string[] = [];
+  for (const site of cluster.apps.values()) faults.push(...ofApp(cluster, site));
+  for (const cell of cluster.cells.values()) faults.push(...ofCell(cluster, cell));
+  for (const { name, tables } of [...[...cluster.apps.values()].map(({ host }) => host), ...cluster.cells.values()]) {
+    const { eventSeq, deliveredSeq } = tables.counters.get("counters")!;
+    if (eventSeq !== deliveredSeq) faults.push(`14: ${name} has delivered ${deliveredSeq} of ${eventSeq} events`);
+  }
+  return faults;
+}
+
+function ofCell(cluster: Cluster, { name, tables }: CellHost): string[] {
+  const faults: string[] = [];
+  const { reservations, messages, nodes } = tables;
+  if (reservations.size > 0) faults.push(`20: ${name} keeps ${reservations.size} orphan reservations`);
+  if (messages.size > 0) faults.push(`20: ${name} keeps ${messages.size} undelivered messages`);
+  for (const node of nodes.values()) if (node.phase !== "removed") faults.push(...ofNode(cluster, node));
+  return faults;
+}
+
+function ofNode(cluster: Cluster, node: NodeRow): string[] {
+  const faults: string[] = [];
+  if (node.phase !== "ready") faults.push(`20: ${node.name} is ${node.phase}`);
+  if (node.gone.length > 0) faults.push(`20: ${node.name} holds room of ${node.gone.length} stopped instances`);
+  const machine = cluster.machines.get(node.id)!;
+  const containers = machine.engine.list().map(({ instance, generation }) => `${instance}/${generation}`);
+  const wanted = cluster.documentOf(node.id)!.instances.map(({ instance, generation }) => `${instance}/${generation}`);
+  const orphans = containers.filter((key) => !wanted.includes(key));
+  const missing = wanted.filter((key) => !containers.includes(key));
+  if (orphans.length > 0) faults.push(`20: ${node.name} has orphan containers ${orphans.join()}`);
+  if (missing.length > 0) faults.push(`20: ${node.name} lacks ${missing.join()}`);
+  return faults;
+}
+
+function ofApp(cluster: Cluster, { id, host, kind }: AppSite): string[] {
+  const faults: string[] = [];
+  const { current, rollout, phase } = host.tables.app.get("app")!;
+  if (phase === "destroying") faults.push(`22: ${host.name} is not destroyed yet`);
+  if (rollout) faults.push(`22: ${host.name} still has rollout ${rollout}`);
+  if (host.tables.calls.size > 0) faults.push(`20: ${host.name} keeps ${host.tables.calls.size} unanswered calls`);
+  const live = [...host.tables.instances.values()].filter((row) => row.phase.kind !== "ended");
+  const expected = current?.replicas ?? 0;
+  const placed = inDocuments(cluster, id);
+  // An app that cannot be placed as it wishes says so, and why; there is nothing else to do for it.
+  const refused = live.filter((row) => row.phase.kind === "placing" && row.phase.refusal !== null).length;
+  if (live.length !== expected || placed + refused !== expected) {
+    const kinds = live.map((row) => `${row.phase.kind}/${row.observed?.kind}`).join(" ");
+    faults.push(
+      `20: ${host.name} (${kind}) wants ${expected}, has ${live.length} (${kinds}) and ${placed} in documents`,
+    );
+  }
+  if (refused > 0 && policyOf(kind).isAlwaysPlaceable) faults.push(`20: ${host.name} (${kind}) finds no room`);
+  return [...faults, ...ofRoute(cluster, id, host, expected - refused)];
+}
+
+function inDocuments(cluster: Cluster, app: AppId): number {
+  let placed = 0;
+  for (const { tables } of cluster.cells.values()) {
+    for (const row of tables.instances.values()) {
+      if (row.desired.app === app && row.state.kind === "desired") placed += 1;
+    }
+  }
+  return placed;
+}
+
+function ofRoute(cluster: Cluster, id: AppId, { name, tables }: AppSite["host"], expected: number): string[] {
+  const faults: string[] = [];
+  const route = tables.route.get("route")?.route;
+  const version = route?.version ?? 0;
+  const endpoints = route?.state.kind === "serving" ? route.state.releases.flatMap((release) => release.endpoints) : [];
+  if (endpoints.length !== expected) faults.push(`20: ${name} routes to ${endpoints.length} of ${expected}`);
+  if (version > 0 && cluster.kv.get(id)?.version !== version) faults.push(`20: KV has an older route of ${name}`);
+  for (const { node, instance, generation } of endpoints) {
+    const machine = cluster.machines.get(node)!;
+    const known = machine.gateway.routeVersion(id);
+    if (known !== version)
+      faults.push(`20: the gateway of ${machine.name} knows route ${known} of ${version} of ${name}`);
+    const answer = machine.serve(instance, generation);
+    if (answer !== 200)
+      faults.push(`20: ${instance} of ${name} is routed to on ${machine.name}, which answers ${answer}`);
+  }
+  return faults;
+}

@@ -1,0 +1,25 @@
+// The decisions of an agent that a broken one would take otherwise; the shipped functions are the good ones.
+import type { DesiredDocument } from "../../../contracts/desired.ts";
+import { converge } from "../../../core/converge/converge.ts";
+import { endpointState } from "../../../core/converge/local.ts";
+
+export interface AgentHabits {
+  readonly converge: typeof converge;
+  readonly endpointState: typeof endpointState;
+  readonly isNewer: (known: DesiredDocument | null, offered: DesiredDocument) => boolean;
+  /** Whether it lists what runs before it starts anything, and finds a container by its name. */
+  readonly looksFirst: boolean;
+  /** Stops everything after so much silence of the control plane. */
+  readonly stopsAfterSilenceMs: number;
+  /** Which of its clocks plans are made by. */
+  readonly clock: "monotonic" | "wall";
+}
+
+export const GOOD_HABITS: AgentHabits = {
+  converge,
+  endpointState,
+  isNewer: (known, offered) => known === null || offered.revision > known.revision,
+  looksFirst: true,
+  stopsAfterSilenceMs: Infinity,
+  clock: "monotonic",
+};

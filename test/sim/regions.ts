@@ -1,0 +1,32 @@
+// Region objects: the shipped pure decisions of durable-objects/region over rows; nothing of them is volatile.
+import type { CellName, NodeId, RegionName } from "../../contracts/ids.ts";
+import type { CellSummary } from "../../core/messages.ts";
+import { assignCell, isNews } from "../../durable-objects/region/assign.ts";
+
+export class RegionHost {
+  readonly name: RegionName;
+  private readonly nodes = new Map<string, { readonly cell: CellName }>();
+  private readonly summaries = new Map<string, CellSummary>();
+  private readonly nodesPerCellMax: number;
+
+  constructor(name: RegionName, nodesPerCellMax: number) {
+    this.name = name;
+    this.nodesPerCellMax = nodesPerCellMax;
+  }
+
+  assign(node: NodeId): CellName {
+    const cell = assignCell({ nodes: this.nodes }, node, this.name, this.nodesPerCellMax);
+    this.nodes.set(node, { cell });
+    return cell;
+  }
+  /** A removed node's place may go to another. */
+  release(node: NodeId): void {
+    this.nodes.delete(node);
+  }
+  report(summary: CellSummary): void {
+    if (isNews(this.summaries.get(summary.cell), summary)) this.summaries.set(summary.cell, summary);
+  }
+  cells(): CellSummary[] {
+    return [...this.summaries.values()].sort((a, b) => (a.cell < b.cell ? -1 : 1));
+  }
+}
