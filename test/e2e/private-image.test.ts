@@ -45,7 +45,7 @@ beforeAll(async () => {
     docker.modem.followProgress(pushing, (error: Error | null, events) => (error ? reject(error) : resolve(events))),
   );
   await docker.getImage(image).remove({ force: true });
-  world = await createWorld({ nodes: 1 });
+  world = await createWorld({ agents: 1 });
 });
 afterAll(async () => {
   await world?.end();
