@@ -111,7 +111,7 @@ export class Cell extends DurableObject<ObjectEnv> implements CellRpc {
     this.#sockets.closeAll(node.data, REPLACED, "replaced by a newer poll");
     const { server, response } = this.#sockets.accept(node.data);
     if (row.revision > Number(ack)) {
-      const desired = documentOf(durable, node.data);
+      const desired = documentOf(durable, node.data, this.#runner.volatile);
       if (desired !== null) finishSocket(server, pollMessage(desired));
     }
     return response;

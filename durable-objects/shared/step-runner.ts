@@ -54,6 +54,10 @@ export class StepRunner<
     return this.#tables.durable;
   }
 
+  get volatile(): Volatile {
+    return this.#volatile;
+  }
+
   /**
    * One event, from decision to the first effects, without an await: either all of its rows and its wake-up are stored, or
    * it throws and nothing has changed. The platform holds answers and calls back until the rows are on disk.
@@ -110,5 +114,7 @@ export class StepRunner<
 
 /** 32 random hexadecimal digits. */
 function seedOf(): string {
-  return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  let seed = "";
+  for (const word of crypto.getRandomValues(new Uint32Array(4))) seed += word.toString(16).padStart(8, "0");
+  return seed;
 }
