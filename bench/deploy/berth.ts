@@ -67,7 +67,7 @@ export class BenchApp {
       : { clients: SOME_VISITORS, pauseMs: () => (ready < this.#replicas ? SELDOM_MS : 0) };
     const seeing = watch({
       ...visitors,
-      target: this.#target(),
+      target: this.target,
       withinMs: WITHIN_MS,
       enough: (answer) => {
         if (answer === null || answer.tag !== tag || answer.version !== wanted.version) return false;
@@ -98,6 +98,10 @@ export class BenchApp {
     }
   }
 
+  async id(): Promise<string> {
+    return (await this.#call("GET", `/v1/apps/${this.#name}`, App)).id;
+  }
+
   async destroy(): Promise<void> {
     const { controlUrl, operator } = this.#stack;
     const headers = { authorization: `Bearer ${operator.token}` };
@@ -105,7 +109,7 @@ export class BenchApp {
     if (!answer.ok) throw new Error(`DELETE ${this.#name} answered ${answer.status}: ${await answer.text()}`);
   }
 
-  #target(): Target {
+  get target(): Target {
     const { edgePort, baseDomain } = this.#stack;
     return { host: "127.0.0.1", port: edgePort, hostname: `${this.#name}.${baseDomain}` };
   }
