@@ -47,3 +47,19 @@ it("keeps the newest summary of each cell over an eviction, ignores older ones, 
     ["sums.10", 1],
   ]);
 });
+
+it("gives a removed node's place to the next one, once, and still knows which cell refuses it", async () => {
+  const region = "places" as RegionName;
+  const stub = () => env.REGION.getByName(region);
+  for (let n = 0; n < 65; n += 1) await stub().assign({ node: nodeId(n), region });
+  for (let time = 0; time < 2; time += 1) {
+    expect(await stub().release({ node: nodeId(7) })).toEqual({ ok: true, value: null });
+    await evictDurableObject(stub() as never);
+  }
+  expect(await stub().release({ node: nodeId(99) })).toEqual({ ok: true, value: null });
+  const cellOf = async (n: number) => {
+    const answer = await stub().assign({ node: nodeId(n), region });
+    return answer.ok && answer.value.cell;
+  };
+  expect([await cellOf(65), await cellOf(66), await cellOf(7)]).toEqual(["places.0", "places.1", "places.0"]);
+});

@@ -10,7 +10,7 @@ export { App, Cell, Host, RateLimit, Region } from "../../durable-objects/index.
 
 letFail(App, ["deliver"]);
 letFail(Cell, ["reserve", "commit", "update"]);
-letFail(Region, ["cells", "report"]);
+letFail(Region, ["cells", "release", "report"]);
 letFail(Host, ["claim", "release"]);
 
 /** Keeps what Postgres would: each source's events, in order, each once. */
