@@ -70,12 +70,13 @@ export function syncCells(ctx: AppContext): void {
 
 const NONE_HELD = "[]";
 
-/** Told once; an end that its node does not confirm is asked for again now and then. */
+/** Told once; an end that its node does not confirm is asked for again now and then. What is due may wait for an open call's answer. */
 function isRemovalDue(ctx: AppContext, toldAtMs: number | undefined): boolean {
   if (toldAtMs === undefined) return true;
   const againAtMs = toldAtMs + ctx.limits.confirmRetryMs;
-  ctx.wakeBy(Math.max(againAtMs, ctx.nowMs));
-  return againAtMs <= ctx.nowMs;
+  if (againAtMs <= ctx.nowMs) return true;
+  ctx.wakeBy(againAtMs);
+  return false;
 }
 
 function syncCell(ctx: AppContext, cell: CellName, link: CellLinkRow, owed: Owed): void {

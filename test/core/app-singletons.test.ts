@@ -106,6 +106,8 @@ describe("a release of a singleton", () => {
     app.tick(app.limits.confirmRetryMs - 1);
     expect(answerAll(app)).toEqual([]);
     app.tick(1);
+    // While the Cell has not answered yet, it does not wake itself to ask what it is asking already.
+    expect(app.wakeAtMs).toBeGreaterThan(app.nowMs);
     expect(answerAll(app)).toMatchObject([{ request: { remove: [first], confirm: [first] } }]);
     app.restart();
     app.take({ kind: "poke", input: {} });
