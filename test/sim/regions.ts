@@ -1,7 +1,7 @@
 // Region objects: the shipped pure decisions of durable-objects/region over rows; nothing of them is volatile.
 import type { CellName, NodeId, RegionName } from "../../contracts/ids.ts";
 import type { CellSummary } from "../../core/messages.ts";
-import { assignCell, isNews } from "../../durable-objects/region/assign.ts";
+import { assignCell, cellsOf, isNews } from "../../durable-objects/region/assign.ts";
 
 export class RegionHost {
   readonly name: RegionName;
@@ -27,6 +27,6 @@ export class RegionHost {
     if (isNews(this.summaries.get(summary.cell), summary)) this.summaries.set(summary.cell, summary);
   }
   cells(): CellSummary[] {
-    return [...this.summaries.values()].sort((a, b) => (a.cell < b.cell ? -1 : 1));
+    return cellsOf({ nodes: this.nodes, cells: this.summaries });
   }
 }

@@ -44,6 +44,7 @@ const WAKE_GRACE_MS = 40;
 
 export class Link {
   private readonly ports: LinkPorts;
+  private isStarted = false;
   private isInFlight = false;
   private hasChanged = false;
   /** Of the scheduled beat; a newer schedule makes older timers void. */
@@ -58,12 +59,14 @@ export class Link {
   }
 
   start(): void {
+    this.isStarted = true;
     this.beatIn(0);
     this.poll();
   }
 
   /** Something that the control plane waits for changed. */
   change(): void {
+    if (!this.isStarted) return;
     if (this.isInFlight) this.hasChanged = true;
     else this.beatIn(this.ports.limits.heartbeatCoalesceMs);
   }
