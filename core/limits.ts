@@ -117,6 +117,8 @@ export const DEFAULT_LIMITS = {
   /** Apps with waiting messages that one step looks at; while there are more, the Cell wakes itself for the next ones. */
   deliveriesPerStepMax: 256,
   deliverNextMs: 50,
+  /** Rooms in a cell's summary, the largest first: under 1.5 KB, so that an App's copy of 157 cells stays far below a row's 2 MB. */
+  summaryRoomsMax: 40,
   /** A Cell tells its Region at most this often, unless a node came or went. */
   summaryIntervalMs: 5_000,
   /** Pull progress is passed on in steps of this many percent, so that a pull is not a row per heartbeat. */

@@ -1,91 +1,94 @@
 // Finds room: asks the cells of each region, one call per cell for all slots, the next cell for what was refused.
-import type { CellName, RegionName } from "../../contracts/ids.ts";
-import { rankOf } from "../random.ts";
-import { mergeRefusals } from "../placement/refusal.ts";
-import type { CellSummary, Occupied, ReserveAnswer, ReserveRequest } from "../messages.ts";
+import type { CellName, NodeId, RegionName } from "../../contracts/ids.ts";
+import { mergeRefusals, noSuchRegion } from "../placement/refusal.ts";
+import type { Occupied, ReserveAnswer, ReserveRequest } from "../messages.ts";
+import { askRegion, chooseCells, occupiedBy, regionAttempt, slotOf, type PlacingRow } from "./cells.ts";
 import { changeInstance, emit, appOf, type AppContext } from "./context.ts";
 import { openCall } from "./calls.ts";
-import { isMeant } from "./instances.ts";
-import { policyOf } from "./policy.ts";
-import { imageOf } from "./releases.ts";
 import { hurryDrains, instancesBeingReserved } from "./reconcile.ts";
 import type { InstanceRow } from "./types.ts";
 import { instanceView } from "./views.ts";
 
-type PlacingRow = InstanceRow & { phase: Extract<InstanceRow["phase"], { kind: "placing" }> };
 const isPlacing = (row: InstanceRow): row is PlacingRow => row.phase.kind === "placing";
+
+/** What one cell is asked for, and where other cells are asked to put siblings at the same time. */
+interface Asking {
+  readonly cell: CellName;
+  readonly rows: PlacingRow[];
+  readonly cohort: string;
+}
 
 export function findRoom(ctx: AppContext): void {
   const reserving = instancesBeingReserved(ctx);
-  const asks = new Map<CellName, PlacingRow[]>();
-  const looking = [...ctx.draft.values("instances")].filter(isPlacing).filter((row) => !reserving.has(row.id));
-  for (let row = looking.shift(); row; row = looking.shift()) {
-    if (row.phase.retryAtMs > ctx.nowMs) {
-      ctx.wakeBy(row.phase.retryAtMs);
-      continue;
+  const asks = new Map<string, Asking>();
+  const planned: { readonly cell: CellName; readonly cohort: string; readonly occupied: Occupied }[] = [];
+  let looking = [...ctx.draft.values("instances")].filter(isPlacing).filter((row) => !reserving.has(row.id));
+  while (looking.length > 0) {
+    const next: PlacingRow[] = [];
+    for (const rows of alike(due(ctx, looking))) {
+      const region = ctx.draft.get("regions", rows[0]!.region);
+      if (!region) {
+        askRegion(ctx, rows[0]!.region);
+        if (isSilent(ctx, rows[0]!.region)) for (const row of rows) next.push(...refusedEverywhere(ctx, row));
+        continue;
+      }
+      const choices = chooseCells(ctx, region, rows);
+      for (const row of rows) {
+        const choice = choices.get(row.id)!;
+        if (choice.kind === "nobody") next.push(...refusedEverywhere(ctx, row));
+        if (choice.kind !== "ask") continue;
+        const { cell, failureDomain } = choice;
+        const { cohort, ordinal } = row;
+        const key = `${cell} ${cohort}`;
+        const asking = asks.get(key);
+        if (asking) asking.rows.push(row);
+        else asks.set(key, { cell, rows: [row], cohort });
+        if (failureDomain) planned.push({ cell, cohort, occupied: { failureDomain, node: "" as NodeId, ordinal } });
+      }
     }
-    const region = ctx.draft.get("regions", row.region);
-    if (!region) {
-      askRegion(ctx, row.region);
-      if (isSilent(ctx, row.region)) looking.push(...refusedEverywhere(ctx, row));
-      continue;
-    }
-    const stale = ctx.nowMs - region.atMs >= ctx.limits.cellsFreshMs;
-    if (stale) askRegion(ctx, row.region);
-    const { refused } = row.phase;
-    const cell = cellsInOrder(ctx, region.cells).find((name) => !refused.includes(name));
-    if (cell) asks.set(cell, [...(asks.get(cell) ?? []), row]);
-    // An old list without a cell proves nothing: the new one is on its way.
-    else if (stale && refused.length === 0) continue;
-    else looking.push(...refusedEverywhere(ctx, row));
+    looking = next;
   }
-  for (const [cell, rows] of asks) reserve(ctx, cell, rows);
+  for (const asking of asks.values()) {
+    const elsewhere = planned.filter(({ cell, cohort }) => cell !== asking.cell && cohort === asking.cohort);
+    reserve(
+      ctx,
+      asking,
+      elsewhere.map(({ occupied }) => occupied),
+    );
+  }
 }
 
-/** Emptiest first, those without a ready node last; equal ones by chance. */
-function cellsInOrder(ctx: AppContext, cells: readonly CellSummary[]): CellName[] {
-  const share = (cell: CellSummary): number =>
-    cell.readyNodes === 0 ? -1 : Math.round((20 * cell.free.memoryBytes) / Math.max(1, cell.capacity.memoryBytes));
-  return [...cells]
-    .sort((a, b) => share(b) - share(a) || rankOf(ctx.at.seed, a.cell) - rankOf(ctx.at.seed, b.cell))
-    .map(({ cell }) => cell);
+function due(ctx: AppContext, rows: readonly PlacingRow[]): PlacingRow[] {
+  return rows.filter((row) => {
+    if (row.phase.retryAtMs > ctx.nowMs) ctx.wakeBy(row.phase.retryAtMs);
+    return row.phase.retryAtMs <= ctx.nowMs;
+  });
+}
+
+/** Rows that may be planned together: of one cohort, in one region, refused by the same cells. */
+function alike(rows: readonly PlacingRow[]): Iterable<PlacingRow[]> {
+  const groups = new Map<string, PlacingRow[]>();
+  for (const row of rows) {
+    const key = `${row.region} ${row.cohort} ${row.phase.refused.join()}`;
+    const group = groups.get(key);
+    if (group) group.push(row);
+    else groups.set(key, [row]);
+  }
+  return groups.values();
 }
 
 /** A Region that does not answer is passed over for the app's next one, if it has one. */
 const isSilent = (ctx: AppContext, region: RegionName): boolean =>
   appOf(ctx).regions.length > 1 && ctx.attempts.tries(regionAttempt(region)) > ctx.limits.reserveTriesMax;
 
-const regionAttempt = (region: RegionName): string => `region:${region}`;
-
-export function askRegion(ctx: AppContext, region: RegionName): void {
-  const key = regionAttempt(region);
-  ctx.wanted.add(key);
-  if (!ctx.attempts.claim(key, ctx.limits.callRetryMs, ctx.limits.callRetryMaxMs)) return;
-  ctx.effects.push({ kind: "ask_region", region });
-}
-
-function reserve(ctx: AppContext, cell: CellName, rows: readonly PlacingRow[]): void {
-  const cohorts = new Set(rows.map((row) => row.cohort));
-  const occupied: Occupied[] = [];
-  for (const row of ctx.draft.values("instances")) {
-    // Who is to leave takes nobody's place: its own replacement may go next door.
-    if (!row.placement || !cohorts.has(row.cohort) || !isMeant(row) || row.nodeGone || row.leaving) continue;
-    occupied.push({ failureDomain: row.placement.failureDomain, node: row.placement.node });
-  }
-  const slots: ReserveRequest["slots"][number][] = [];
+function reserve(ctx: AppContext, { cell, rows }: Asking, elsewhere: readonly Occupied[]): void {
+  const occupied = [...occupiedBy(ctx, rows), ...elsewhere];
+  const slots = rows.flatMap((row) => slotOf(ctx, row) ?? []);
   let leaseMs: number = ctx.limits.reservationLeaseMs;
-  for (const row of rows) {
-    const { id, generation, ordinal } = row;
-    const kept = ctx.draft.get("releases", row.release);
-    if (!kept) continue;
-    const { spec } = kept.release;
-    const runtimes = spec.source.kind === "image" ? (["docker"] as const) : (["docker", "process"] as const);
-    const placement = policyOf(spec);
-    const image = imageOf(kept);
-    const avoid = [...new Set([...(row.avoid ?? []), ...(row.avoidAtFirst ?? [])])];
-    slots.push({ instance: id, generation, ordinal, resources: spec.resources, runtimes, placement, image, avoid });
+  for (const { release } of rows) {
+    const spec = ctx.draft.get("releases", release)?.release.spec;
     // A singleton's room is held until the one before it is known to be stopped.
-    if (placement.singleton) leaseMs = Math.max(leaseMs, ctx.limits.reservationLeaseMs + spec.stopGraceMs);
+    if (spec?.placement?.singleton) leaseMs = Math.max(leaseMs, ctx.limits.reservationLeaseMs + spec.stopGraceMs);
   }
   const { app, team, name: appName } = appOf(ctx);
   openCall(ctx, cell, (key) => ({ kind: "reserve", request: { key, app, team, appName, leaseMs, occupied, slots } }));
@@ -133,7 +136,7 @@ function refusedEverywhere(ctx: AppContext, row: PlacingRow): PlacingRow[] {
     const phase = { ...row.phase, refused: [], refusal: null, regionsTried: [] };
     return [changeInstance(ctx, row, { region: home, avoidAtFirst: [], phase }) as PlacingRow];
   }
-  const refusal = row.phase.refusal ?? { nodesTotal: 0, constraints: [] };
+  const refusal = row.phase.refusal ?? noSuchRegion(regions);
   const { placementRetryMs, placementRetryMaxMs } = ctx.limits;
   const retryAtMs = ctx.nowMs + Math.min(placementRetryMaxMs, placementRetryMs * 2 ** Math.min(tries, 10));
   const since = refusedSinceMs ?? ctx.nowMs;

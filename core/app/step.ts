@@ -12,7 +12,8 @@ import { forgetThePast, outboxAcked, routeWritten, runEffects } from "./effects.
 import { isNews, lookAtHealth, probed, reportUnreachable } from "./health.ts";
 import { once } from "./idempotency.ts";
 import { create, destroy, finishDestroying, hostAnswered } from "./lifecycle.ts";
-import { askRegion, findRoom, reserved } from "./placing.ts";
+import { askRegion } from "./cells.ts";
+import { findRoom, reserved } from "./placing.ts";
 import { environment, listEvents, listInstances, listReleases, listRollouts, readRollout } from "./reads.ts";
 import { reconcile } from "./reconcile.ts";
 import { lookAtRollout } from "./rollouts.ts";

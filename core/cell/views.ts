@@ -5,12 +5,13 @@ import type { NodeId } from "../../contracts/ids.ts";
 import type { CellSummary } from "../messages.ts";
 import { RESOURCE_NAMES } from "../placement/constraints.ts";
 import { subtract } from "../placement/place.ts";
+import { kindsOf } from "../placement/rooms.ts";
 import { beatOf, type CellContext } from "./context.ts";
 import { drainView } from "./evacuation.ts";
 import { isCordoned, takesPlacements } from "./availability.ts";
 import { inReadingOrder, residentsOf } from "./residents.ts";
 import { NOTHING, add } from "./holdings.ts";
-import { heldOn } from "./ledger.ts";
+import { heldOn, placementNodes } from "./ledger.ts";
 import type { CellRow, NodeRow } from "./types.ts";
 
 export function nodeViews(ctx: CellContext, cell: CellRow, only?: NodeId): Node[] {
@@ -91,6 +92,7 @@ export function summaryOf(ctx: CellContext, cell: CellRow): CellSummary {
     free,
     largestFree,
     runtimes: [...runtimes].sort(),
+    kinds: kindsOf(placementNodes(ctx), ctx.limits.summaryRoomsMax),
     atMs: ctx.nowMs,
   };
 }

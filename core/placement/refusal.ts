@@ -45,6 +45,13 @@ export function cellFull(nodesTotal: number): Refusal {
   };
 }
 
+/** No cell was there to be asked: nobody ever enrolled a node in any of these regions. */
+export function noSuchRegion(regions: readonly string[]): Refusal {
+  const wanted = regions.join(" or ");
+  const constraint = { constraint: "region" as const, nodesExcluded: 0, requested: null, missing: null, wanted };
+  return { nodesTotal: 0, constraints: [constraint], impossible: true };
+}
+
 /** One refusal for several cells that were asked in turn. Impossible only if each of them says so. */
 export function mergeRefusals(first: Refusal | null, second: Refusal): Refusal {
   if (!first || first.nodesTotal === 0) return second;

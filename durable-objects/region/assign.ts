@@ -28,6 +28,20 @@ export function assignCell(
   }
 }
 
+const NONE = { cpuMilli: 0, memoryBytes: 0, diskBytes: 0, pids: 0 };
+
+/** Every cell that ever reported or was given a node (its first report is on its way), in the order of their numbers. */
+export function cellsOf({ nodes, cells }: Durable<RegionTables>): CellSummary[] {
+  const items = new Map<CellName, CellSummary>();
+  for (const summary of cells.values()) items.set(summary.cell, summary);
+  for (const { cell, removedAtMs } of nodes.values()) {
+    if (removedAtMs !== undefined || items.has(cell)) continue;
+    const empty = { capacity: NONE, free: NONE, largestFree: NONE, runtimes: [], kinds: [], atMs: 0 };
+    items.set(cell, { cell, nodes: 0, readyNodes: 0, ...empty });
+  }
+  return [...items.values()].sort((a, b) => a.cell.localeCompare(b.cell, "en", { numeric: true }));
+}
+
 /** The removed nodes beyond those that are remembered, oldest first. */
 export function forgettable({ nodes }: Pick<Durable<RegionTables>, "nodes">, kept: number): string[] {
   const removed = [...nodes].flatMap(([node, { removedAtMs }]) =>

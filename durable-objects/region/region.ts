@@ -10,7 +10,7 @@ import { LAYOUT } from "../shared/layout.ts";
 import { migrate } from "../shared/migrations.ts";
 import { RowTables } from "../shared/row-tables.ts";
 import type { RegionTables } from "./assign.ts";
-import { assignCell, forgettable, isNews, REGION_TABLE_NAMES } from "./assign.ts";
+import { assignCell, cellsOf, forgettable, isNews, REGION_TABLE_NAMES } from "./assign.ts";
 
 export class Region extends DurableObject<ObjectEnv> implements RegionRpc {
   readonly #limits: Limits;
@@ -46,11 +46,8 @@ export class Region extends DurableObject<ObjectEnv> implements RegionRpc {
     return { ok: true, value: null };
   }
 
-  /** Every cell that ever reported, in the order of their numbers. */
   async cells(): Promise<Result<{ items: CellSummary[] }>> {
-    const items = [...this.#started().durable.cells.values()];
-    items.sort((a, b) => a.cell.localeCompare(b.cell, "en", { numeric: true }));
-    return { ok: true, value: { items } };
+    return { ok: true, value: { items: cellsOf(this.#started().durable) } };
   }
 
   async report(input: { summary: CellSummary }): Promise<Result<null>> {
