@@ -8,6 +8,9 @@ import type { Exit, Unit } from "../runtime/runtime.ts";
 import type { Facts } from "../state/facts-store.ts";
 import type { SupervisePorts } from "./ports.ts";
 
+/** While the control plane is away ends add up; `restarts` counts them all. */
+const UNREPORTED_MAX = 3;
+
 export class InstanceRecord {
   readonly instance: InstanceId;
   readonly generation: number;
@@ -17,8 +20,8 @@ export class InstanceRecord {
   #state: LocalState = { kind: "preparing", pull: null };
   #sinceMs: number;
   #facts: Facts;
-  /** An end that no heartbeat has carried yet: a restart at once must not hide it from the control plane. */
-  #unreportedEnd: ObservedInstance | null = null;
+  /** Ends that no heartbeat has carried yet, oldest first: a restart at once must not hide them from the control plane. */
+  #unreportedEnds: ObservedInstance[] = [];
 
   constructor(ports: SupervisePorts, about: { instance: InstanceId; generation: number; app: AppId }) {
     this.#ports = ports;
@@ -44,13 +47,13 @@ export class InstanceRecord {
   }
 
   observed(): ObservedInstance {
-    return this.#unreportedEnd ?? this.#now();
+    return this.#unreportedEnds[0] ?? this.#now();
   }
 
   /** The heartbeat that carried this was acknowledged. Whether there is more to say at once. */
   reported(carried: ObservedInstance): boolean {
-    if (this.#unreportedEnd === null || carried !== this.#unreportedEnd) return false;
-    this.#unreportedEnd = null;
+    if (carried !== this.#unreportedEnds[0]) return false;
+    this.#unreportedEnds.shift();
     return true;
   }
 
@@ -106,7 +109,7 @@ export class InstanceRecord {
     const life = run?.unit.life ?? null;
     this.remember({ crashes, readySinceMs: null, ended: { life, failure, endedAtMs: nowMs, retryAtMs } });
     this.set({ kind: "ended", failure, endedAtMs: nowMs, retryAtMs });
-    this.#unreportedEnd = this.#now();
+    this.#unreportedEnds = [...this.#unreportedEnds, this.#now()].slice(-UNREPORTED_MAX);
     void endpoints.write().catch(() => undefined);
   }
 
