@@ -52,8 +52,8 @@ describe("a reported instance", () => {
     expect(app.told("instance.ejected")).toMatchObject([
       { cause: "connect", confirmed: false, instance: { ordinal: 0 } },
     ]);
-    const [{ targets }] = app.drain("probe_instances") as [{ targets: unknown[] }];
-    expect(targets).toMatchObject([
+    const [asked] = app.drain("probe_instances");
+    expect(asked?.targets).toMatchObject([
       { endpoint: { instance: app.id(0), generation: 1, gatewayUrl: "http://node-0:1" }, path: "/" },
     ]);
     // Its nodes hear of the new version, and with them every edge.

@@ -45,7 +45,7 @@ describe("an instance that an edge could not reach", () => {
       expect(recorded.secondOpinions).toMatchObject([{ app, targets: [{ endpoint: { node: node.id } }] }]),
     );
     await eventually(async () => expect(await phaseOf(app)).toBe("ejected"));
-    await evictDurableObject(stubOf(app));
+    await evictDurableObject(stubOf(app) as never);
     recorded.secondOpinion = "answers";
     await stubOf(app).poke();
     await eventually(async () => expect(await phaseOf(app)).toBe("cleared"));
@@ -64,7 +64,7 @@ describe("an instance that an edge could not reach", () => {
   });
 
   function phaseOf(app: AppId): Promise<string | null> {
-    return runInDurableObject(stubOf(app), (_instance, { storage }) => {
+    return runInDurableObject(stubOf(app) as never, (_app: never, { storage }) => {
       const [row] = storage.sql
         .exec<{ value: string }>("SELECT value FROM object_row WHERE table_name = 'health'")
         .toArray();
