@@ -32,12 +32,13 @@ function handOver(ctx: AppContext, group: readonly InstanceRow[], staying: reado
     for (const row of group) if (row !== newest) retire(ctx, row, ctx.limits.drainMs);
     return true;
   }
-  // Back before its replacement was ready, or called back from a drain.
-  const back = staying.find((row) => row !== newest && row.phase.kind !== "placing" && !row.nodeGone);
+  // Back before its replacement was ready, or called back from a drain. Of several, a ready one; else the oldest.
+  const standing = staying.filter((row) => row !== newest && row.phase.kind !== "placing" && !row.nodeGone);
+  const back = standing.findLast(isReady) ?? standing[0];
   if (back) {
     for (const row of group) {
-      const later = row.generation > back.generation;
-      if (later && (isReady(back) || !isReady(row))) retire(ctx, row, ctx.limits.drainMs);
+      const goes = isReady(back) || (row.generation > back.generation && !isReady(row));
+      if (row !== back && goes) retire(ctx, row, ctx.limits.drainMs);
     }
     return true;
   }

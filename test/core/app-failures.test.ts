@@ -1,6 +1,8 @@
 // core/app: lost nodes, crashed instances, lost messages and restarts of the object itself.
 import { describe, expect, it } from "vitest";
+import type { ObservedStatus } from "../../contracts/agent-protocol.ts";
 import type { InstanceFailure } from "../../contracts/failures.ts";
+import type { InstanceId } from "../../contracts/ids.ts";
 import { BenchApp, CELL, as, spec, value } from "./bench-object.ts";
 
 const failure: InstanceFailure = { code: "exited", message: "exit 1", exitCode: 1, signal: null, logTail: [] };
@@ -44,6 +46,26 @@ describe("an app whose node is lost", () => {
     expect(phaseOf(app, replacement)).toBe("stopping");
     app.observe([first], { kind: "ready" });
     expect(app.tables.route.get("route")!.route.state).toMatchObject({ releases: [{ endpoints: [{}, {}] }] });
+  });
+
+  it("keeps the ready one of two that are back at once, and no other", () => {
+    const { app, first, replacement, node } = lost();
+    app.tell({ kind: "node_gone", node, instances: [replacement] });
+    app.grantAll();
+    const observed = (id: InstanceId, status: ObservedStatus) => {
+      const { generation } = app.tables.instances.get(id)!;
+      const seen = { instance: id, generation, app: app.app, status, restarts: 0, digest: null, sinceMs: 0 };
+      return { kind: "observed" as const, node, observed: seen };
+    };
+    app.tell(
+      { kind: "node_back", node },
+      observed(first, { kind: "backoff", failure, retryAtMs: 0 }),
+      observed(replacement, { kind: "ready" }),
+    );
+    const live = app
+      .of(1)
+      .filter((id) => phaseOf(app, id) === "running" && app.tables.instances.get(id)!.ordinal === 0);
+    expect(live).toEqual([replacement]);
   });
 });
 
