@@ -177,6 +177,19 @@ describe("what is nobody's fault but the app's", () => {
 });
 
 describe("what a visitor is told of a failure", () => {
+  test("a head that no gateway takes: that it is at fault, once, and nobody is ejected for it", async () => {
+    const { app, route } = await stage.spread(2);
+    await app.publish(route);
+    // The edge takes 128 KB, and its ticket makes it more than the gateway does.
+    const answer = await app.send({ headers: { "x-big": "b".repeat(130_800) } });
+    expect({ status: answer.status, code: (JSON.parse(answer.body) as { code: string }).code }).toEqual({
+      status: 400,
+      code: "malformed_request",
+    });
+    expect(new Set(await bodies(app, 20))).toEqual(new Set(["a", "b"]));
+    expect(await reportsOf(app)).toEqual([]);
+  });
+
   test.each([
     ["on its way when the instance broke off", true],
     ["that never reached it", false],

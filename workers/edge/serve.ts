@@ -49,7 +49,7 @@ export async function serve(serving: Serving, first: Route): Promise<Response> {
   for (let attempts = 0; attempts < limits.attemptsMax; attempts++) {
     const choice = choose(route, { tried, avoids: ejections.avoids(repeatable, Date.now()), load }, randomSeed());
     if (choice.kind === "none") {
-      if (attempts === 0) told = unavailable(route, choice);
+      if (attempts === 0) return page(unavailable(route, choice), request, visitor.requestId);
       break;
     }
     const { endpoint } = choice;
@@ -65,7 +65,7 @@ export async function serve(serving: Serving, first: Route): Promise<Response> {
     if (attempt.refresh) route = (await routes.refresh(route.app, env, keepAlive)) ?? route;
     if (!mayRetry(attempt.failure, request.method, body.kind)) break;
   }
-  failures.tell(route.app, told, visitor.requestId, Date.now());
+  if (told !== "malformed_request") failures.tell(route.app, told, visitor.requestId, Date.now());
   return page(told, request, visitor.requestId);
 }
 

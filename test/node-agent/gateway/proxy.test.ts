@@ -75,8 +75,10 @@ describe("heads", () => {
     ["GET / HTTP/1.0\r\n\r\n", 505],
     ["GET / HTTP/1.1\r\ncontent-length: 1\r\ntransfer-encoding: chunked\r\n\r\n", 400],
     ["\x16\x03\x01\x02\r\n\r\n", 400],
-  ])("%j is refused and the connection closed", async (bytes, status) => {
-    expect(await raw(served.gateway.port, bytes)).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
+  ])("%j is refused as the gateway's own answer and the connection closed", async (bytes, status) => {
+    const heard = await raw(served.gateway.port, bytes);
+    expect(heard).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
+    expect(heard).toContain("\r\nberth-gateway-error: malformed_request\r\n");
   });
 
   test("requests sent one after the other without waiting are answered in order", async () => {
