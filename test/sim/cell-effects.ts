@@ -33,7 +33,7 @@ export function runCell(
     }
     case "release_place": {
       const { region, node } = effect;
-      const release = () => cluster.regions.get(region)!.release(node);
+      const release = () => cluster.regions.get(region)!.release(node, world.nowMs);
       const released = () => report({ kind: "place_released", node });
       return network.call({ from, to: `region:${region}` }, release, released, () => undefined);
     }

@@ -1,11 +1,11 @@
 // Region objects: the shipped pure decisions of durable-objects/region over rows; nothing of them is volatile.
 import type { CellName, NodeId, RegionName } from "../../contracts/ids.ts";
 import type { CellSummary } from "../../core/messages.ts";
-import { assignCell, cellsOf, isNews } from "../../durable-objects/region/assign.ts";
+import { assignCell, cellsOf, isNews, type RegionTables } from "../../durable-objects/region/assign.ts";
 
 export class RegionHost {
   readonly name: RegionName;
-  private readonly nodes = new Map<string, { readonly cell: CellName }>();
+  private readonly nodes = new Map<string, RegionTables["nodes"]>();
   private readonly summaries = new Map<string, CellSummary>();
   private readonly nodesPerCellMax: number;
 
@@ -20,8 +20,9 @@ export class RegionHost {
     return cell;
   }
   /** A removed node's place may go to another. */
-  release(node: NodeId): void {
-    this.nodes.delete(node);
+  release(node: NodeId, removedAtMs: number): void {
+    const known = this.nodes.get(node);
+    if (known) this.nodes.set(node, { ...known, removedAtMs });
   }
   report(summary: CellSummary): void {
     if (isNews(this.summaries.get(summary.cell), summary)) this.summaries.set(summary.cell, summary);

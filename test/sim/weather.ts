@@ -20,7 +20,7 @@ export function breakThings(
     world.happened(what);
     world.note(`${what}: ${where}`);
   };
-  breakServers(world, every, server, happens);
+  breakServers(world, cluster, every, server, happens);
   breakLinks(world, cluster, every, server, happens);
   breakContainers(world, every, server, happens);
   every("postgres", 25_000, 70_000, () => {
@@ -38,7 +38,7 @@ export function breakThings(
 type Every = (name: FaultClass, lowMs: number, highMs: number, act: () => void) => void;
 type Happens = (what: string, where: string) => void;
 
-function breakServers(world: World, every: Every, server: () => Machine, happens: Happens): void {
+function breakServers(world: World, cluster: Cluster, every: Every, server: () => Machine, happens: Happens): void {
   every("power", 15_000, 45_000, () => {
     const machine = server();
     if (!machine.isPowered) return;
@@ -79,10 +79,14 @@ function breakServers(world: World, every: Every, server: () => Machine, happens
     machine.engine.restartFor(world.between(500, 6_000));
   });
   every("pull", 10_000, 40_000, () => {
-    const { engine } = server();
+    // One server's registry mirror, or the registry of all.
+    const engines = world.chance(0.5) ? [server()] : [...cluster.machines.values()];
     const untilMs = world.nowMs + world.between(3_000, 15_000);
-    if (world.chance(0.5)) engine.pullsFailUntilMs = untilMs;
-    else engine.pullsCrawlUntilMs = untilMs;
+    const isCrawling = world.chance(0.5);
+    for (const { engine } of engines) {
+      if (isCrawling) engine.pullsCrawlUntilMs = untilMs;
+      else engine.pullsFailUntilMs = untilMs;
+    }
   });
 }
 

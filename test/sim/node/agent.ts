@@ -38,8 +38,8 @@ export class Agent {
     this.boot = `boot-${machine.id.slice(-8)}-${disk.bootCount}`;
     this.offsetMs = machine.wallMs() - machine.monotonicMs();
     this.heardAtMs = machine.monotonicMs();
-    const nowMs = (): number =>
-      habits.clock === "wall" ? machine.wallMs() : Math.round(machine.monotonicMs() + this.offsetMs);
+    // Plans are made by the monotonic clock; only what is reported is in the control plane's time.
+    const nowMs = (): number => (habits.clock === "wall" ? machine.wallMs() : machine.monotonicMs());
     const shared = {
       limits: SIM_AGENT_LIMITS,
       after: (delayMs: number, act: () => void) => world.after(delayMs, this.guard(act)),
@@ -50,6 +50,7 @@ export class Agent {
       engine,
       disk,
       nowMs,
+      controlMs: (localMs) => localMs + (habits.clock === "wall" ? 0 : this.offsetMs),
       isCovered: () => machine.contact.isCovered(),
       writeEndpoints: (written) => this.writeEndpoints(written),
       changed: () => this.changed(),

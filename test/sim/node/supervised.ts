@@ -17,6 +17,8 @@ export interface SupervisePorts {
   readonly limits: AgentLimits;
   /** By the agent's own clock. */
   nowMs(): number;
+  /** The same moment by the control plane's clock, as far as it is known. */
+  controlMs(localMs: number): number;
   after(delayMs: number, act: () => void): void;
   guard<Args extends unknown[]>(act: (...args: Args) => void): (...args: Args) => void;
   /** Whether a committed lease covers strict singletons now. */
@@ -56,6 +58,8 @@ export class Supervised {
   private isLaunching = false;
   private afterLaunch: (() => void) | null = null;
   private isDoomed = false;
+  /** Converted once: another number is another end to those who hear of it. */
+  private retryAtControlMs = 0;
   private unreportedEnd: ObservedInstance | null = null;
   private readonly ports: SupervisePorts;
 
@@ -83,8 +87,11 @@ export class Supervised {
   private observedNow(): ObservedInstance {
     const { instance, generation, app, restarts } = this;
     const digest = this.container && this.desired ? `sha256:${this.desired.release.slice(4)}` : null;
-    const status = observedStatus(this.state);
-    return { instance, generation, app, status, restarts, digest, sinceMs: Math.max(0, Math.round(this.sinceMs)) };
+    const { controlMs } = this.ports;
+    const local = observedStatus(this.state);
+    const status = local.kind === "backoff" ? { ...local, retryAtMs: this.retryAtControlMs } : local;
+    const sinceMs = Math.max(0, Math.round(controlMs(this.sinceMs)));
+    return { instance, generation, app, status, restarts, digest, sinceMs };
   }
   /** The heartbeat that carried this was acknowledged. Whether there is more to say at once. */
   reported(carried: ObservedInstance): boolean {
@@ -224,7 +231,9 @@ export class Supervised {
     const { limits } = this.ports;
     const nowMs = this.ports.nowMs();
     this.crashes = crashesAfter(this.crashes, readyForMs, limits);
-    this.set({ kind: "ended", failure, endedAtMs: nowMs, retryAtMs: nowMs + restartDelayMs(this.crashes, limits) });
+    const retryAtMs = nowMs + restartDelayMs(this.crashes, limits);
+    this.retryAtControlMs = Math.max(0, Math.ceil(this.ports.controlMs(retryAtMs)));
+    this.set({ kind: "ended", failure, endedAtMs: nowMs, retryAtMs });
     this.unreportedEnd = this.observedNow();
     this.ports.writeEndpoints(() => undefined);
   }
