@@ -215,7 +215,10 @@ export class NodeAgent {
   #engineChanged(change: EngineChange): void {
     if (change.kind === "away") {
       this.#log.warn("the Engine is away");
-      this.#conditions.set("engine_down", "the Docker Engine does not answer: nothing is started or stopped until it does");
+      this.#conditions.set(
+        "engine_down",
+        "the Docker Engine does not answer: nothing is started or stopped until it does",
+      );
       return;
     }
     this.#log.info({ awayMs: change.awayMs }, "the Engine is back");

@@ -62,7 +62,12 @@ export class CleanUp {
     const { runtime, bundles, limits, notices, log } = this.#ports;
     const images = await runtime.images().catch(() => []);
     const items: Item[] = [
-      ...images.map((image) => ({ ...image, digests: [...image.digests, ...image.names], fetched: image.pulled, image })),
+      ...images.map((image) => ({
+        ...image,
+        digests: [...image.digests, ...image.names],
+        fetched: image.pulled,
+        image,
+      })),
       ...(await bundles.list()).map(({ hash, usedAtMs }) => ({
         ...{ digests: [hash], usedAtMs, inUse: false, fetched: true, bytes: 0, image: null },
       })),

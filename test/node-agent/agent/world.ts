@@ -40,6 +40,8 @@ export async function makeWorld(
   runtime: "docker" | "process",
   tuning: Record<string, number> = {},
   start = true,
+  /** Such as DOCKER_HOST, for an Engine of one's own. */
+  environment: Record<string, string> = {},
 ): Promise<World> {
   const file = await agentFile();
   const peer = await ControlPeer.start();
@@ -60,6 +62,7 @@ export async function makeWorld(
         stdio: ["ignore", out, out],
         env: {
           ...process.env,
+          ...environment,
           BERTH_JOIN_TOKEN: extra.token ?? peer.token,
           BERTH_TUNING: JSON.stringify(tuning),
         },
@@ -74,7 +77,7 @@ export async function makeWorld(
     },
     async close() {
       await world.killAgent("SIGKILL");
-      await runAgentCommand("purge", dir);
+      await runAgentCommand("purge", dir, environment);
       await peer.close();
       await rm(dir, { recursive: true, force: true });
     },
@@ -86,8 +89,10 @@ export async function makeWorld(
 export async function runAgentCommand(
   command: string,
   dir: string,
+  environment: Record<string, string> = {},
 ): Promise<{ exitCode: number | null; output: string }> {
   const child = spawn(process.execPath, [await agentFile(), command, "--dir", dir], {
+    env: { ...process.env, ...environment },
     stdio: ["ignore", "pipe", "pipe"],
   });
   let output = "";
@@ -164,7 +169,7 @@ export async function ensureBoxImage(): Promise<void> {
 }
 
 /** An image FROM scratch with busybox and one page. */
-export async function makeBoxImage(tag: string, page: string): Promise<void> {
+export async function makeBoxImage(tag: string, page: string, engine = docker): Promise<void> {
   const tar = pack();
   tar.entry({ name: "bin/busybox", mode: 0o755 }, readFileSync("/bin/busybox"));
   tar.entry({ name: "bin/sh", type: "symlink", linkname: "/bin/busybox" });
@@ -174,8 +179,8 @@ export async function makeBoxImage(tag: string, page: string): Promise<void> {
   const at = tag.lastIndexOf(":");
   const changes = [`CMD ${JSON.stringify(HTTPD)}`];
   const options = { repo: tag.slice(0, at), tag: tag.slice(at + 1), changes };
-  const answer = await docker.importImage(tar as unknown as NodeJS.ReadableStream, options);
-  await new Promise((resolve) => docker.modem.followProgress(answer, resolve));
+  const answer = await engine.importImage(tar as unknown as NodeJS.ReadableStream, options);
+  await new Promise((resolve) => engine.modem.followProgress(answer, resolve));
 }
 
 /** A gzipped tar of these files, and its hash. */

@@ -45,7 +45,8 @@ export class Addresses {
     const from = this.#next.get(network) ?? Math.floor(Math.random() * size);
     for (let step = 0; step < size; step += 1) {
       const address = first + ((from + step) % size);
-      if (!isUsable(address, subnet) || address === gateway || held.has(address) || this.#rests(resting, address)) continue;
+      if (!isUsable(address, subnet) || address === gateway || held.has(address) || this.#rests(resting, address))
+        continue;
       this.#next.set(network, (from + step + 1) % size);
       held.add(address);
       return textOf(address);

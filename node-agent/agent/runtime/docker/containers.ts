@@ -148,6 +148,8 @@ export class Containers {
 }
 
 export function isAddressTaken(error: unknown): boolean {
-  return /address already in use|no available ipv4|requested address is not available/i.test(messageOf(error)) &&
-    !/listen|bind|port/i.test(messageOf(error));
+  return (
+    /address already in use|no available ipv4|requested address is not available/i.test(messageOf(error)) &&
+    !/listen|bind|port/i.test(messageOf(error))
+  );
 }

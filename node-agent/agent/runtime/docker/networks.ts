@@ -85,7 +85,11 @@ export class Networks {
     await this.#drop(first.id);
     const Config = [{ Subnet: range.Subnet, ...(range.Gateway === undefined ? {} : { Gateway: range.Gateway }) }];
     const assigned = { ...Labels, [LABEL.addresses]: "assigned" };
-    const { id } = await this.#docker.createNetwork({ ...about, Labels: assigned, IPAM: { Driver: "default", Config } });
+    const { id } = await this.#docker.createNetwork({
+      ...about,
+      Labels: assigned,
+      IPAM: { Driver: "default", Config },
+    });
     return { id, subnet: subnetOf(id, range.Subnet, range.Gateway) };
   }
 

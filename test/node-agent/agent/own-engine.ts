@@ -1,0 +1,81 @@
+// A Docker Engine of a test's own: a second dockerd with its own folders and socket, so that it can be ended and started.
+import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { mkdirSync, mkdtempSync, openSync, readFileSync } from "node:fs";
+import { rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import Docker from "dockerode";
+import { until } from "./world.ts";
+
+export interface OwnEngine {
+  readonly docker: Docker;
+  /** For the agent: where this Engine is. */
+  readonly environment: { readonly DOCKER_HOST: string };
+  start(): Promise<void>;
+  /** Resolves when dockerd is gone. */
+  end(signal: NodeJS.Signals): Promise<void>;
+  /** Also of what it ran. */
+  close(): Promise<void>;
+}
+
+let pools = 0;
+
+/** dataRoot: on a disk of its own, for instance. registry: one that is spoken to without TLS is on 127.0.0.1 in any case. */
+export async function startOwnEngine({ liveRestore = false, dataRoot = "" } = {}): Promise<OwnEngine> {
+  const dir = mkdtempSync(join(tmpdir(), "berth-engine-"));
+  const socket = join(dir, "docker.sock");
+  const data = dataRoot === "" ? join(dir, "data") : dataRoot;
+  mkdirSync(data, { recursive: true });
+  pools += 1;
+  // Ranges that no other Engine of this host hands out; and none of the other's iptables rules is touched.
+  const pool = `base=10.${200 + (process.pid % 50)}.${pools * 16}.0/20,size=26`;
+  const args = ["-H", `unix://${socket}`, "--data-root", data, "--exec-root", join(dir, "exec")];
+  args.push("--pidfile", join(dir, "docker.pid"), "--bridge", "none", "--iptables=false", "--ip6tables=false");
+  args.push("--default-address-pool", pool, "--shutdown-timeout", "3");
+  if (liveRestore) args.push("--live-restore");
+  const docker = new Docker({ socketPath: socket });
+  let dockerd: ChildProcess | null = null;
+  const engine: OwnEngine = {
+    docker,
+    environment: { DOCKER_HOST: `unix://${socket}` },
+    async start() {
+      const out = openSync(join(dir, "dockerd.log"), "a");
+      dockerd = spawn("dockerd", args, { stdio: ["ignore", out, out], detached: true });
+      await until(
+        () => `dockerd: ${readFileSync(join(dir, "dockerd.log"), "utf8").slice(-1_000)}`,
+        () =>
+          docker.ping().then(
+            () => true,
+            () => false,
+          ),
+        30_000,
+      );
+    },
+    async end(signal) {
+      const ended = new Promise((resolve) => dockerd?.once("exit", resolve));
+      dockerd?.kill(signal);
+      await ended;
+      dockerd = null;
+      // Its containerd dies with it; where nobody reaps it, the next dockerd would take the zombie for a living one.
+      await rm(join(dir, "exec", "containerd", "containerd.pid"), { force: true });
+    },
+    async close() {
+      if (dockerd === null) await engine.start();
+      for (const { Id } of await docker.listContainers({ all: true }))
+        await docker.getContainer(Id).remove({ force: true });
+      await docker.pruneNetworks();
+      await engine.end("SIGTERM");
+      // With live-restore it leaves its mounts for the next one.
+      const mounts = readFileSync("/proc/self/mounts", "utf8")
+        .split("\n")
+        .map((line) => line.split(" ")[1] ?? "");
+      for (const mount of mounts.filter((path) => path.startsWith(dir)).reverse()) {
+        await promisify(execFile)("umount", ["-l", mount]).catch(() => undefined);
+      }
+      await rm(dir, { recursive: true, force: true });
+    },
+  };
+  await engine.start();
+  return engine;
+}
