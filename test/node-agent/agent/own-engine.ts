@@ -8,6 +8,8 @@ import { promisify } from "node:util";
 import Docker from "dockerode";
 import { until } from "./world.ts";
 
+const run = promisify(execFile);
+
 export interface OwnEngine {
   readonly docker: Docker;
   /** For the agent: where this Engine is. */
@@ -29,9 +31,14 @@ export async function startOwnEngine({ liveRestore = false, dataRoot = "" } = {}
   mkdirSync(data, { recursive: true });
   pools += 1;
   // Ranges that no other Engine of this host hands out; and none of the other's iptables rules is touched.
-  const pool = `base=10.${200 + (process.pid % 50)}.${pools * 16}.0/20,size=26`;
+  const range = `10.${200 + (process.pid % 50)}.${pools * 16}`;
+  const pool = `base=${range}.0/20,size=26`;
+  // An Engine that is told to have no bridge removes docker0, which is the other Engine's.
+  const bridge = `be${process.pid % 1_000_000}x${pools}`;
+  await run("ip", ["link", "add", bridge, "type", "bridge"]);
+  await run("ip", ["addr", "add", `${range}.1/26`, "dev", bridge]);
   const args = ["-H", `unix://${socket}`, "--data-root", data, "--exec-root", join(dir, "exec")];
-  args.push("--pidfile", join(dir, "docker.pid"), "--bridge", "none", "--iptables=false", "--ip6tables=false");
+  args.push("--pidfile", join(dir, "docker.pid"), "--bridge", bridge, "--iptables=false", "--ip6tables=false");
   args.push("--default-address-pool", pool, "--shutdown-timeout", "3");
   if (liveRestore) args.push("--live-restore");
   const docker = new Docker({ socketPath: socket });
@@ -71,8 +78,9 @@ export async function startOwnEngine({ liveRestore = false, dataRoot = "" } = {}
         .split("\n")
         .map((line) => line.split(" ")[1] ?? "");
       for (const mount of mounts.filter((path) => path.startsWith(dir)).reverse()) {
-        await promisify(execFile)("umount", ["-l", mount]).catch(() => undefined);
+        await run("umount", ["-l", mount]).catch(() => undefined);
       }
+      await run("ip", ["link", "del", bridge]);
       await rm(dir, { recursive: true, force: true });
     },
   };
