@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { parse, stringify, TomlError } from "smol-toml";
 import { z } from "zod";
 import { DnsLabel } from "../contracts/ids.ts";
-import { Command } from "../contracts/release.ts";
+import { Command, LabelName } from "../contracts/release.ts";
 import { CommandFailure, EXIT } from "./failure.ts";
 import { closest } from "./suggest.ts";
 
@@ -52,6 +52,17 @@ const ProbeToml = z
     ...(failures === undefined ? {} : { failureThreshold: failures }),
   }));
 
+/** Keys are PlacementPolicy's, in this file's spelling. */
+const PlacementToml = z.strictObject({
+  strategy: z.enum(["pack", "spread"]).optional(),
+  failure_domains: z.enum(["preferred", "required"]).optional(),
+  nodes: z.enum(["preferred", "required"]).optional(),
+  labels: z.record(LabelName, z.string().max(63)).optional(),
+  away_from: z.array(DnsLabel).max(16).optional(),
+  host_ports: z.array(z.int().min(1).max(65_535)).max(16).optional(),
+  singleton: z.enum(["available", "strict"]).optional(),
+});
+
 export const BerthToml = z.strictObject({
   app: DnsLabel,
   image: z.string().optional(),
@@ -71,6 +82,7 @@ export const BerthToml = z.strictObject({
       pids: z.int().optional(),
     })
     .optional(),
+  placement: PlacementToml.optional(),
   probes: z
     .strictObject({ startup: ProbeToml.optional(), readiness: ProbeToml.optional(), liveness: ProbeToml.optional() })
     .optional(),
@@ -99,7 +111,7 @@ export function readBerthToml(folder: string): BerthToml | null {
 
 function suggestion(issue: z.core.$ZodIssue): string {
   if (issue.code !== "unrecognized_keys") return "";
-  const known = Object.keys(BerthToml.shape);
+  const known = Object.keys(issue.path[0] === "placement" ? PlacementToml.shape : BerthToml.shape);
   const near = issue.keys.map((key) => closest(key, known)).find((key) => key !== null);
   return near == null ? "" : ` (did you mean ${near}?)`;
 }

@@ -41,11 +41,17 @@ export function releaseSpecOf(
               diskBytes: resources.disk,
               pids: resources.pids,
             }),
+      placement: toml?.placement === undefined ? undefined : placementOf(toml.placement),
     }),
   };
   const parsed = ReleaseSpec.safeParse(candidate);
   if (parsed.success) return parsed.data;
   throw new CommandFailure(`This release cannot be deployed:\n${z.prettifyError(parsed.error)}`, EXIT.usage);
+}
+
+function placementOf(placement: NonNullable<BerthToml["placement"]>) {
+  const { failure_domains, away_from, host_ports, ...same } = placement;
+  return defined({ ...same, failureDomains: failure_domains, awayFrom: away_from, hostPorts: host_ports });
 }
 
 function defined<T extends Record<string, unknown>>(values: T): Partial<T> {

@@ -5,11 +5,11 @@ import { Instance, Rollout as RolloutSchema } from "../contracts/api.ts";
 import type { Rollout } from "../contracts/api.ts";
 import type { BerthEvent } from "../contracts/events.ts";
 import { Refusal } from "../contracts/failures.ts";
+import { refusalText } from "../contracts/refusal-text.ts";
 import type { RolloutFailure } from "../contracts/failures.ts";
 import type { AppId } from "../contracts/ids.ts";
 import type { Context } from "./context.ts";
 import { CommandFailure, EXIT } from "./failure.ts";
-import { bytes } from "./output.ts";
 
 const FINAL = new Set(["completed", "failed", "cancelled", "superseded"]);
 /** The state itself is re-read this often, so that a lost event never leaves a watcher hanging. */
@@ -99,13 +99,8 @@ export function explain(failure: RolloutFailure): string {
 }
 
 export function explainRefusal(refusal: Refusal): string {
-  if (refusal.nodesTotal === 0) return "there are no nodes (`berth nodes token` makes a join token)";
-  const parts = refusal.constraints.map(({ constraint, nodesExcluded, missing }) => {
-    const unit = constraint === "memory" || constraint === "disk" ? bytes : (count: number): string => `${count}`;
-    const suffix = constraint === "cpu" ? " m" : "";
-    return `${nodesExcluded} excluded by ${constraint}${missing === null ? "" : ` (${unit(missing)}${suffix} missing on the nearest)`}`;
-  });
-  return `of ${refusal.nodesTotal} nodes, ${parts.join(", ")}`;
+  const text = refusalText(refusal);
+  return refusal.nodesTotal === 0 ? `${text} (\`berth nodes token\` makes a join token)` : text;
 }
 
 /** What the events of an App object carry, as far as a person is told about it. */
@@ -113,18 +108,22 @@ const Data = z.object({
   instance: Instance.optional(),
   rollout: RolloutSchema.optional(),
   refusal: Refusal.optional(),
+  /** How many of the release's instances have no room now, and how many it is to have. */
+  waiting: z.int().optional(),
+  replicas: z.int().optional(),
 });
 
 /** One line of progress, or null for events that say nothing new to a person. */
 export function describe(event: BerthEvent): string | null {
-  const { instance, rollout, refusal } = Data.parse(event.data);
+  const { instance, rollout, refusal, waiting, replicas } = Data.parse(event.data);
   if (instance !== undefined) return describeInstance(event, instance);
   if (event.type === "rollout.started" && rollout !== undefined) {
     return `${pc.cyan("→")} rolling out v${rollout.toVersion}, ${rollout.replicas} instance${rollout.replicas === 1 ? "" : "s"}`;
   }
   if (event.type === "rollout.verifying") return `${pc.cyan("→")} asking every replica through the edge`;
   if (event.type === "placement.refused" && refusal !== undefined) {
-    return `${pc.yellow("·")} no room: ${explainRefusal(refusal)}`;
+    const which = waiting === undefined ? "" : ` for ${waiting} of ${replicas ?? waiting}`;
+    return `${pc.yellow("·")} no room${which}: ${explainRefusal(refusal)}`;
   }
   return null;
 }

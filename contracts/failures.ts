@@ -33,6 +33,8 @@ export const Refusal = z.object({
       missing: z.number().nullable(),
       /** What was asked for where it is no amount: `disk=nvme`, `port 443`, an app's name. */
       wanted: z.string().nullable().optional(),
+      /** What is the matter with the nodes that are not ready: `2 lost, 1 disk_pressure`. */
+      detail: z.string().optional(),
     }),
   ),
   /** No node could take it even if it were empty and ready: waiting for room is in vain. */
@@ -70,7 +72,8 @@ export type InstanceFailure = z.infer<typeof InstanceFailure>;
 /** Why a rollout ended without completing. */
 export const RolloutFailure = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("instance"), instance: InstanceId, node: NodeId.nullable(), failure: InstanceFailure }),
-  z.object({ kind: z.literal("no_capacity"), refusal: Refusal }),
+  /** message: the refusal in words. */
+  z.object({ kind: z.literal("no_capacity"), refusal: Refusal, message: z.string().optional() }),
   z.object({ kind: z.literal("deadline"), waitedMs: z.int(), waitingFor: z.string() }),
   z.object({ kind: z.literal("verification"), instance: InstanceId, node: NodeId.nullable(), message: z.string() }),
 ]);

@@ -1,5 +1,5 @@
 // What holds those that are to leave their nodes, in words, for the Cell that wants them gone and the operator who asks it.
-import type { Refusal } from "../../contracts/failures.ts";
+import { refusalText } from "../../contracts/refusal-text.ts";
 import type { CellName, InstanceId } from "../../contracts/ids.ts";
 import type { AppContext } from "./context.ts";
 import { isOrdered } from "./evacuation.ts";
@@ -26,7 +26,7 @@ function reasonOf(ctx: AppContext, row: InstanceRow): string {
   const { phase, observed, placement } = heir;
   if (phase.kind === "placing") {
     if (!phase.refusal || phase.refusedSinceMs === null) return "room for its replacement is being looked for";
-    return `no room for its replacement since ${clock(phase.refusedSinceMs)}: ${wordsOf(phase.refusal)}`;
+    return `no room for its replacement since ${clock(phase.refusedSinceMs)}: ${refusalText(phase.refusal)}`;
   }
   const where = placement?.nodeName ?? "its node";
   if (phase.kind === "committing") return `its replacement is being placed on ${where}`;
@@ -50,21 +50,6 @@ function heirOf(ctx: AppContext, row: InstanceRow): InstanceRow | undefined {
     if (!heir || other.generation > heir.generation) heir = other;
   }
   return heir;
-}
-
-/** `of 3 nodes, 1 is avoided, 2 lack memory (128 MiB on the nearest)` */
-function wordsOf({ nodesTotal, constraints }: Refusal): string {
-  if (nodesTotal === 0) return "there are no nodes";
-  const parts = constraints.map(({ constraint, nodesExcluded, missing }) => {
-    const lack = missing === null ? "" : ` (${amountOf(constraint, missing)} missing on the nearest)`;
-    return `${nodesExcluded} excluded by ${constraint}${lack}`;
-  });
-  return `of ${nodesTotal} nodes, ${parts.join(", ")}`;
-}
-
-function amountOf(constraint: Refusal["constraints"][number]["constraint"], amount: number): string {
-  if (constraint === "memory" || constraint === "disk") return `${Math.ceil(amount / 1024 ** 2)} MiB`;
-  return constraint === "cpu" ? `${amount} m` : String(amount);
 }
 
 const clock = (atMs: number): string => new Date(atMs).toISOString().slice(0, 19).concat("Z");

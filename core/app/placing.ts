@@ -1,9 +1,10 @@
 // Finds room: asks the cells of each region, one call per cell for all slots, the next cell for what was refused.
 import type { CellName, NodeId, RegionName } from "../../contracts/ids.ts";
+import { refusalText } from "../../contracts/refusal-text.ts";
 import { mergeRefusals, noSuchRegion } from "../placement/refusal.ts";
 import type { Occupied, ReserveAnswer, ReserveRequest } from "../messages.ts";
 import { askRegion, chooseCells, occupiedBy, regionAttempt, slotOf, type PlacingRow } from "./cells.ts";
-import { changeInstance, emit, appOf, type AppContext } from "./context.ts";
+import { activeRollout, changeInstance, emit, appOf, type AppContext } from "./context.ts";
 import { openCall } from "./calls.ts";
 import { hurryDrains, instancesBeingReserved } from "./reconcile.ts";
 import type { InstanceRow } from "./types.ts";
@@ -150,7 +151,13 @@ function refusedEverywhere(ctx: AppContext, row: PlacingRow): PlacingRow[] {
   if (refusedSinceMs === null) {
     // A rollout need not wait for what cannot come.
     if (refusal.impossible) ctx.wakeBy(ctx.nowMs);
-    const data = { ordinal: row.ordinal, refusal, version: row.version };
+    const data = {
+      ordinal: row.ordinal,
+      refusal,
+      message: refusalText(refusal),
+      version: row.version,
+      ...roomless(ctx, row),
+    };
     emit(ctx, { type: "placement.refused", subject: row.id, data });
   }
   return [];
@@ -160,4 +167,14 @@ function askRegionIfStale(ctx: AppContext, region: RegionName): void {
   const known = ctx.draft.get("regions", region);
   if (!known || known.cells.length === 0 || ctx.nowMs - known.atMs >= ctx.limits.placementRetryMs)
     askRegion(ctx, region);
+}
+
+/** How many instances beside it have found no room either, of how many. */
+function roomless(ctx: AppContext, { cohort }: InstanceRow): { waiting: number; replicas: number } {
+  let waiting = 0;
+  for (const { cohort: other, phase } of ctx.draft.values("instances")) {
+    if (other === cohort && phase.kind === "placing" && phase.refusedSinceMs !== null) waiting += 1;
+  }
+  const target = [activeRollout(ctx)?.to, appOf(ctx).current].find((to) => to?.cohort === cohort);
+  return { waiting, replicas: target?.replicas ?? waiting };
 }

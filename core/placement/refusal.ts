@@ -63,6 +63,8 @@ export function mergeRefusals(first: Refusal | null, second: Refusal): Refusal {
       ...entry,
       nodesExcluded: (known?.nodesExcluded ?? 0) + entry.nodesExcluded,
       missing: known ? leastOf(known.missing, entry.missing) : entry.missing,
+      ...(known?.detail && entry.detail ? { detail: `${known.detail}; ${entry.detail}` } : {}),
+      ...(known?.detail && !entry.detail ? { detail: known.detail } : {}),
     });
   }
   return {

@@ -1,6 +1,7 @@
 // Decides what becomes of a rollout. Pure and total: every phase takes every event; final phases stay as they are.
 import { instanceKey } from "../../contracts/desired.ts";
 import type { InstanceFailure, Refusal, RolloutFailure } from "../../contracts/failures.ts";
+import { refusalText } from "../../contracts/refusal-text.ts";
 import type { InstanceId, NodeId } from "../../contracts/ids.ts";
 import type { Limits } from "../limits.ts";
 import { assertNever } from "../step.ts";
@@ -106,6 +107,12 @@ function failureOf(
   return { kind: "deadline", waitedMs: nowMs - row.startedAtMs, waitingFor: waitingForOf(slots) ?? "verification" };
 }
 
+const noCapacity = (refusal: Refusal): RolloutFailure => ({
+  kind: "no_capacity",
+  refusal,
+  message: refusalText(refusal),
+});
+
 function slotFailure(slot: SlotView, nowMs: number, limits: Limits): RolloutFailure | null {
   switch (slot.kind) {
     case "failed":
@@ -122,11 +129,9 @@ function slotFailure(slot: SlotView, nowMs: number, limits: Limits): RolloutFail
     }
     case "placing":
       if (!slot.refusal || slot.refusedSinceMs === null) return null;
-      if (slot.refusal.impossible) return { kind: "no_capacity", refusal: slot.refusal };
+      if (slot.refusal.impossible) return noCapacity(slot.refusal);
       if (slot.roomComing) return null;
-      return nowMs >= slot.refusedSinceMs + limits.placementPatienceMs
-        ? { kind: "no_capacity", refusal: slot.refusal }
-        : null;
+      return nowMs >= slot.refusedSinceMs + limits.placementPatienceMs ? noCapacity(slot.refusal) : null;
     case "missing":
     case "ready":
       return null;
