@@ -107,7 +107,9 @@ for (const runtime of ["docker", "process"] as const) {
     const { status } = await untilStatus(world, strict.instance, "failed");
     expect(status).toMatchObject({ failure: { code: "fenced" } });
     await until("the notice", () => fencedNotices().length > 0);
-    expect(fencedNotices()).toMatchObject([{ instance: strict.instance, message: expect.stringContaining("watchdog") }]);
+    expect(fencedNotices()).toMatchObject([
+      { instance: strict.instance, message: expect.stringContaining("watchdog") },
+    ]);
     await new Promise((resolve) => setTimeout(resolve, 500));
     expect(peer.observed(strict.instance)?.status.kind).toBe("failed");
     expect(peer.observed(neighbour.instance)).toMatchObject({ restarts: 0, status: { kind: "ready" } });
