@@ -11,8 +11,8 @@ export function refusalText({ nodesTotal, constraints, impossible }: Refusal): s
   return `of ${nodesTotal} node${nodesTotal === 1 ? "" : "s"}, ${parts.join(", ")}${never}`;
 }
 
-function detailOf({ constraint, missing, wanted }: Refusal["constraints"][number]): string {
-  if (wanted) return ` (${wanted})`;
+function detailOf({ constraint, missing, wanted, detail }: Refusal["constraints"][number]): string {
+  if (detail || wanted) return ` (${detail || wanted})`;
   return missing === null ? "" : ` (${amountOf(constraint, missing)} missing on the nearest)`;
 }
 

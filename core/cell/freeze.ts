@@ -9,18 +9,27 @@ interface Tally {
   fresh: number;
   /** Silent, but their gateways answer. */
   answering: number;
+  /** About to be given up although nobody could be asked about them: whoever asks is broken too. */
+  unasked: number;
+}
+
+/** A node that is silent, and for how long. */
+export interface Silent {
+  readonly node: NodeRow;
+  readonly silentMs: number;
 }
 
 /**
  * Whether rescheduling is frozen after this look. It begins when at least silentNodesMin nodes, and more than
- * silentSharePercent of the cell, fell silent within silenceWindowMs while a gateway among them answers. It ends when fewer
+ * silentSharePercent of the cell, fell silent within silenceWindowMs while a gateway among them answers, or none
+ * of them could be asked. It ends when fewer
  * are silent or no gateway answers any more, and at the latest after freezeMaxMs: what does not answer then is given up.
  */
-export function watchFreeze(ctx: CellContext, anySilent: boolean): boolean {
+export function watchFreeze(ctx: CellContext, silent: readonly Silent[]): boolean {
   const cell = cellOf(ctx);
   const sinceMs = cell?.frozenSinceMs ?? null;
-  if (!cell || (sinceMs === null && !anySilent)) return false;
-  const tally = tallyOf(ctx);
+  if (!cell || (sinceMs === null && silent.length === 0)) return false;
+  const tally = { ...tallyOf(ctx), unasked: silent.filter((entry) => isUnasked(ctx, entry)).length };
   if (sinceMs === null) {
     if (!isMass(ctx, tally, tally.fresh)) return false;
     ctx.draft.put("cell", "cell", { ...cell, frozenSinceMs: ctx.nowMs });
@@ -46,13 +55,18 @@ export function freezeWakeAtMs(ctx: CellContext): number | null {
   return sinceMs === null ? null : sinceMs + ctx.limits.freezeMaxMs;
 }
 
-function isMass(ctx: CellContext, { nodes, answering }: Tally, silent: number): boolean {
-  const share = (100 * silent) / Math.max(1, nodes);
-  return answering > 0 && silent >= ctx.limits.silentNodesMin && share > ctx.limits.silentSharePercent;
+const isDead = ({ answering, unasked }: Tally): boolean => answering + unasked === 0;
+
+const isUnasked = (ctx: CellContext, { node, silentMs }: Silent): boolean =>
+  node.phase === "ready" && silentMs >= ctx.limits.leaseTtlMs && beatOf(ctx, node.id).probesFailed === 0;
+
+function isMass(ctx: CellContext, tally: Tally, silent: number): boolean {
+  const share = (100 * silent) / Math.max(1, tally.nodes);
+  return !isDead(tally) && silent >= ctx.limits.silentNodesMin && share > ctx.limits.silentSharePercent;
 }
 
-function tallyOf(ctx: CellContext): Tally {
-  const tally: Tally = { nodes: 0, silent: 0, fresh: 0, answering: 0 };
+function tallyOf(ctx: CellContext): Omit<Tally, "unasked"> {
+  const tally = { nodes: 0, silent: 0, fresh: 0, answering: 0 };
   for (const node of ctx.draft.values("nodes")) {
     if (node.phase === "removed" || node.phase === "enrolled") continue;
     tally.nodes += 1;

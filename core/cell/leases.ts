@@ -2,7 +2,7 @@
 import type { NodeId } from "../../contracts/ids.ts";
 import { earliest } from "../attempts.ts";
 import { beatOf, cellOf, emit, type CellContext } from "./context.ts";
-import { watchFreeze } from "./freeze.ts";
+import { watchFreeze, type Silent } from "./freeze.ts";
 import { tellGone } from "./node-news.ts";
 import type { NodeRow } from "./types.ts";
 
@@ -16,7 +16,7 @@ export function watchLeases(ctx: CellContext): void {
   if (ctx.windowsFromMs === ctx.nowMs) startAnew(ctx);
   const silent = [...silentNodes(ctx)];
   for (const { node, silentMs } of silent) suspect(ctx, node, silentMs);
-  const frozen = watchFreeze(ctx, silent.length > 0);
+  const frozen = watchFreeze(ctx, silent);
   for (const { node, silentMs } of silent) {
     if (silentMs >= ctx.limits.leaseTtlMs && isGivenUp(ctx, node) && !frozen) lose(ctx, node);
     else probe(ctx, node);
@@ -32,7 +32,7 @@ function startAnew(ctx: CellContext): void {
   }
 }
 
-function* silentNodes(ctx: CellContext): Iterable<{ node: NodeRow; silentMs: number }> {
+function* silentNodes(ctx: CellContext): Iterable<Silent> {
   for (const node of ctx.draft.values("nodes")) {
     if (node.phase !== "ready" && node.phase !== "unreachable") continue;
     const silentMs = ctx.nowMs - silentSinceMs(ctx, node.id);

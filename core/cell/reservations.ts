@@ -5,6 +5,7 @@ import { earliestDue, type Due } from "../heap.ts";
 import type { Placement, ReserveAnswer, ReserveRequest, ReserveSlot } from "../messages.ts";
 import { awayFromKey } from "../placement/types.ts";
 import { ok } from "../results.ts";
+import { withDetail } from "./availability.ts";
 import type { CellContext } from "./context.ts";
 import { placementPool, slotsLeft } from "./ledger.ts";
 import type { Wants } from "./types.ts";
@@ -31,7 +32,8 @@ export function reserve(ctx: CellContext, request: ReserveRequest): Result<Reser
     granted.push(placementOf(ctx, slot, node));
     hold(ctx, request, slot, node, untilMs);
   }
-  const answer: ReserveAnswer = { placements: granted, refused: [...refusals] };
+  const refused = refusals.map(({ instance, refusal }) => ({ instance, refusal: withDetail(ctx, refusal) }));
+  const answer: ReserveAnswer = { placements: granted, refused };
   if (placements.length > 0) ctx.draft.put("answers", request.key, { answer, untilMs });
   return ok(answer);
 }

@@ -17,7 +17,7 @@ describe("a condition of a node", () => {
     value(cell.beat(0, { conditions: [condition(kind)] }));
     expect(Node.parse(view(cell, 0)).conditions).toMatchObject([{ kind }]);
     expect(reserve(cell, "k", [1]).refused[0]?.refusal.constraints).toMatchObject([
-      { constraint: "not_ready", nodesExcluded: 1 },
+      { constraint: "not_ready", nodesExcluded: 1, detail: `1 ${kind}` },
     ]);
     cell.restart();
     expect(reserve(cell, "l", [1]).placements).toEqual([]);

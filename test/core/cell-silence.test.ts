@@ -121,6 +121,21 @@ describe("mass silence", () => {
     expect(thawed?.data).toMatchObject({ reason: "it lasted too long" });
   });
 
+  it("with a prober that says nothing is us too: one node is given up without a second opinion, a cell is not", () => {
+    const one = cellOf(4);
+    for (let half = 0; half < 40; half += 1) {
+      one.tick(500);
+      if (half % 4 === 3) for (const n of others(1, 4)) value(one.beat(n));
+    }
+    expect(counts(one)).toEqual({ lost: 1, ready: 3 });
+    const many = cellOf(8);
+    for (let half = 0; half < 40; half += 1) many.tick(500);
+    expect(counts(many)).toEqual({ suspect: 8 });
+    expect(eventsOf(many, CELL)).toEqual(["cell.frozen"]);
+    silence(many, 12);
+    expect(counts(many)).toEqual({ lost: 8 });
+  });
+
   it("stays frozen over a restart of the cell, and freezes once, not once per look", () => {
     const cell = cellOf(6);
     silence(cell, 20, { answers: (n) => n > 2 });
