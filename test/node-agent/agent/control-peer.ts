@@ -54,6 +54,8 @@ export class ControlPeer {
   /** Swallows this many enrolment answers after having enrolled. */
   loseEnrolments = 0;
   document: DesiredDocument;
+  /** This many polls are never answered: what became of them nobody knows. */
+  losePolls = 0;
   /** Answered once to the next poll, whatever it acknowledges. */
   replay: DesiredDocument | null = null;
   #server!: Server;
@@ -149,6 +151,10 @@ export class ControlPeer {
     const json = (): unknown => JSON.parse(body.toString("utf8"));
     if (url === "/agent/v1/enrol") return this.#enrol(EnrolRequest.parse(json()), proof.x, answer, response);
     if (!(await this.#credentialHolds(request, response, url))) return;
+    if (url === "/agent/v1/poll" && this.losePolls > 0) {
+      this.losePolls -= 1;
+      return;
+    }
     if (url === "/agent/v1/poll") return this.#poll(PollRequest.parse(json()), response, answer);
     if (url === "/agent/v1/heartbeat") {
       this.beats.push({ request: HeartbeatRequest.parse(json()), atMs: performance.now() });

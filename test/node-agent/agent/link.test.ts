@@ -132,6 +132,21 @@ test("heartbeats keep their beat while polls back off, and a change is told with
   expect(peer.beats[told]!.atMs - peer.beats[told - 1]!.atMs).toBeLessThan(400);
 });
 
+test("polls that are lost one after the other cost beats, not their time-out", async () => {
+  world = await makeWorld("process", { heartbeatMs: 400 });
+  const { peer } = world;
+  await until("a heartbeat", () => peer.beats.length > 1);
+  peer.losePolls = 3;
+  peer.wake();
+  await until("a lost poll", () => peer.losePolls < 3);
+  const atMs = performance.now();
+  peer.publish([]);
+  const { revision } = peer.document;
+  await until("the document", () => peer.beats.at(-1)!.request.ackRevision === revision, 20_000);
+  expect(peer.losePolls).toBe(0);
+  expect(performance.now() - atMs).toBeLessThan(15_000);
+});
+
 test("metering rows touch, never overlap, never fall, and are repeated until they are acknowledged", async () => {
   world = await makeWorld("process", { heartbeatMs: 200, meteringMs: 500, sampleMs: 100 });
   const { peer } = world;
