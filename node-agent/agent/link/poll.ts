@@ -18,12 +18,15 @@ export interface PollPorts {
 
 /** The waiting poll's own answer is likely on its way: cutting it off at once would cost the round trip it saves. */
 const WAKE_GRACE_MS = 40;
+/** The poll that followed the news was lost too, if it has brought nothing by then: two beats, each of which names the revision. */
+const HEARD_ANEW_MS = 4_000;
 
 export class Poll {
   readonly #ports: PollPorts;
   readonly #stop = new AbortController();
   #current = new AbortController();
   #heardOf = -1;
+  #heardAtMs = 0;
   #ended: Promise<void> | null = null;
 
   constructor(ports: PollPorts) {
@@ -42,8 +45,11 @@ export class Poll {
 
   /** Someone heard of a newer revision than ours: a poll that waits on the old one (or a backoff) has lost its wake-up. */
   knows(revision: number): void {
-    if (revision <= this.#ports.revision() || revision <= this.#heardOf) return;
+    const nowMs = performance.now();
+    if (revision <= this.#ports.revision()) return;
+    if (revision <= this.#heardOf && nowMs - this.#heardAtMs < HEARD_ANEW_MS) return;
     this.#heardOf = revision;
+    this.#heardAtMs = nowMs;
     setTimeout(() => {
       if (this.#ports.revision() < revision) this.#current.abort();
     }, WAKE_GRACE_MS);

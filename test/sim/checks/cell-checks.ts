@@ -68,7 +68,7 @@ export class CellChecks {
     }
   }
 
-  /** 2: a document changes only with a higher revision. 5: nothing leaves it that its App did not take out. */
+  /** 2: a document changes only with a higher revision. 5: nothing leaves it that its App did not take out, but for strict singletons. */
   private checkDocument(id: NodeId, isRemoved: boolean): void {
     const document = this.cluster.documentOf(id)!;
     const before = this.seen.get(id);
@@ -84,7 +84,8 @@ export class CellChecks {
   private checkLeft(id: InstanceId): void {
     for (const { host } of this.cluster.apps.values()) {
       const row = host.tables.instances.get(id);
-      if (row && row.phase.kind !== "stopping" && row.phase.kind !== "ended")
+      if (!row || host.tables.releases.get(row.release)?.release.spec.placement.singleton === "strict") continue;
+      if (row.phase.kind !== "stopping" && row.phase.kind !== "ended")
         this.fault(`5: ${id} left its node's document, but its App has it ${row.phase.kind}`);
     }
   }

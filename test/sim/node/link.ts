@@ -41,6 +41,7 @@ export interface LinkPorts {
 
 const TRIES_PER_BEAT = 4;
 const WAKE_GRACE_MS = 40;
+const HEARD_ANEW_MS = 4_000;
 
 export class Link {
   private readonly ports: LinkPorts;
@@ -53,6 +54,7 @@ export class Link {
   private pollOrder = 0;
   private pollFailures = 0;
   private heardOf = -1;
+  private heardAtMs = 0;
 
   constructor(ports: LinkPorts) {
     this.ports = ports;
@@ -111,8 +113,11 @@ export class Link {
   /** Someone heard of a newer revision than ours: a poll that waits on the old one has lost its wake-up. */
   knows(revision: number): void {
     const { ports } = this;
-    if (revision <= ports.revision() || revision <= this.heardOf) return;
+    const nowMs = ports.monotonicMs();
+    if (revision <= ports.revision()) return;
+    if (revision <= this.heardOf && nowMs - this.heardAtMs < HEARD_ANEW_MS) return;
     this.heardOf = revision;
+    this.heardAtMs = nowMs;
     ports.after(WAKE_GRACE_MS, () => {
       if (ports.revision() < revision) this.poll();
     });
