@@ -4,6 +4,7 @@ import type { EventId, NodeId } from "../../contracts/ids.ts";
 import { attemptsOf, type Attempts } from "../attempts.ts";
 import { draftOf, type Draft } from "../draft.ts";
 import { seqKey } from "../keys.ts";
+import { layeredDraft } from "../layered.ts";
 import type { Limits } from "../limits.ts";
 import type { At } from "../step.ts";
 import { holdingsOf, keep, type Holdings } from "./holdings.ts";
@@ -23,7 +24,7 @@ export interface CellContext {
   windowsFromMs: number;
   /** Something that a Region should hear at once. */
   urgentSummary: boolean;
-  beats(): ReadonlyMap<NodeId, NodeBeat>;
+  readonly beats: ReturnType<typeof layeredDraft<NodeId, NodeBeat>>;
   setBeat(node: NodeId, beat: NodeBeat): void;
 }
 
@@ -40,7 +41,7 @@ export const SILENT_BEAT: NodeBeat = {
 };
 
 export function openContext(durable: CellDurable, volatile: CellVolatile, at: At, limits: Limits): CellContext {
-  let nodes = volatile.nodes;
+  const beats = layeredDraft(volatile.nodes);
   const holdings = holdingsOf(durable, volatile.holdings);
   const late = volatile.wakeAtMs !== null && at.nowMs > volatile.wakeAtMs + limits.ownLagMs;
   return {
@@ -54,15 +55,12 @@ export function openContext(durable: CellDurable, volatile: CellVolatile, at: At
     touched: new Set(),
     windowsFromMs: late ? at.nowMs : volatile.windowsFromMs,
     urgentSummary: false,
-    beats: () => nodes,
-    setBeat(node, beat) {
-      if (nodes === volatile.nodes) nodes = new Map(volatile.nodes);
-      (nodes as Map<NodeId, NodeBeat>).set(node, beat);
-    },
+    beats,
+    setBeat: beats.set,
   };
 }
 
-export const beatOf = (ctx: CellContext, node: NodeId): NodeBeat => ctx.beats().get(node) ?? SILENT_BEAT;
+export const beatOf = (ctx: CellContext, node: NodeId): NodeBeat => ctx.beats.get(node) ?? SILENT_BEAT;
 
 const NO_COUNTERS: CellCounters = { eventSeq: 0, deliveredSeq: 0 };
 export const countersOf = (ctx: CellContext): CellCounters => ctx.draft.get("counters", "counters") ?? NO_COUNTERS;

@@ -55,7 +55,7 @@ export function stepCell<Event extends CellEvent>(
     rowChanges: ctx.draft.changes(),
     volatile: {
       windowsFromMs: ctx.windowsFromMs,
-      nodes: ctx.beats(),
+      nodes: ctx.beats.done(),
       attempts: ctx.attempts.done(),
       summary,
       wakeAtMs,

@@ -13,6 +13,7 @@ import type { Result } from "../../contracts/failures.ts";
 import type { AppId, CellName, InstanceId, NodeId, RegionName } from "../../contracts/ids.ts";
 import type { Resources } from "../../contracts/release.ts";
 import type { Attempt } from "../attempts.ts";
+import type { Layered } from "../layered.ts";
 import type { KeptHoldings } from "./holdings.ts";
 import type { CellSummary, CellToApp, ReserveAnswer, ReserveSlot } from "../messages.ts";
 
@@ -189,7 +190,7 @@ export const CELL_TABLE_NAMES = [
 /** Forgotten at a restart; then every node gets a fresh window. windowsFromMs: silence is counted from here at the earliest. */
 export interface CellVolatile {
   readonly windowsFromMs: number;
-  readonly nodes: ReadonlyMap<NodeId, NodeBeat>;
+  readonly nodes: Layered<NodeId, NodeBeat>;
   readonly attempts: ReadonlyMap<string, Attempt>;
   readonly summary: CellSummary | null;
   /** When this Cell asked to be woken; a later wake than ownLagMs after it means that its own clock cannot be trusted. */
