@@ -107,6 +107,8 @@ describe("a proof", () => {
   it("of a node that no longer waits for the answer is refused at once, and its next one is taken", async () => {
     const late = await beat({ claims: { iatMs: Date.now() - 3_000 } });
     expect([late.status, await codeOf(late)]).toEqual([503, "overloaded"]);
+    // Its clock may be what is wrong, before it was answered for the first time.
+    expect(Math.abs(Date.parse(late.headers.get("date") ?? "") - Date.now())).toBeLessThan(2_000);
     expect((await beat()).status).toBe(200);
   });
 

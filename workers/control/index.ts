@@ -1,5 +1,5 @@
 // The control Worker's entry: HTTP, the cron sweep, the object classes, and the entrypoints that the objects call.
-import { answerHeartbeat, isHeartbeat } from "./agent/heartbeat.ts";
+import { takeShortWay } from "./agent/short-way.ts";
 import { app } from "./app.ts";
 import type { ControlEnv } from "./env.ts";
 import { sweep } from "./sweep.ts";
@@ -11,7 +11,7 @@ export { OutboxSink } from "./entrypoints/outbox-sink.ts";
 export { Verifier } from "./entrypoints/verifier.ts";
 
 export default {
-  fetch: (request, env, ctx) => (isHeartbeat(request) ? answerHeartbeat(request, env) : app.fetch(request, env, ctx)),
+  fetch: (request, env, ctx) => takeShortWay(request, env, ctx) ?? app.fetch(request, env, ctx),
   async scheduled(_controller, env) {
     await sweep(env);
   },

@@ -3,14 +3,14 @@ import { newApi } from "../http/context.ts";
 import { bundle, environment, renewCredential } from "./asks.ts";
 import { enrol } from "./enrol.ts";
 import { HEARTBEAT_PATH, heartbeat } from "./heartbeat.ts";
-import { poll } from "./poll.ts";
+import { POLL_PATH, poll } from "./poll.ts";
 
 export const agents = newApi();
 
 agents.post("/agent/v1/enrol", async (c) => c.json(await enrol(c), 201));
-agents.post("/agent/v1/poll", (c) => poll(c));
-// Most come the short way (see heartbeat.ts); here are those of unknown length.
+// Most of these two come the short way; here are those of unknown length.
 agents.post(HEARTBEAT_PATH, (c) => heartbeat(c.req.raw, c.env));
+agents.post(POLL_PATH, (c) => poll(c.req.raw, c.env, c.executionCtx));
 agents.post("/agent/v1/credential", async (c) => c.json(await renewCredential(c), 200));
 agents.post("/agent/v1/instances/:instance/environment", async (c) => {
   return c.json(await environment(c, c.req.param("instance")), 200, { "cache-control": "no-store" });
