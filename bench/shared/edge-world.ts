@@ -78,7 +78,7 @@ export async function startEdge(
 ): Promise<EdgeWorld> {
   const dir = await mkdtemp(join(tmpdir(), "berth-edge-"));
   const config = readWranglerConfig(new URL("../../workers/edge/wrangler.toml", import.meta.url).pathname);
-  await bundleWorker(config.mainPath, join(dir, "edge.mjs"));
+  await bundleWorker(config.mainPath, join(dir, "edge.mjs"), config);
   const port = await freePort();
   const barePorts: Record<string, number> = {};
   for (const name of Object.keys(wish.upstreams ?? {})) barePorts[name] = await freePort();

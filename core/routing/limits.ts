@@ -27,7 +27,7 @@ export const ROUTING_LIMITS = {
    * A gateway answers its health from memory, in milliseconds. With suspectAfterMs this bounds for how long a node without power
    * fails requests; a probe lost to chance costs a second of preferring others.
    */
-  probeTimeoutMs: 600,
+  probeTimeoutMs: 500,
   /** Requests to one node within this time share one timer: a timer for each costs a Worker 7 % of its throughput. */
   watchShareMs: 100,
   /** What failed is avoided for this long, twice as long each time it fails again, up to the maximum. */

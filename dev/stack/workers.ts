@@ -33,7 +33,7 @@ export async function workerSpec({
   const worker = readWranglerConfig(tomlPath);
   const scriptPath = join(stateDir, "bundles", `${role}.mjs`);
   const planPath = join(stateDir, "plans", `${role}.json`);
-  await bundleWorker(worker.mainPath, scriptPath);
+  await bundleWorker(worker.mainPath, scriptPath, worker);
   const plan: HostPlan = {
     name: worker.name,
     scriptPath,

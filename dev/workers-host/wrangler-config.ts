@@ -11,6 +11,7 @@ const WranglerConfig = z.strictObject({
   compatibility_date: z.string(),
   compatibility_flags: z.array(z.string()).default([]),
   workers_dev: z.boolean().optional(),
+  keep_names: z.boolean().default(true),
   // Where and how Cloudflare runs it: nothing of these exists locally.
   routes: z.unknown().optional(),
   observability: z.unknown().optional(),
@@ -47,6 +48,7 @@ export interface LocalWorker {
   readonly name: string;
   readonly mainPath: string;
   readonly everyMinute: boolean;
+  readonly keepNames: boolean;
   readonly vars: Readonly<Record<string, string>>;
   readonly options: {
     readonly compatibilityDate: string;
@@ -75,6 +77,7 @@ export function readWranglerConfig(tomlPath: string): LocalWorker {
     name: config.name,
     mainPath: resolve(dirname(tomlPath), config.main),
     everyMinute: config.triggers.crons.length > 0,
+    keepNames: config.keep_names,
     vars: config.vars,
     options: {
       compatibilityDate: config.compatibility_date,

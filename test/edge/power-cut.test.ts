@@ -9,7 +9,9 @@ import { httpApp, sleep, type App } from "../node-agent/gateway/upstreams.ts";
 import { TestApp } from "./world.ts";
 
 const CUTS = 3;
-const EVERY_MS = 20;
+const EVERY_MS = 10;
+/** What took longer than this hung on the dead node. */
+const SLOW_MS = 700;
 const PORTS = { control: 1, gateway: 2 };
 
 let networks: Networks;
@@ -66,12 +68,12 @@ interface Sent {
   readonly body: string;
 }
 
-/** Requests at a steady pace, whatever becomes of them; every third one a POST. */
+/** Requests at a steady pace, whatever becomes of them; two of three are POSTs, which must not be repeated. */
 async function load(forMs: number): Promise<Sent[]> {
   const pending: Promise<Sent>[] = [];
   for (const untilMs = Date.now() + forMs; Date.now() < untilMs; await sleep(EVERY_MS)) {
     const sentAtMs = Date.now();
-    const wish = pending.length % 3 === 2 ? { method: "POST", body: "x" } : { method: "GET" };
+    const wish = pending.length % 3 > 0 ? { method: "POST", body: "x" } : { method: "GET" };
     const answer = app.send(wish).catch(() => ({ status: 0, body: "" }));
     pending.push(
       answer.then(({ status, body }) => ({ method: wish.method, sentAtMs, endedAtMs: Date.now(), status, body })),
@@ -90,6 +92,7 @@ async function untilUsedAgain(): Promise<void> {
 
 test("the edge stops failing within 2 s, no GET fails at all, and the node is used again once it is back", async () => {
   const stoppedMs: number[] = [];
+  let hurtCount = 0;
   for (let cut = 0; cut < CUTS; cut++) {
     await untilUsedAgain();
     const loading = load(4_000);
@@ -100,21 +103,21 @@ test("the edge stops failing within 2 s, no GET fails at all, and the node is us
     await heal(network());
     const failed = sent.filter(({ status }) => status !== 200);
     expect(failed.filter(({ method }) => method === "GET")).toEqual([]);
-    // What was on its way to the node may fail; and it did reach it, else nothing was tested here.
     expect(sent.some(({ body, sentAtMs }) => body === "a" && sentAtMs < darkAtMs)).toBe(true);
-    expect(new Set(failed.map(({ body }) => (JSON.parse(body) as { code: string }).code))).toEqual(
-      new Set(failed.length > 0 ? ["node_timeout"] : []),
-    );
-    stoppedMs.push(Math.max(0, ...failed.map(({ endedAtMs }) => endedAtMs - darkAtMs)));
-    const late = sent.filter(({ sentAtMs, endedAtMs }) => sentAtMs > darkAtMs + 2_000 && endedAtMs - sentAtMs > 900);
-    expect(late).toEqual([]);
+    const codes = failed.map(({ body }) => (JSON.parse(body) as { code: string }).code);
+    expect(codes.filter((code) => code !== "node_timeout")).toEqual([]);
+    // A GET that hung was answered elsewhere: it counts as long as it hung.
+    const hurt = sent.filter(({ status, sentAtMs, endedAtMs }) => status !== 200 || endedAtMs - sentAtMs > SLOW_MS);
+    stoppedMs.push(Math.max(0, ...hurt.map(({ endedAtMs }) => endedAtMs - darkAtMs)));
+    hurtCount += hurt.length;
   }
-  console.log(`the edge stopped failing ${stoppedMs.join(", ")} ms after each cut`);
-  expect(Math.max(...stoppedMs)).toBeLessThanOrEqual(2_000);
+  expect(hurtCount, "no request met the dead node").toBeGreaterThan(0);
+  expect(Math.max(...stoppedMs), `ms after each cut: ${stoppedMs.join(", ")}`).toBeLessThanOrEqual(2_000);
   const reported = await edge.reports(app.app);
-  expect(reported.length).toBeGreaterThanOrEqual(CUTS);
   expect(new Set(reported.map(({ instance, kind }) => `${instance} ${kind}`))).toEqual(
     new Set([`${app.endpoint(1, 1).instance} connect`]),
   );
+  // One for each time it was ejected, not one for each request.
+  expect(reported.length).toBeGreaterThanOrEqual(CUTS);
   expect(reported.length).toBeLessThanOrEqual(CUTS * 4);
 }, 90_000);

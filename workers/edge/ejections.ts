@@ -7,6 +7,8 @@ import { ROUTING_LIMITS } from "../../core/routing/limits.ts";
 import { Flights } from "./flight.ts";
 
 const limits = ROUTING_LIMITS;
+/** Who joins another request's probe waits a little longer than it may take. */
+const PROBE_SLACK_MS = 200;
 type KeepAlive = (promise: Promise<unknown>) => void;
 
 export class Ejections {
@@ -64,7 +66,8 @@ export class Ejections {
 
   /** Whether the node's gateway answers. One probe at a time; while it is out nobody is sent there whom others can serve. */
   async probe({ node, gatewayUrl }: Endpoint, keepAlive: KeepAlive): Promise<boolean> {
-    return (await this.#probes.start(node, () => this.#ask(node, gatewayUrl), keepAlive)) ?? false;
+    const waitMs = limits.probeTimeoutMs + PROBE_SLACK_MS;
+    return (await this.#probes.run(node, () => this.#ask(node, gatewayUrl), waitMs, keepAlive)) ?? false;
   }
 
   async #ask(node: NodeId, gatewayUrl: string): Promise<boolean> {

@@ -40,8 +40,29 @@ function freshRequestId(): string {
 let isolateId: string | null = null;
 let requestCount = 0;
 
+/** Hosts that can never be an app's: one label or an address. */
+const RESERVED_HOST = /^(?:[^.]+|\d+\.\d+\.\d+\.\d+|\[.*\])$/;
+const HOSTS_MAX = 10_000;
+const hosts = new Map<string, Host>();
+
+interface Host {
+  readonly hostname: string;
+  readonly reserved: boolean;
+}
+
+/** What a host as the visitor wrote it means; remembered, because most visitors write it alike. */
+export function hostOf(written: string): Host {
+  const known = hosts.get(written);
+  if (known !== undefined) return known;
+  const hostname = hostnameOf(written);
+  const host = { hostname, reserved: RESERVED_HOST.test(hostname) };
+  if (hosts.size >= HOSTS_MAX) hosts.delete(hosts.keys().next().value as string);
+  hosts.set(written, host);
+  return host;
+}
+
 /** The host's name without its port, in lower case, without a final dot. */
-export function hostnameOf(host: string): string {
+function hostnameOf(host: string): string {
   const name = host.replace(/:\d+$/, "").toLowerCase();
   return name.endsWith(".") ? name.slice(0, -1) : name;
 }

@@ -30,8 +30,7 @@ export class RouteBook {
   readonly #routeReads = new Flights<Route>();
 
   /** The route that is good to use as it is, without a promise: the hot path. */
-  fresh(hostname: string): Route | null {
-    const nowMs = Date.now();
+  fresh(hostname: string, nowMs: number): Route | null {
     const host = this.#hosts.get(hostname);
     if (host === undefined || host.record === null || nowMs - host.checkedAtMs >= limits.routeUsableMs) return null;
     const known = this.#routes.get(host.record.app);

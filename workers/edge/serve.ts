@@ -38,22 +38,24 @@ type Attempt =
   | { readonly kind: "answered"; readonly response: Response; readonly routeVersion: number | null }
   | { readonly kind: "failed"; readonly page: PageCode; readonly failure: Failure; readonly refresh: boolean };
 
-export async function serve(serving: Serving, first: Route): Promise<Response> {
+/** startedAtMs: now. The clock of a Worker stands still between its awaits, and reading it is a call into the runtime. */
+export async function serve(serving: Serving, first: Route, startedAtMs: number): Promise<Response> {
   const { request, visitor, routes, env, keepAlive } = serving;
   const body = request.body === null ? NO_BODY : await readBody(request, request.body);
   const headers = new Headers(request.headers);
   const repeatable = mayRetry("ambiguous", request.method, body.kind);
   let tried: Set<string> | null = null;
   let route = first;
+  let nowMs = body === NO_BODY ? startedAtMs : Date.now();
   let told: PageCode = "no_ready_instance";
   for (let attempts = 0; attempts < limits.attemptsMax; attempts++) {
-    const choice = choose(route, { tried, avoids: ejections.avoids(repeatable, Date.now()), load }, randomSeed());
+    const choice = choose(route, { tried, avoids: ejections.avoids(repeatable, nowMs), load }, randomSeed());
     if (choice.kind === "none") {
       if (attempts === 0) return page(unavailable(route, choice), request, visitor.requestId);
       break;
     }
     const { endpoint } = choice;
-    const attempt = await ask(serving, route, endpoint, headers, body);
+    const attempt = await ask(serving, route, endpoint, headers, body, nowMs);
     if (!ejections.none) lookAround(serving, route);
     if (attempt.kind === "answered") {
       if (attempt.routeVersion === null) return attempt.response;
@@ -64,6 +66,7 @@ export async function serve(serving: Serving, first: Route): Promise<Response> {
     told = attempt.page;
     if (attempt.refresh) route = (await routes.refresh(route.app, env, keepAlive)) ?? route;
     if (!mayRetry(attempt.failure, request.method, body.kind)) break;
+    nowMs = Date.now();
   }
   if (told !== "malformed_request") failures.tell(route.app, told, visitor.requestId, Date.now());
   return page(told, request, visitor.requestId);
@@ -99,14 +102,22 @@ async function readBody(request: Request, stream: ReadableStream): Promise<Body>
   return { kind, content: kind === "buffered" ? await request.arrayBuffer() : stream };
 }
 
-async function ask(serving: Serving, route: Route, endpoint: Endpoint, headers: Headers, body: Body): Promise<Attempt> {
+async function ask(
+  serving: Serving,
+  route: Route,
+  endpoint: Endpoint,
+  headers: Headers,
+  body: Body,
+  sentAtMs: number,
+): Promise<Attempt> {
   const { request, visitor, env, keepAlive } = serving;
-  const sentAtMs = Date.now();
   const target = targets.of(route, endpoint);
   const ticket = target.ticket(sentAtMs) ?? (await target.newTicket(route, endpoint, env.TICKET_SIGNING_KEY, sentAtMs));
   if (!ejections.none) ejections.sent(endpoint, sentAtMs);
   const window = target.began(sentAtMs);
-  const probe = (): Promise<boolean> => ejections.probe(endpoint, keepAlive);
+  const watch =
+    watches.current(endpoint.node, sentAtMs) ??
+    watches.begin(endpoint.node, sentAtMs, () => ejections.probe(endpoint, keepAlive), keepAlive);
   try {
     const asked = fetchInstance(
       { endpoint, ticket },
@@ -121,7 +132,7 @@ async function ask(serving: Serving, route: Route, endpoint: Endpoint, headers: 
       },
     );
     // What still hangs when the node is given up ends with the visitor's request.
-    const result = await watches.over(endpoint.node, asked, sentAtMs, probe, keepAlive);
+    const result = await watch.over(asked);
     if (result === "node_gone") return { kind: "failed", page: "node_timeout", failure: "ambiguous", refresh: false };
     learn(serving, route, endpoint, result, sentAtMs);
     return judge(result);

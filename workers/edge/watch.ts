@@ -17,6 +17,7 @@ class Watch {
     return this.#waiting.size === 0;
   }
 
+  /** What the work comes to, or that the node's gateway answered neither in time nor a probe. */
   over<Value>(work: Promise<Value>): Promise<Value | "node_gone"> {
     return new Promise((resolve, reject) => {
       this.#waiting.add(resolve);
@@ -42,24 +43,20 @@ class Watch {
 
 export class Watches {
   readonly #byNode = new Map<NodeId, Watch[]>();
+  readonly #newest = new Map<NodeId, Watch>();
 
-  /**
-   * What the work comes to, or that the node's gateway answered neither in time nor a probe. A watch is kept alive beyond the
-   * request that began it.
-   */
-  over<Value>(
-    node: NodeId,
-    work: Promise<Value>,
-    nowMs: number,
-    probe: () => Promise<boolean>,
-    keepAlive: (work: Promise<void>) => void,
-  ): Promise<Value | "node_gone"> {
-    const current = this.#byNode.get(node)?.at(-1);
-    if (current !== undefined && nowMs - current.startedAtMs < limits.watchShareMs) return current.over(work);
+  /** The watch of this moment over a node, if one has begun. */
+  current(node: NodeId, nowMs: number): Watch | null {
+    const newest = this.#newest.get(node);
+    return newest !== undefined && nowMs - newest.startedAtMs < limits.watchShareMs ? newest : null;
+  }
+
+  /** A new one; it is kept alive beyond the request that began it. */
+  begin(node: NodeId, nowMs: number, probe: () => Promise<boolean>, keepAlive: (work: Promise<void>) => void): Watch {
     const watch = new Watch(nowMs);
     this.#add(node, watch);
     keepAlive(this.#run(node, watch, probe));
-    return watch.over(work);
+    return watch;
   }
 
   /** Those that are over go; those whose visitors must have left too, since such a request never settles. */
@@ -70,6 +67,7 @@ export class Watches {
       ({ startedAtMs, idle }) => startedAtMs > youngMs || (!idle && startedAtMs > oldestMs),
     );
     this.#byNode.set(node, [...kept, watch]);
+    this.#newest.set(node, watch);
   }
 
   /**
