@@ -12,16 +12,22 @@ export type Held = { readonly instance: InstanceId; readonly reason: string }[];
 /** By cell; a cell with none is not in it. In the order of the rows, so that the same state gives the same text. */
 export function heldByCell(ctx: AppContext): Map<CellName, Held> {
   const held = new Map<CellName, Held>();
-  for (const row of ctx.draft.values("instances")) {
-    if (!row.cell || !isOrdered(row) || row.phase.kind === "ended" || row.phase.kind === "stopping") continue;
-    held.set(row.cell, [...(held.get(row.cell) ?? []), { instance: row.id, reason: reasonOf(ctx, row) }]);
+  const leavers = [...ctx.draft.values("instances")].filter((row) => isOrdered(row) && isThere(row));
+  if (leavers.length === 0) return held;
+  const heirs = heirsOf(ctx);
+  for (const row of leavers) {
+    const list = held.get(row.cell!) ?? [];
+    list.push({ instance: row.id, reason: reasonOf(ctx, row, heirs.get(slotOf(row))) });
+    held.set(row.cell!, list);
   }
   return held;
 }
 
-function reasonOf(ctx: AppContext, row: InstanceRow): string {
+const isThere = ({ cell, phase }: InstanceRow): boolean =>
+  cell !== null && phase.kind !== "stopping" && phase.kind !== "ended";
+
+function reasonOf(ctx: AppContext, row: InstanceRow, heir: InstanceRow | undefined): string {
   if (row.phase.kind === "draining") return `serves out its drain until ${clock(row.phase.untilMs)}`;
-  const heir = heirOf(ctx, row);
   if (!heir) return withoutHeir(ctx, row);
   const { phase, observed, placement } = heir;
   if (phase.kind === "placing") {
@@ -43,13 +49,17 @@ function withoutHeir(ctx: AppContext, row: InstanceRow): string {
   return "its replacement is about to be made";
 }
 
-function heirOf(ctx: AppContext, row: InstanceRow): InstanceRow | undefined {
-  let heir: InstanceRow | undefined;
-  for (const other of ctx.draft.values("instances")) {
-    if (other.cohort !== row.cohort || other.ordinal !== row.ordinal || other.leaving || !isMeant(other)) continue;
-    if (!heir || other.generation > heir.generation) heir = other;
+/** Of each slot that somebody is to leave: the newest that is to have it. */
+function heirsOf(ctx: AppContext): Map<string, InstanceRow> {
+  const heirs = new Map<string, InstanceRow>();
+  for (const row of ctx.draft.values("instances")) {
+    if (row.leaving || !isMeant(row)) continue;
+    const known = heirs.get(slotOf(row));
+    if (!known || row.generation > known.generation) heirs.set(slotOf(row), row);
   }
-  return heir;
+  return heirs;
 }
+
+const slotOf = ({ cohort, ordinal }: InstanceRow): string => `${cohort}/${ordinal}`;
 
 const clock = (atMs: number): string => new Date(atMs).toISOString().slice(0, 19).concat("Z");

@@ -39,8 +39,10 @@ export function mayRun({ phase, cell, gone, observed }: InstanceRow): boolean {
 
 /** Whoever must be known stopped before an instance of the target may start. */
 export function blockersOf(ctx: AppContext, target: OfRelease, self?: InstanceRow): InstanceRow[] {
-  const alone = isSingleton(ctx, target);
   const blockers: InstanceRow[] = [];
+  // Most apps never had a singleton, and may have a thousand instances that ask.
+  if (![...ctx.draft.values("releases")].some(({ release }) => policyOf(release.spec).singleton)) return blockers;
+  const alone = isSingleton(ctx, target);
   for (const row of ctx.draft.values("instances")) {
     if (row.id === self?.id || !mayRun(row)) continue;
     // Only what was marked itself is waited for on a node that does not answer.
