@@ -234,6 +234,46 @@ const anyInput: fc.Arbitrary<ConvergeInput> = fc
     covered,
   }));
 
+describe("a strict singleton", () => {
+  const strict = [wanted(1, { singleton: "strict" })];
+  const kindsOf = (locals: LocalInstance[], covered: boolean, instances = strict) =>
+    kinds(plan(instances, locals, [], covered).actions);
+
+  test("starts and runs only while a lease covers it", () => {
+    expect(kindsOf([], true)).toEqual(["start 1"]);
+    expect(kindsOf([], false)).toEqual([]);
+    expect(plan(strict, [], [], false).notes.join()).toMatch(/waits for a lease/);
+    expect(kindsOf([local(1, running)], true)).toEqual([]);
+  });
+
+  const ends: [string, LocalState][] = [
+    ["runs", running],
+    ["starts", { kind: "starting" }],
+    ["is prepared", { kind: "preparing", pull: null }],
+    ["waits for its next start", ended(NOW + 500)],
+    ["would be started again now", ended(NOW - 1)],
+  ];
+  test.each(ends)("that %s without one is fenced", (_name, state) => {
+    expect(kindsOf([local(1, state)], false)).toEqual(["fence 1"]);
+  });
+
+  test("that is over already is not fenced again", () => {
+    for (const state of [
+      { kind: "stopping" },
+      { kind: "failed", failure: failure("fenced") },
+      { kind: "stopped", exitCode: null, atMs: NOW },
+    ] as const) {
+      expect(kindsOf([local(1, state)], false)).toEqual([]);
+    }
+  });
+
+  test("is fenced before anything else happens, and others do not notice", () => {
+    const others = [wanted(2), wanted(3, { singleton: "available" })];
+    const locals = [local(1, running), local(3, running), local(4, running)];
+    expect(kindsOf(locals, false, [...strict, ...others])).toEqual(["fence 1", "withdraw 4", "stop 4", "start 2"]);
+  });
+});
+
 describe("for every document and state", () => {
   const holds = (property: (input: ConvergeInput) => void) =>
     fc.assert(fc.property(anyInput, property), { numRuns: 500 });
@@ -263,6 +303,25 @@ describe("for every document and state", () => {
             true,
           );
         }
+      }
+    }));
+
+  test("without a lease no strict singleton is started, and none that may run is left out", () =>
+    holds((input) => {
+      const { actions } = converge({ ...input, covered: false });
+      const strict = new Set(input.desired.instances.flatMap((at) => (at.singleton === "strict" ? at.instance : [])));
+      const over = ["stopping", "stopped", "failed"];
+      for (const { kind, instance } of actions) {
+        if (strict.has(instance)) expect(["start", "restart"]).not.toContain(kind);
+      }
+      for (const { instance, state } of input.local) {
+        if (!strict.has(instance) || over.includes(state.kind)) continue;
+        const ends = actions.some((at) => at.instance === instance && (at.kind === "fence" || at.kind === "stop"));
+        const newer = input.desired.instances.find((at) => at.instance === instance)!.generation;
+        const local = input.local.find((at) => at.instance === instance)!;
+        // An older document than what runs here: the fences say so, and nothing is concluded from it.
+        if (newer >= local.generation && (input.fences.get(instance)?.generation ?? 0) <= newer)
+          expect(ends).toBe(true);
       }
     }));
 

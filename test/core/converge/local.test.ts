@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import type { InstanceFailure } from "../../../contracts/failures.ts";
 import { AGENT_LIMITS, agentLimitsFrom } from "../../../core/converge/limits.ts";
 import { endpointState, type LocalState, observedStatus } from "../../../core/converge/local.ts";
-import { crashesAfter, isGivenUp, restartDelayMs } from "../../../core/converge/restart.ts";
+import { afterEnd, crashesAfter, isGivenUp, restartDelayMs } from "../../../core/converge/restart.ts";
 
 const NOW = 1_000_000;
 const running: LocalState = { kind: "running", readySinceMs: 1, failure: null };
@@ -20,6 +20,18 @@ describe("restarts", () => {
   test("come at once, then after 1 s, doubled up to 5 min", () => {
     const delays = [1, 2, 3, 4, 5, 10, 11, 12, 50].map((crashes) => restartDelayMs(crashes, AGENT_LIMITS));
     expect(delays).toEqual([0, 1_000, 2_000, 4_000, 8_000, 256_000, 300_000, 300_000, 300_000]);
+  });
+
+  test("do not count what was not the instance's own doing", () => {
+    const end = (code: InstanceFailure["code"], cause: "engine" | "missing" | null, readyForMs = 0) =>
+      afterEnd(3, { code, cause, readyForMs }, AGENT_LIMITS);
+    // It went down with its Engine: back at once, however often it crashed before.
+    expect(end("exited", "engine")).toEqual({ crashes: 3, delayMs: 0 });
+    // A full disk refused the fetch: nothing was tried, and nothing gets better by waiting longer and longer.
+    expect(end("disk_pressure", null)).toEqual({ crashes: 3, delayMs: AGENT_LIMITS.diskRetryMs });
+    expect(end("exited", "missing")).toEqual({ crashes: 4, delayMs: 4_000 });
+    expect(end("out_of_memory", null)).toEqual({ crashes: 4, delayMs: 4_000 });
+    expect(end("liveness_failed", null, 60_000)).toEqual({ crashes: 1, delayMs: 0 });
   });
 
   test("count anew after a run that was ready for long enough", () => {

@@ -2,16 +2,17 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, expect, test } from "vitest";
+import { readStat } from "../../../node-agent/agent/state/process-id.ts";
 import { type OwnEngine, startOwnEngine } from "./own-engine.ts";
 import { desired, makeBoxImage, makeWorld, networkAnswer, shell, until, untilStatus, type World } from "./world.ts";
 
 let engine: OwnEngine;
 let world: World;
 
-async function begin(liveRestore: boolean): Promise<void> {
+async function begin(liveRestore: boolean, tuning: Record<string, number> = {}): Promise<void> {
   engine = await startOwnEngine({ liveRestore });
   await makeBoxImage("berth-test/box:1", "hello from a box\n", engine.docker);
-  world = await makeWorld("docker", {}, true, engine.environment);
+  world = await makeWorld("docker", tuning, true, engine.environment);
 }
 afterEach(async () => {
   expect(world.peer.faults).toEqual([]);
@@ -49,6 +50,35 @@ test("with live-restore containers, traffic and their restart counts outlive doc
   await until("it is read along again", () => readFileSync(logPath, "utf8").length > length + 200);
   const ticks = [...readFileSync(logPath, "utf8").matchAll(/"tick (\d+)"/g)].map((match) => Number(match[1]));
   expect(ticks).toEqual(ticks.map((_, index) => index));
+}, 90_000);
+
+test("while dockerd is down a strict singleton ends in time all the same", async () => {
+  await begin(true, {
+    heartbeatMs: 200,
+    strictStopMs: 2_000,
+    strictHungMs: 1_000,
+    strictGraceMs: 200,
+    strictWatchMs: 50,
+  });
+  const { peer } = world;
+  const [strict, neighbour] = [desired({ singleton: "strict" }), desired()];
+  peer.leaseCommitted = true;
+  peer.publish([strict, neighbour]);
+  for (const { instance } of [strict, neighbour]) await untilStatus(world, instance, "ready");
+  const pids = new Map<string, number>();
+  for (const { Id, Labels } of await ours()) {
+    pids.set(Labels["berth.instance"]!, (await engine.docker.getContainer(Id).inspect()).State.Pid);
+  }
+  await engine.end("SIGTERM");
+  peer.leaseCommitted = false;
+  const sinceMs = peer.beats.at(-1)!.atMs;
+  await until("its end", async () => (await readStat(pids.get(strict.instance)!)) === null);
+  expect(performance.now() - sinceMs).toBeLessThan(2_000 + 1_000 + 1_500);
+  expect(await readStat(pids.get(neighbour.instance)!)).not.toBeNull();
+  await engine.start();
+  await untilStatus(world, strict.instance, "failed");
+  expect(told().filter((kind) => kind === "singleton_fenced")).toHaveLength(1);
+  await untilStatus(world, neighbour.instance, "ready");
 }, 90_000);
 
 for (const signal of ["SIGTERM", "SIGKILL"] as const) {
