@@ -98,8 +98,8 @@ export class Agent {
   hasWrittenFor(document: DesiredDocument | null): boolean {
     return this.writtenFor === document;
   }
-  resume(): void {
-    this.pausedUntilMs = 0;
+  get isPaused(): boolean {
+    return this.pausedUntilMs > this.machine.world.nowMs;
   }
   gatewayChanged(): void {
     this.guard(() => this.link.change())();
@@ -182,9 +182,7 @@ export class Agent {
   private acknowledged(answer: HeartbeatResponse, request: HeartbeatRequest, sentAtMs: number): void {
     const nowMs = this.machine.monotonicMs();
     this.heardAtMs = nowMs;
-    this.machine.contact.answered(sentAtMs, answer.leaseCommitted);
-    // Its end is an event of its own.
-    if (answer.leaseCommitted) this.ports.after(this.machine.contact.coveredForMs() + 1, () => this.look());
+    this.heardOfLease(sentAtMs, answer.leaseCommitted);
     this.arrived();
     this.offsetMs = answer.nowMs - (sentAtMs + nowMs) / 2;
     let hasMore = false;
@@ -194,6 +192,16 @@ export class Agent {
     if (hasMore) this.link.change();
     this.link.knows(answer.revision);
     this.writeEndpoints(() => undefined);
+  }
+
+  /** The beginning and the end of a lease are events of their own. */
+  private heardOfLease(sentAtMs: number, isCommitted: boolean): void {
+    const { contact } = this.machine;
+    const wasCovered = contact.isCovered();
+    contact.answered(sentAtMs, isCommitted);
+    if (!isCommitted) return;
+    if (!wasCovered) this.look();
+    this.ports.after(contact.coveredForMs() + 1, () => this.look());
   }
 
   private changed(): void {

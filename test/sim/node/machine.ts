@@ -181,7 +181,7 @@ export class Machine {
   mend(): void {
     if (this.isDisowned) return;
     if (!this.isPowered) this.returnPower();
-    this.agent?.resume();
+    if (this.agent?.isPaused) this.stopAgent();
     this.startAgent();
     this.engine.mend();
   }
