@@ -12,14 +12,15 @@ import { parseAgentBody } from "./read-agent-request.ts";
 export const HEARTBEAT_PATH = "/agent/v1/heartbeat";
 
 /**
- * A heartbeat that its node has given up on: nobody waits for the answer, the next one is on its way. Its time is the control
- * plane's, known to the node within half a round trip; before its first answer a node goes by its own clock, so it is
- * told the time with the refusal.
+ * A heartbeat that waited this long would be answered too late: its node gives up on it and sends the next. Well below the
+ * node's own time-out, because a queue under overload settles at exactly this age, and what comes out of it must still be
+ * worth its work. The age is by the control plane's time, which a node knows to half a round trip; before its first answer
+ * it goes by its own clock, and is told the time with the refusal (in whole seconds: hence no less than this).
  */
-const GIVEN_UP_MS = AGENT_LIMITS.heartbeatTimeoutMs + 1_000;
+const TOO_LATE_MS = AGENT_LIMITS.heartbeatTimeoutMs - 500;
 
 export async function heartbeat(request: Request, env: ControlEnv): Promise<Response> {
-  refuseGivenUp(request.headers.get(PROOF_HEADER), Date.now());
+  refuseLate(request.headers.get(PROOF_HEADER), Date.now());
   const bytes = new Uint8Array(await request.arrayBuffer());
   const { cell, proof } = await authenticateAgent(request, bytes, env.CREDENTIAL_SIGNING_KEY, { lane: "heartbeat" });
   const input = { ...proof, request: parseAgentBody(HeartbeatRequest, bytes) };
@@ -32,11 +33,11 @@ export async function heartbeat(request: Request, env: ControlEnv): Promise<Resp
  * Before any cryptography: under overload every answer would otherwise be late, each late answer makes one more request, and
  * the fleet never comes back although each of its requests is served.
  */
-function refuseGivenUp(proof: string | null, nowMs: number): void {
+function refuseLate(proof: string | null, nowMs: number): void {
   const claims = proof === null ? null : claimsOf(proof);
   const ageMs = claims === null ? 0 : nowMs - claims.iatMs;
   // Beyond the window of proofs it is the clock that is wrong, and the proof is refused for it.
-  if (ageMs <= GIVEN_UP_MS || ageMs > PROOF_WINDOW_MS) return;
-  const message = `This heartbeat was sent ${ageMs} ms ago by its own time: its sender no longer waits.`;
+  if (ageMs <= TOO_LATE_MS || ageMs > PROOF_WINDOW_MS) return;
+  const message = `This heartbeat was sent ${ageMs} ms ago by its own time: too long ago to be answered in time.`;
   throw new ApiFailure({ code: "overloaded", message }, { date: new Date(nowMs).toUTCString() });
 }
