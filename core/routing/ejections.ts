@@ -3,10 +3,17 @@ import type { GatewayError } from "../../contracts/ticket.ts";
 import { assertNever } from "../step.ts";
 import type { RoutingLimits } from "./limits.ts";
 
+export interface Out {
+  readonly kind: "out";
+  readonly sinceMs: number;
+  readonly untilMs: number;
+  readonly count: number;
+}
+
 /** Nothing known against it: no entry. count: failures in a row, each after the time of the one before. */
 export type Ejection =
   /** Nobody is sent there before untilMs; then one trial decides. */
-  | { readonly kind: "out"; readonly sinceMs: number; readonly untilMs: number; readonly count: number }
+  | Out
   /** A trial is under way; it counts as out, until untilMs at the latest (whoever tried may have left). */
   | { readonly kind: "trial"; readonly sinceMs: number; readonly untilMs: number; readonly count: number }
   /** Serves again; a failure before forgetAtMs waits longer than the last one. */
@@ -21,7 +28,7 @@ export function standing(known: Ejection | undefined, nowMs: number): Standing {
 }
 
 /** After a failure. Further failures of what was sent before the ejection change nothing. */
-export function ejected(known: Ejection | undefined, nowMs: number, limits: RoutingLimits): Ejection {
+export function ejected(known: Ejection | undefined, nowMs: number, limits: RoutingLimits): Out {
   if (known?.kind === "out" && nowMs < known.untilMs) return known;
   const remembered = known !== undefined && !(known.kind === "back" && known.forgetAtMs <= nowMs);
   const count = (remembered ? known.count : 0) + 1;
@@ -66,23 +73,28 @@ export function mayTry(known: Ejection, repeatable: boolean, nowMs: number, limi
   return known.kind !== "back" && nowMs >= known.untilMs + (repeatable ? 0 : limits.trialPatienceMs);
 }
 
-/** What a gateway's own answer says against the instance. report: worth telling the App object of. */
-export function verdictOf(code: GatewayError): "harmless" | "eject" | "eject_and_report" {
+/**
+ * What a gateway's own answer says against the instance: null, nothing. reportFrom: the ejection in a row from which on the App
+ * object is told; null, never.
+ */
+export function verdictOf(code: GatewayError): { readonly reportFrom: number | null } | null {
   switch (code) {
     // The instance has moved, or the visitor's own request was at fault.
     case "instance_gone":
     case "malformed_request":
-      return "harmless";
+      return null;
     // Alive, but no use to this isolate now: too busy, or its node does not take our tickets.
     case "too_many_connections":
     case "ticket_missing":
     case "ticket_invalid":
     case "ticket_expired":
-      return "eject";
+      return { reportFrom: null };
     case "connect_failed":
-    case "upstream_reset":
     case "upstream_timeout":
-      return "eject_and_report";
+      return { reportFrom: 1 };
+    // Once is chance: an app may close an idle connection under a POST that must not be sent twice.
+    case "upstream_reset":
+      return { reportFrom: 2 };
     default:
       return assertNever(code);
   }

@@ -144,6 +144,12 @@ describe("an instance that its gateway cannot get an answer from", () => {
     await app.publish(app.route([app.release(1, 100, [app.endpoint(1, 1), app.endpoint(2, 2)])]));
     const answers = await bodies(app, 20, POST);
     expect(answers.filter((body) => body !== "b")).toEqual(["502"]);
+    // Once may be chance; the App object is told when the next trial fails too.
+    await sleep(1_100);
+    expect(await reportsOf(app)).toEqual([]);
+    expect(await bodies(app, 10)).toEqual(times(10, "b"));
+    await sleep(100);
+    expect(await reportsOf(app)).toMatchObject([{ kind: "gateway_5xx" }]);
   });
 });
 

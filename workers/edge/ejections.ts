@@ -2,7 +2,7 @@
 import { instanceKey } from "../../contracts/desired.ts";
 import type { NodeId } from "../../contracts/ids.ts";
 import type { Endpoint } from "../../contracts/route.ts";
-import { answered, ejected, mayTry, onTrial, standing, type Ejection } from "../../core/routing/ejections.ts";
+import { answered, ejected, mayTry, onTrial, standing, type Ejection, type Out } from "../../core/routing/ejections.ts";
 import { ROUTING_LIMITS } from "../../core/routing/limits.ts";
 import { Flights } from "./flight.ts";
 
@@ -34,18 +34,18 @@ export class Ejections {
     };
   }
 
-  nodeStanding(node: NodeId, nowMs: number): { readonly kind: "in" | "due" } | Extract<Ejection, { kind: "out" }> {
+  nodeStanding(node: NodeId, nowMs: number): { readonly kind: "in" | "due" } | Out {
     const known = this.#nodes.get(node);
     if (known?.kind === "out" && nowMs < known.untilMs) return known;
     return { kind: standing(known, nowMs) === "due" ? "due" : "in" };
   }
 
-  /** The instance's own fault, or its connection's. Answers until when it is avoided. */
-  eject(endpoint: Endpoint, nowMs: number): number {
+  /** The instance's own fault, or its connection's. */
+  eject(endpoint: Endpoint, nowMs: number): Out {
     const key = instanceKey(endpoint);
     const ejection = ejected(this.#instances.get(key), nowMs, limits);
     remember(this.#instances, key, ejection);
-    return ejection.kind === "out" ? ejection.untilMs : nowMs;
+    return ejection;
   }
 
   /** Whoever is sent to an instance that is due is its trial. */

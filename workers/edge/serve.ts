@@ -153,11 +153,11 @@ function learn(serving: Serving, route: Route, to: Endpoint, result: InstanceRes
     return;
   }
   ejections.answered(to, result.kind === "answered", sentAtMs, nowMs);
-  const verdict = result.kind === "gateway_error" ? verdictOf(result.code) : "harmless";
-  if (verdict === "harmless") return;
-  const untilMs = ejections.eject(to, nowMs);
-  if (verdict === "eject_and_report" && reports.admit(to, untilMs, nowMs))
-    keepAlive(report(env, route.app, to, "gateway_5xx"));
+  const verdict = result.kind === "gateway_error" ? verdictOf(result.code) : null;
+  if (verdict === null) return;
+  const { count, untilMs } = ejections.eject(to, nowMs);
+  const tells = verdict.reportFrom !== null && count >= verdict.reportFrom;
+  if (tells && reports.admit(to, untilMs, nowMs)) keepAlive(report(env, route.app, to, "gateway_5xx"));
 }
 
 function judge(result: InstanceResult): Attempt {

@@ -40,7 +40,7 @@ describe("an ejection", () => {
     let nowMs = T;
     for (let failure = 0; failure < 8; failure++) {
       known = ejected(known, nowMs, limits);
-      waits.push((known.kind === "out" ? known.untilMs : 0) - nowMs);
+      waits.push(known.untilMs - nowMs);
       nowMs += waits.at(-1) ?? 0;
       known = onTrial(known, nowMs, limits);
     }
@@ -97,17 +97,17 @@ describe("an ejection", () => {
 test("what each answer of a gateway says against the instance", () => {
   const verdicts = Object.fromEntries(GATEWAY_ERRORS.map((code) => [code, verdictOf(code)])) as Record<
     GatewayError,
-    string
+    ReturnType<typeof verdictOf>
   >;
   expect(verdicts).toEqual({
-    instance_gone: "harmless",
-    malformed_request: "harmless",
-    too_many_connections: "eject",
-    ticket_missing: "eject",
-    ticket_invalid: "eject",
-    ticket_expired: "eject",
-    connect_failed: "eject_and_report",
-    upstream_reset: "eject_and_report",
-    upstream_timeout: "eject_and_report",
+    instance_gone: null,
+    malformed_request: null,
+    too_many_connections: { reportFrom: null },
+    ticket_missing: { reportFrom: null },
+    ticket_invalid: { reportFrom: null },
+    ticket_expired: { reportFrom: null },
+    connect_failed: { reportFrom: 1 },
+    upstream_timeout: { reportFrom: 1 },
+    upstream_reset: { reportFrom: 2 },
   });
 });
