@@ -21,7 +21,7 @@ export type Choice =
 export function chooseCells(ctx: AppContext, region: RegionRow, rows: readonly PlacingRow[]): Map<InstanceId, Choice> {
   const refused = rows[0]?.phase.refused ?? [];
   const cells = region.cells.filter(({ cell }) => !refused.includes(cell));
-  const planned = planOver(ctx, cells, rows);
+  const planned = planOver(ctx, region.cells, rows);
   const stale = ctx.nowMs - region.atMs >= ctx.limits.cellsFreshMs;
   const choices = new Map<InstanceId, Choice>();
   for (const row of rows) {
@@ -47,7 +47,8 @@ function planOver(
 ): ReadonlyMap<InstanceId, Planned> {
   const slots = rows.flatMap((row) => slotOf(ctx, row) ?? []);
   const occupied = occupiedBy(ctx, rows);
-  return cellChoice(cells, slots.length).plan({ slots, occupied, team: appOf(ctx).team });
+  const refused = rows[0]?.phase.refused ?? [];
+  return cellChoice(cells, slots.length).plan({ slots, occupied, team: appOf(ctx).team }, refused);
 }
 
 /** By what they say none of them has room. The emptiest first, those without a ready node last; equal ones by chance. */

@@ -15,8 +15,8 @@ export interface Planned {
 export interface CellChoice {
   /** Takes in what a cell says now. */
   update(summary: CellSummary): void;
-  /** Slots for which some cell has room, by instance, as far as the summaries know. */
-  plan(request: PlacementRequest): ReadonlyMap<InstanceId, Planned>;
+  /** Slots for which some cell but the refused has room, by instance, as far as the summaries know. */
+  plan(request: PlacementRequest, refused: readonly CellName[]): ReadonlyMap<InstanceId, Planned>;
 }
 
 interface Known {
@@ -37,9 +37,11 @@ export function cellChoice(summaries: Iterable<CellSummary>, copiesMax: number):
       sum(totals, summary, 1);
       known.set(summary.cell, { summary, rooms: enterRooms(pool, cellOf, summary, before?.rooms ?? [], copiesMax) });
     },
-    plan(request) {
+    plan(request, refused) {
       const planned = new Map<InstanceId, Planned>();
-      for (const { slot, node } of pool.place(request).placements) {
+      const avoid = refused.flatMap((cell) => known.get(cell)?.rooms ?? []);
+      const slots = request.slots.map((slot) => ({ ...slot, avoid }));
+      for (const { slot, node } of pool.place({ ...request, slots }).placements) {
         planned.set(slot.instance, { cell: cellOf.get(node)!, failureDomain: pool.get(node)!.failureDomain });
       }
       return planned;

@@ -1,6 +1,7 @@
 // Nodes of one kind, in one failure domain, by what is free of them: a grid of levels of cpu by levels of memory.
 import type { RuntimeKind } from "../../contracts/agent-protocol.ts";
 import { bitFrom, clearBit, setBit, wordsFor } from "./bits.ts";
+import { memoryUnits } from "./rank.ts";
 import { pushSeat, takeSeat, type Pile, type Seat } from "./piles.ts";
 import type { PlacementNode } from "./types.ts";
 
@@ -23,6 +24,9 @@ export interface Group {
   cpuMax: number;
   memoryMax: number;
   size: number;
+  /** Sums over its nodes; memory in units of rank.ts. */
+  cpuFree: number;
+  memoryFree: number;
   /** Beyond it the grid grows. */
   sizeMax: number;
   levels: number;
@@ -43,6 +47,8 @@ export function groupFor(node: PlacementNode): Group {
     cpuMax: 1,
     memoryMax: 1,
     size: 0,
+    cpuFree: 0,
+    memoryFree: 0,
     sizeMax: GRIDS[2].sizeMin,
     levels: 1,
     words: 1,
@@ -65,6 +71,8 @@ export function labelsKey(labels: PlacementNode["labels"]): string {
 export function enter(group: Group, seat: Seat): void {
   const { cpuMilli, memoryBytes } = seat.node.capacity;
   group.size += 1;
+  group.cpuFree += seat.cpu;
+  group.memoryFree += memoryUnits(seat.memory);
   if (group.size > group.sizeMax || cpuMilli > group.cpuMax || memoryBytes > group.memoryMax) {
     while (cpuMilli > group.cpuMax) group.cpuMax *= 2;
     while (memoryBytes > group.memoryMax) group.memoryMax *= 2;
@@ -75,6 +83,8 @@ export function enter(group: Group, seat: Seat): void {
 
 export function leave(group: Group, seat: Seat): void {
   group.size -= 1;
+  group.cpuFree -= seat.cpu;
+  group.memoryFree -= memoryUnits(seat.memory);
   const pile = seat.pile!;
   takeSeat(pile, seat);
   if (pile.seats.length > 0) return;

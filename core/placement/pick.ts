@@ -4,7 +4,7 @@ import type { Ask } from "./ask.ts";
 import type { Group } from "./groups.ts";
 import { comesBefore, type Seat } from "./piles.ts";
 import type { PoolState } from "./pool.ts";
-import { IMAGE_BONUS, scaleOf, scoreOf, type Scale } from "./rank.ts";
+import { IMAGE_BONUS, domainPenalty, scaleOf, scarceNodes, scoreOf, type DomainFree, type Scale } from "./rank.ts";
 import { searchGroup, type Search } from "./search.ts";
 
 export function pick(state: PoolState, ask: Ask): Seat | null {
@@ -30,11 +30,33 @@ export function pick(state: PoolState, ask: Ask): Seat | null {
 /** Among groups whose domains are equally good. */
 function pickIn(state: PoolState, ask: Ask, groups: readonly Group[]): Seat | null {
   const search = searchFor(state, ask);
-  for (const group of groups) searchGroup(search, group);
+  const penalties = groups.length > 1 ? penaltiesOf(search.scale, groups) : null;
+  for (const group of groups) {
+    search.penalty = penalties?.get(group.failureDomain) ?? 0;
+    searchGroup(search, group);
+  }
   const { image } = ask.slot;
-  if (image) preferImage(state, ask, groups, search, image);
+  if (image) preferImage(state, ask, groups, search, image, penalties);
   if (search.seat || ask.onNode.size === 0 || ask.policy.nodes === "required") return search.seat;
-  return pickAmongSiblings(state, ask, groups);
+  return pickAmongSiblings(state, ask, groups, penalties);
+}
+
+type Penalties = ReadonlyMap<string, number>;
+
+/** By failure domain; null where there is but one. */
+function penaltiesOf(scale: Scale, groups: readonly Group[]): Penalties | null {
+  const free = new Map<string, DomainFree>();
+  for (const { failureDomain, cpuFree, memoryFree } of groups) {
+    const sum = free.get(failureDomain);
+    if (sum) {
+      sum.cpuFree += cpuFree;
+      sum.memoryFree += memoryFree;
+    } else free.set(failureDomain, { cpuFree, memoryFree });
+  }
+  if (free.size < 2) return null;
+  let most: DomainFree | null = null;
+  for (const sum of free.values()) if (!most || scarceNodes(scale, sum) > scarceNodes(scale, most)) most = sum;
+  return new Map([...free].map(([domain, sum]) => [domain, domainPenalty(scale, sum, most!)]));
 }
 
 function searchFor({ totals, scale }: PoolState, ask: Ask): Search {
@@ -48,6 +70,7 @@ function searchFor({ totals, scale }: PoolState, ask: Ask): Search {
     disk: diskBytes,
     pids,
     allows: free ? null : (seat) => !onNode.has(seat.node.id) && allows(seat, ask),
+    penalty: 0,
     score: Infinity,
     seat: null,
   };
@@ -61,13 +84,21 @@ function allows({ node, ports }: Seat, ask: Ask): boolean {
 }
 
 /** Near equals: a node that has the image wins against one that would be left a little less. */
-function preferImage({ byImage }: PoolState, ask: Ask, groups: readonly Group[], search: Search, image: string): void {
+function preferImage(
+  { byImage }: PoolState,
+  ask: Ask,
+  groups: readonly Group[],
+  search: Search,
+  image: string,
+  penalties: Penalties | null,
+): void {
   if (!search.seat || search.seat.node.images.has(image)) return;
   let best: Seat | null = null;
   let bestScore = search.score;
   for (const seat of byImage.get(image) ?? []) {
     if (!groups.includes(seat.group!) || ask.onNode.has(seat.node.id) || !canTake(seat, ask)) continue;
-    const score = scoreAt(seat, ask, search.scale) - IMAGE_BONUS;
+    const penalty = penalties?.get(seat.node.failureDomain) ?? 0;
+    const score = scoreAt(seat, ask, search.scale) + penalty - IMAGE_BONUS;
     if (score > bestScore || (score === bestScore && !comesBefore(seat, best ?? search.seat))) continue;
     bestScore = score;
     best = seat;
@@ -80,6 +111,7 @@ function pickAmongSiblings(
   { seats, totals, scale: measure }: PoolState,
   ask: Ask,
   groups: readonly Group[],
+  penalties: Penalties | null,
 ): Seat | null {
   const scale = scaleOf(ask.policy.strategy, measure ?? totals);
   let best: { seat: Seat; count: number; score: number } | null = null;
@@ -87,7 +119,8 @@ function pickAmongSiblings(
     const seat = seats.get(id);
     if (!seat?.group || !groups.includes(seat.group) || !canTake(seat, ask)) continue;
     const bonus = ask.slot.image && seat.node.images.has(ask.slot.image) ? IMAGE_BONUS : 0;
-    const score = scoreAt(seat, ask, scale) - bonus;
+    const penalty = penalties?.get(seat.node.failureDomain) ?? 0;
+    const score = scoreAt(seat, ask, scale) + penalty - bonus;
     const order = best ? count - best.count || score - best.score : -1;
     if (order < 0 || (order === 0 && comesBefore(seat, best!.seat))) best = { seat, count, score };
   }

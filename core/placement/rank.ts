@@ -22,6 +22,27 @@ export function packScore(scarceLeft: number, otherLeft: number): number {
 export const spreadScore = (cpuLeft: number, memoryLeft: number): number =>
   cpuLeft < memoryLeft ? -cpuLeft : -memoryLeft;
 
+/**
+ * Room is kept in every failure domain, because replicas of one app take the same from each: a domain that has less of the
+ * scarce resource free than another, in average nodes, is worth that much less, weighted, up to a limit. Little enough that
+ * a used node still goes before an empty one where each domain is a single node.
+ */
+const DOMAIN_WEIGHT = 0.2;
+const DOMAIN_PENALTY_MAX = 1;
+export function domainPenalty(scale: Scale, free: DomainFree, most: DomainFree): number {
+  if (scale.strategy === "spread") return 0;
+  const less = scarceNodes(scale, most) - scarceNodes(scale, free);
+  return Math.min(DOMAIN_PENALTY_MAX, DOMAIN_WEIGHT * less);
+}
+
+/** Memory in units, as in Totals. */
+export interface DomainFree {
+  cpuFree: number;
+  memoryFree: number;
+}
+export const scarceNodes = ({ cpuScarce, cpuUnit, memoryUnit }: Scale, { cpuFree, memoryFree }: DomainFree): number =>
+  cpuScarce ? cpuFree / cpuUnit : (memoryFree * MEMORY_UNIT) / memoryUnit;
+
 /** Sums over all nodes that take placements. */
 export interface Totals {
   nodes: number;

@@ -13,6 +13,8 @@ export interface Search {
   readonly pids: number;
   /** What keeps single nodes out: ports, apps, siblings, avoidance. null: nothing does. */
   readonly allows: ((seat: Seat) => boolean) | null;
+  /** What any node of the group that is being searched is worse by. */
+  penalty: number;
   score: number;
   seat: Seat | null;
 }
@@ -77,17 +79,17 @@ function searchCell(search: Search, group: Group, cell: number): void {
 
 /** The least score that anything within these shares left over can have. */
 function boundOf(
-  { scale: { strategy, cpuScarce } }: Search,
+  { scale: { strategy, cpuScarce }, penalty }: Search,
   cpuLow: number,
   cpuHigh: number,
   memoryLow: number,
   memoryHigh: number,
 ): number {
-  if (strategy === "spread") return spreadScore(cpuHigh, memoryHigh);
+  if (strategy === "spread") return spreadScore(cpuHigh, memoryHigh) + penalty;
   const scarce = cpuScarce ? cpuLow : memoryLow;
   const otherLow = cpuScarce ? memoryLow : cpuLow;
   const otherHigh = cpuScarce ? memoryHigh : cpuHigh;
-  return packScore(scarce, Math.min(Math.max(scarce, otherLow), otherHigh));
+  return packScore(scarce, Math.min(Math.max(scarce, otherLow), otherHigh)) + penalty;
 }
 
 const atLeast0 = (share: number): number => (share > 0 ? share : 0);
@@ -95,7 +97,7 @@ const atLeast0 = (share: number): number => (share > 0 ? share : 0);
 function searchPile(search: Search, pile: Pile): void {
   if (search.cpu > pile.cpu || search.memory > pile.memory || search.disk > pile.disk || search.pids > pile.pids)
     return;
-  const score = scoreOf(search.scale, pile.cpu - search.cpu, pile.memory - search.memory);
+  const score = scoreOf(search.scale, pile.cpu - search.cpu, pile.memory - search.memory) + search.penalty;
   if (score > search.score) return;
   if (search.allows === null) offer(search, score, pile.seats[0]!);
   else offerAllowed(search, score, pile.seats, 0);

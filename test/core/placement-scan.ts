@@ -1,8 +1,16 @@
 // The rule of placement as a plain scan over all nodes: what the indexed pool is held against.
 import type { InstanceId } from "../../contracts/ids.ts";
 import { askOf, type Ask } from "../../core/placement/ask.ts";
-import { exclusionsOf } from "../../core/placement/constraints.ts";
-import { IMAGE_BONUS, memoryUnits, scaleOf, scoreOf, type Scale } from "../../core/placement/rank.ts";
+import { exclusionsOf, hasLabels } from "../../core/placement/constraints.ts";
+import {
+  IMAGE_BONUS,
+  domainPenalty,
+  memoryUnits,
+  scaleOf,
+  scarceNodes,
+  scoreOf,
+  type Scale,
+} from "../../core/placement/rank.ts";
 import { refusalOf } from "../../core/placement/refusal.ts";
 import { subtract } from "../../core/placement/place.ts";
 import type { PlacementDecision, PlacementNode, PlacementRequest } from "../../core/placement/types.ts";
@@ -26,9 +34,10 @@ export function placeByScan(
   for (const slot of request.slots) {
     const ask = askOf(slot, request, occupied);
     const scale = scaleOver(seen, ask);
+    const penalties = penaltiesOver(seen, ask, scale);
     const ranked = seen
       .filter(({ node, free, ports }) => exclusionsOf(node, free, ports, ask).length === 0)
-      .map((at) => ({ at, rank: rankAt(at, ask, scale, seed) }))
+      .map((at) => ({ at, rank: rankAt(at, ask, scale, seed, penalties.get(at.node.failureDomain) ?? 0) }))
       .sort((a, b) => compare(a.rank, b.rank));
     const best = ranked[0]?.at;
     if (!best) {
@@ -44,13 +53,13 @@ export function placeByScan(
 }
 
 /** Fewest siblings in the failure domain, fewest on the node, best score (an image there counts a little), chance. */
-function rankAt({ node, free }: Seen, ask: Ask, scale: Scale, seed: string): (number | string)[] {
+function rankAt({ node, free }: Seen, ask: Ask, scale: Scale, seed: string, penalty: number): (number | string)[] {
   const { slot } = ask;
   const { cpuMilli, memoryBytes } = slot.resources;
   const score = scoreOf(scale, free.cpuMilli - cpuMilli, free.memoryBytes - memoryBytes);
   const bonus = slot.image && node.images.has(slot.image) ? IMAGE_BONUS : 0;
   const siblings = [ask.inDomain.get(node.failureDomain) ?? 0, ask.onNode.get(node.id) ?? 0];
-  return [...siblings, score - bonus, rankOf(seed, node.id), node.id];
+  return [...siblings, score + penalty - bonus, rankOf(seed, node.id), node.id];
 }
 
 function compare(a: readonly (number | string)[], b: readonly (number | string)[]): number {
@@ -72,4 +81,24 @@ function scaleOver(seen: readonly Seen[], { policy }: Ask): Scale {
     totals.memoryCapacity += memoryUnits(node.capacity.memoryBytes);
   }
   return scaleOf(policy.strategy, totals);
+}
+
+/** Among failure domains with equally many siblings, by the nodes that are of the kind asked for. */
+function penaltiesOver(seen: readonly Seen[], ask: Ask, scale: Scale): Map<string, number> {
+  const free = new Map<string, { cpuFree: number; memoryFree: number }>();
+  for (const { node, free: left } of seen) {
+    if (node.closed !== null || !ask.slot.runtimes.includes(node.runtime) || !hasLabels(node, ask)) continue;
+    const sum = free.get(node.failureDomain) ?? { cpuFree: 0, memoryFree: 0 };
+    sum.cpuFree += left.cpuMilli;
+    sum.memoryFree += memoryUnits(left.memoryBytes);
+    free.set(node.failureDomain, sum);
+  }
+  const tierOf = (domain: string): number => ask.inDomain.get(domain) ?? 0;
+  return new Map(
+    [...free].map(([domain, sum]) => {
+      const tier = [...free].filter(([other]) => tierOf(other) === tierOf(domain)).map(([, other]) => other);
+      const most = tier.reduce((a, b) => (scarceNodes(scale, b) > scarceNodes(scale, a) ? b : a));
+      return [domain, domainPenalty(scale, sum, most)];
+    }),
+  );
 }

@@ -1,0 +1,180 @@
+// Berth's own engines on the benchmark's streams: one pool over all nodes, and cells that are chosen by what a Region says of them.
+import type { CellName, InstanceId, NodeId } from "../../contracts/ids.ts";
+import { PlacementPolicy } from "../../contracts/release.ts";
+import { DEFAULT_LIMITS } from "../../core/limits.ts";
+import type { CellSummary, Occupied, ReserveSlot } from "../../core/messages.ts";
+import { cellChoice } from "../../core/placement/choose-cell.ts";
+import { createPool } from "../../core/placement/pool.ts";
+import { kindsOf } from "../../core/placement/rooms.ts";
+import { NONE, type PlacementNode, type Pool } from "../../core/placement/types.ts";
+import { domainName, type Engine, type Fleet } from "./engine.ts";
+import type { Shape } from "./traces.ts";
+
+const MIB = 1_048_576;
+const SEED = "0123456789abcdef0123456789abcdef";
+/** More than any trace asks for: only cpu and memory decide. */
+const AMPLE = 1e9;
+const LABELS = {};
+const PORTS: readonly number[] = [];
+const APART = PlacementPolicy.parse({ failureDomains: "required" });
+const NOWHERE: readonly Occupied[] = [];
+
+const idOf = (node: number): NodeId => `node_${node}` as NodeId;
+const numberOf = (id: NodeId): number => Number(id.slice(5));
+
+function placementNode(node: number, shape: Shape, domains: number): PlacementNode {
+  const capacity = { cpuMilli: shape.cpuMilli, memoryBytes: shape.memoryMib * MIB, diskBytes: AMPLE, pids: AMPLE };
+  return {
+    id: idOf(node),
+    failureDomain: domainName(node, domains),
+    runtime: "docker",
+    labels: LABELS,
+    closed: null,
+    capacity,
+    free: capacity,
+    hostPorts: PORTS,
+    apps: NONE,
+    images: NONE,
+  };
+}
+
+function slotsFor(shapes: readonly Shape[], apart: boolean): ReserveSlot[] {
+  return shapes.map(({ cpuMilli, memoryMib }, n) => ({
+    instance: `ins_${n}` as InstanceId,
+    generation: 1,
+    ordinal: 0,
+    resources: { cpuMilli, memoryBytes: memoryMib * MIB, diskBytes: 0, pids: 1 },
+    runtimes: ["docker"],
+    ...(apart ? { placement: APART } : {}),
+  }));
+}
+
+/** What its owner tells a pool when an instance came (1) or went (-1). */
+function tell(pool: Pool, id: NodeId, { resources }: ReserveSlot, sign: 1 | -1): void {
+  const node = pool.get(id)!;
+  const { cpuMilli, memoryBytes, diskBytes, pids } = node.free;
+  const free = {
+    cpuMilli: cpuMilli - sign * resources.cpuMilli,
+    memoryBytes: memoryBytes - sign * resources.memoryBytes,
+    diskBytes: diskBytes - sign * resources.diskBytes,
+    pids: pids - sign * resources.pids,
+  };
+  pool.update({ ...node, free });
+}
+
+const occupiedIn = (domains: readonly string[]): readonly Occupied[] =>
+  domains.length === 0
+    ? NOWHERE
+    : domains.map((failureDomain) => ({ failureDomain, node: "node_sibling" as NodeId, ordinal: 1 }));
+
+export function onePool({ nodes, domains }: Fleet, shapes: readonly Shape[]): Engine {
+  const slots = slotsFor(shapes, domains > 1);
+  const pool = createPool(
+    nodes.map((shape, node) => placementNode(node, shape, domains)),
+    SEED,
+  );
+  return {
+    place(shape, takenDomains) {
+      const slot = slots[shape]!;
+      const [placed] = pool.place({ slots: [slot], occupied: occupiedIn(takenDomains) }).placements;
+      if (!placed) return -1;
+      tell(pool, placed.node, slot, 1);
+      return numberOf(placed.node);
+    },
+    release: (node, shape) => tell(pool, idOf(node), slots[shape]!, -1),
+    domainOf: (node) => domainName(node, domains),
+  };
+}
+
+export interface CellCounts {
+  asked: number;
+  refused: number;
+  reports: number;
+}
+
+/** reportEvery: the App's list is this many decisions old at the most; then every cell that changed has said so. */
+export function cellsBehindRegion(
+  { nodes, domains }: Fleet,
+  shapes: readonly Shape[],
+  { nodesPerCell, reportEvery }: { nodesPerCell: number; reportEvery: number },
+  counts: CellCounts = { asked: 0, refused: 0, reports: 0 },
+): Engine {
+  const slots = slotsFor(shapes, domains > 1);
+  const count = Math.ceil(nodes.length / nodesPerCell);
+  const names = Array.from({ length: count }, (_, cell) => `bench.${cell}` as CellName);
+  const members = names.map((_, cell) =>
+    nodes
+      .slice(cell * nodesPerCell, (cell + 1) * nodesPerCell)
+      .map((shape, at) => placementNode(cell * nodesPerCell + at, shape, domains)),
+  );
+  const pools = members.map((own) => createPool(own, SEED));
+  const ids = members.map((own) => own.map(({ id }) => id));
+  const choice = cellChoice(
+    pools.map((pool, cell) => summaryOf(names[cell]!, pool, ids[cell]!)),
+    1,
+  );
+  const changed = new Set<number>();
+  let decisions = 0;
+  const askCell = (cell: number, slot: ReserveSlot, occupied: readonly Occupied[]): number => {
+    counts.asked += 1;
+    const [placed] = pools[cell]!.place({ slots: [slot], occupied }).placements;
+    if (!placed) {
+      counts.refused += 1;
+      return -1;
+    }
+    tell(pools[cell]!, placed.node, slot, 1);
+    changed.add(cell);
+    return numberOf(placed.node);
+  };
+  const report = (): void => {
+    for (const cell of changed) choice.update(summaryOf(names[cell]!, pools[cell]!, ids[cell]!));
+    counts.reports += changed.size;
+    changed.clear();
+  };
+  return {
+    place(shape, takenDomains) {
+      decisions += 1;
+      if (decisions % reportEvery === 0) report();
+      const slot = slots[shape]!;
+      const occupied = occupiedIn(takenDomains);
+      const refused: CellName[] = [];
+      while (refused.length < count) {
+        const plan = choice.plan({ slots: [slot], occupied }, refused).get(slot.instance);
+        // By the summaries nobody has room; as they may be old, everybody is asked.
+        const name = plan?.cell ?? names.find((other) => !refused.includes(other))!;
+        const node = askCell(Number(name.slice(6)), slot, occupied);
+        if (node >= 0) return node;
+        refused.push(name);
+      }
+      return -1;
+    },
+    release(node, shape) {
+      const cell = Math.floor(node / nodesPerCell);
+      tell(pools[cell]!, idOf(node), slots[shape]!, -1);
+      changed.add(cell);
+    },
+    domainOf: (node) => domainName(node, domains),
+  };
+}
+
+function summaryOf(cell: CellName, pool: Pool, ids: readonly NodeId[]): CellSummary {
+  const nodes = ids.map((id) => pool.get(id)!);
+  const total = (of: (node: PlacementNode) => PlacementNode["free"]) => ({
+    cpuMilli: nodes.reduce((sum, node) => sum + of(node).cpuMilli, 0),
+    memoryBytes: nodes.reduce((sum, node) => sum + of(node).memoryBytes, 0),
+    diskBytes: AMPLE,
+    pids: AMPLE,
+  });
+  const free = total((node) => node.free);
+  return {
+    cell,
+    nodes: nodes.length,
+    readyNodes: nodes.length,
+    capacity: total((node) => node.capacity),
+    free,
+    largestFree: free,
+    runtimes: ["docker"],
+    kinds: kindsOf(nodes, DEFAULT_LIMITS.summaryRoomsMax),
+    atMs: 0,
+  };
+}
