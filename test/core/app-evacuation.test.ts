@@ -3,51 +3,15 @@ import { describe, expect, it } from "vitest";
 import type { InstanceId } from "../../contracts/ids.ts";
 import type { Refusal } from "../../contracts/failures.ts";
 import type { CellCall } from "../../core/app/types.ts";
-import { BenchApp, CELL, as, insId, placementOf, spec, value } from "./bench-object.ts";
+import { answerAll, deployed, eventsOf, nodeOf, phaseOf, readyOf, routed, rowOf } from "./app-on-bench.ts";
+import { BenchApp, CELL, as, insId, spec, value } from "./bench-object.ts";
 
 const REFUSAL: Refusal = {
   nodesTotal: 3,
   constraints: [{ constraint: "memory", nodesExcluded: 2, requested: 256 * 2 ** 20, missing: 128 * 2 ** 20 }],
 };
-const rowOf = (app: BenchApp, id: InstanceId) => app.tables.instances.get(id)!;
-const phaseOf = (app: BenchApp, id: InstanceId) => rowOf(app, id).phase.kind;
-const nodeOf = (app: BenchApp, id: InstanceId) => rowOf(app, id).placement!.node;
-const readyOf = (app: BenchApp) => value(app.take({ kind: "read", input: {} })).readyInstances;
-const routed = (app: BenchApp): string[] => {
-  const { state } = app.tables.route.get("route")!.route;
-  return state.kind === "serving" ? state.releases.flatMap((r) => r.endpoints.map((e) => e.instance)) : [];
-};
-const eventsOf = (app: BenchApp, type: string) =>
-  [...app.tables.events.values()].filter((event) => event.type === type);
-
-/** Answers every call that is out; a reserve with a refusal if asked to. Returns the calls. */
-function answerAll(app: BenchApp, refuse: Refusal | null = null): CellCall[] {
-  const seen: CellCall[] = [];
-  for (const { call, request } of app.drain("call_cell")) {
-    seen.push(request);
-    if (request.kind !== "reserve") {
-      app.take({ kind: request.kind === "commit" ? "committed" : "updated", call, answer: { ok: true, value: null } });
-      continue;
-    }
-    const { slots } = request.request;
-    const placements = refuse ? [] : slots.map((slot) => placementOf(slot));
-    const refused = refuse ? slots.map(({ instance }) => ({ instance, refusal: refuse })) : [];
-    app.take({ kind: "reserved", call, answer: { ok: true, value: { placements, refused } } });
-  }
-  return seen;
-}
 const heldIn = (calls: CellCall[]) =>
   calls.flatMap((call) => (call.kind === "update" ? (call.request.held ?? []) : []));
-
-const deployed = (replicas = 2, more: Record<string, unknown> = {}) => {
-  const app = new BenchApp();
-  app.deploy(more, replicas);
-  const [first] = app.of(1) as [InstanceId];
-  const node = nodeOf(app, first);
-  const evacuate = (instances = [first]) => app.tell({ kind: "evacuate", node, instances, reason: "drain" });
-  const heir = () => app.of(1).find((id) => rowOf(app, id).ordinal === 0 && rowOf(app, id).generation === 2)!;
-  return { app, first, node, evacuate, heir };
-};
 
 describe("an instance that is asked to leave its node", () => {
   it("serves on until a replacement elsewhere is ready, then drains its full time", () => {
@@ -237,84 +201,5 @@ describe("what the Cell is told of those that are to leave", () => {
     expect(update).toMatchObject({ kind: "update", request: { remove: [insId(99)] } });
     app.tick(60_000);
     expect(answerAll(app)).toEqual([]);
-  });
-});
-
-describe("an evacuation beside a rollout", () => {
-  const rolling = () => {
-    const made = deployed(2);
-    const { app } = made;
-    value(app.take({ kind: "acceptRelease", input: { ...as(null), spec: spec(), privateImage: false } }));
-    app.grantAll();
-    return made;
-  };
-
-  it("of an old instance: moves it if the rollout takes longer, and never fails the rollout", () => {
-    const { app, first, evacuate } = rolling();
-    evacuate();
-    app.grantAll();
-    const second = app.of(1).find((id) => rowOf(app, id).generation === 2)!;
-    app.observe([second], { kind: "ready" });
-    expect(phaseOf(app, first)).toBe("draining");
-    expect(app.phase()).toBe("rolling");
-    app.bringUp();
-    expect(app.phase()).toBe("completed");
-    expect(phaseOf(app, second)).toBe("draining");
-  });
-
-  it("of an old instance: the rollout's end retires it, and its replacement goes", () => {
-    const { app, first, evacuate } = rolling();
-    evacuate();
-    answerAll(app, REFUSAL);
-    app.bringUp();
-    expect(app.phase()).toBe("completed");
-    expect(phaseOf(app, first)).toBe("draining");
-    expect(app.of(1).every((id) => phaseOf(app, id) === "draining")).toBe(true);
-  });
-
-  it("of a new instance: the rollout counts the one that serves, and completes", () => {
-    const { app } = rolling();
-    const fresh = app.of(2);
-    app.observe(fresh, { kind: "ready" });
-    app.tell({ kind: "evacuate", node: nodeOf(app, fresh[0]!), instances: [fresh[0]!], reason: "drain" });
-    answerAll(app, REFUSAL);
-    app.tick(app.limits.placementPatienceMs * 2);
-    answerAll(app, REFUSAL);
-    expect([...app.tables.rollouts.values()].at(-1)!.shed).toBe(0);
-    app.answerVerify();
-    expect(app.phase()).toBe("completed");
-    expect(phaseOf(app, fresh[0]!)).toBe("running");
-  });
-});
-
-describe("an evacuation of an app that has nothing to move", () => {
-  it.each([
-    ["never deployed", (app: BenchApp) => app],
-    [
-      "scaled to zero",
-      (app: BenchApp) => (app.deploy(), value(app.take({ kind: "scale", input: { ...as(null), replicas: 0 } })), app),
-    ],
-    ["destroyed", (app: BenchApp) => (app.deploy(), value(app.take({ kind: "destroy", input: as(null) })), app)],
-  ])("%s: makes nothing new, and says until when what is left of it serves", (_name, prepare) => {
-    const app = new BenchApp();
-    prepare(app);
-    app.grantAll();
-    app.answerVerify();
-    app.grantAll();
-    const rows = [...app.tables.instances.values()];
-    for (const row of rows) {
-      app.tell({ kind: "evacuate", node: row.placement!.node, instances: [row.id], reason: "drain" });
-    }
-    app.grantAll();
-    expect(app.tables.instances.size).toBe(rows.length);
-    for (const row of rows) {
-      if (phaseOf(app, row.id) === "draining")
-        expect(app.tables.cells.get(CELL)!.heldTold).toContain("serves out its drain");
-    }
-    app.tick(app.limits.drainMs);
-    app.grantAll();
-    app.tick(app.limits.heldIntervalMs);
-    app.grantAll();
-    expect([...app.tables.instances.values()].every((row) => row.phase.kind === "ended")).toBe(true);
   });
 });

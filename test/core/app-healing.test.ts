@@ -2,6 +2,7 @@
 import { describe, expect, it } from "vitest";
 import type { InstanceFailure } from "../../contracts/failures.ts";
 import type { InstanceId } from "../../contracts/ids.ts";
+import { eventsOf, nodeOf, phaseOf, routed, rowOf } from "./app-on-bench.ts";
 import { BenchApp, as, placementOf, spec, value } from "./bench-object.ts";
 
 const because = (code: InstanceFailure["code"]): InstanceFailure => ({
@@ -11,16 +12,6 @@ const because = (code: InstanceFailure["code"]): InstanceFailure => ({
   signal: null,
   logTail: [],
 });
-const rowOf = (app: BenchApp, id: InstanceId) => app.tables.instances.get(id)!;
-const phaseOf = (app: BenchApp, id: InstanceId) => rowOf(app, id).phase.kind;
-const nodeOf = (app: BenchApp, id: InstanceId) => rowOf(app, id).placement!.node;
-const routed = (app: BenchApp): string[] => {
-  const { state } = app.tables.route.get("route")!.route;
-  return state.kind === "serving" ? state.releases.flatMap((r) => r.endpoints.map((e) => e.instance)) : [];
-};
-const eventsOf = (app: BenchApp, type: string) =>
-  [...app.tables.events.values()].filter((event) => event.type === type);
-
 const deployed = (limits = {}) => {
   const app = new BenchApp(limits);
   app.deploy();

@@ -2,31 +2,15 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import type { InstanceId } from "../../contracts/ids.ts";
 import type { InstanceFailure } from "../../contracts/failures.ts";
-import type { CellCall } from "../../core/app/types.ts";
-import { BenchApp, CELL, as, placementOf, spec, value } from "./bench-object.ts";
+import { answerAll, nodeOf, phaseOf, rowOf } from "./app-on-bench.ts";
+import { BenchApp, CELL, as, spec, value } from "./bench-object.ts";
 
 const failure: InstanceFailure = { code: "exited", message: "exit 1", exitCode: 1, signal: null, logTail: [] };
 const alone = (singleton: "available" | "strict" = "available") => ({ placement: { singleton }, stopGraceMs: 20_000 });
-const rowOf = (app: BenchApp, id: InstanceId) => app.tables.instances.get(id)!;
-const phaseOf = (app: BenchApp, id: InstanceId) => rowOf(app, id).phase.kind;
-const nodeOf = (app: BenchApp, id: InstanceId) => rowOf(app, id).placement!.node;
 const routeOf = (app: BenchApp) => app.tables.route.get("route")!.route.state;
 const release = (app: BenchApp, more: Record<string, unknown>, replicas?: number) =>
   app.take({ kind: "acceptRelease", input: { ...as(null), spec: spec(more), replicas, privateImage: false } });
 
-/** Grants what is asked, once round; the nodes stop nothing yet. */
-function answerAll(app: BenchApp): CellCall[] {
-  const seen: CellCall[] = [];
-  for (const { call, request } of app.drain("call_cell")) {
-    seen.push(request);
-    if (request.kind === "reserve") {
-      const placements = request.request.slots.map((slot) => placementOf(slot));
-      app.take({ kind: "reserved", call, answer: { ok: true, value: { placements, refused: [] } } });
-    } else
-      app.take({ kind: request.kind === "commit" ? "committed" : "updated", call, answer: { ok: true, value: null } });
-  }
-  return seen;
-}
 const settle = (app: BenchApp): string[] => {
   const kinds: string[] = [];
   for (let calls = answerAll(app); calls.length > 0; calls = answerAll(app))
@@ -143,6 +127,15 @@ describe("a release of a singleton", () => {
     settle(app);
     expect(app.of(1).length).toBe(1);
     expect(rowOf(app, app.of(1)[0]!).generation).toBe(2);
+  });
+
+  it("that supersedes another before the old one stopped is the only one that is placed", () => {
+    value(release(app, alone()));
+    settle(app);
+    value(release(app, alone()));
+    gone(first);
+    app.bringUp();
+    expect([app.phase(), app.of(2), app.of(3).length]).toEqual(["completed", [], 1]);
   });
 
   it("whose old instance never says that it stopped fails by its deadline, and says what it waited for", () => {
