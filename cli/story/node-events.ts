@@ -12,10 +12,14 @@ const Data = z.object({
   kind: z.string().optional(),
   message: z.string().optional(),
   reason: z.string().optional(),
+  instance: z.string().nullish(),
+  lastedMs: z.number().optional(),
+  frozenMs: z.number().optional(),
+  tookMs: z.number().optional(),
   moved: z.number().optional(),
-  silent: z.number().optional(),
-  nodes: z.number().optional(),
+  remaining: z.number().optional(),
   steps: z.number().optional(),
+  state: z.string().optional(),
   forced: z.boolean().optional(),
 });
 type Data = z.infer<typeof Data>;
@@ -59,21 +63,21 @@ export function tellNodeEvent(event: BerthEvent): string | null {
     case "node.draining":
       return pc.cyan(`drain begun${by}: each instance moves once its replacement is ready`);
     case "node.drained":
-      return pc.green(`drained${data.moved === undefined ? "" : `: ${data.moved} moved`}; nothing is left on it`);
+      return pc.green(`drained${after(data.tookMs)}: ${data.moved ?? 0} moved, nothing is left on it`);
     case "node.drain_cancelled":
       return pc.yellow(`drain called off${by}: what has not moved stays`);
     case "node.condition":
       return pc.yellow(`${words(data.kind ?? "condition")}${because}`);
     case "node.recovered":
-      return pc.green(`${words(data.kind ?? "condition")} is over`);
+      return pc.green(`${words(data.kind ?? "condition")} is over${after(data.lastedMs)}`);
     case "node.notice":
-      return `${words(data.kind ?? "notice")}${because}`;
+      return `${words(data.kind ?? "notice")}${data.instance ? ` (${data.instance})` : ""}${because}`;
     case "cell.frozen":
       return pc.red(`many nodes fell silent at once while gateways answer: nothing is rescheduled${because}`);
     case "cell.thawed":
-      return pc.green("the nodes are heard again: rescheduling goes on");
+      return pc.green(`rescheduling goes on${after(data.frozenMs)}${because}`);
     case "cell.rebalancing":
-      return pc.cyan(`rebalance begun${by}${data.steps === undefined ? "" : `: ${data.steps} to move`}${because}`);
+      return tellRebalance(data, by);
     default:
       return event.type.startsWith("node.") || event.type.startsWith("cell.")
         ? `${words(event.type.replace(".", " "))}${because}`
@@ -81,4 +85,11 @@ export function tellNodeEvent(event: BerthEvent): string | null {
   }
 }
 
+function tellRebalance({ state, steps = 0, moved = 0, remaining = 0, tookMs }: Data, by: string): string {
+  if (state === "started") return pc.cyan(`rebalance of the cell begun${by}: ${steps} to move`);
+  const rest = remaining === 0 ? "" : `, ${remaining} stay where they are`;
+  return pc.cyan(`rebalance of the cell ${state ?? "changed"}${after(tookMs)}: ${moved} moved${rest}`);
+}
+
+const after = (ms: number | undefined): string => (ms === undefined ? "" : ` after ${shownMs(ms)}`);
 const words = (name: string): string => name.replaceAll("_", " ");

@@ -1,5 +1,5 @@
 // History as a team reads it: the events and rollouts that the app's object no longer keeps.
-import { and, asc, desc, eq, gt, lt, sql, type SQL } from "drizzle-orm";
+import { and, asc, desc, eq, gt, inArray, lt, sql, type SQL } from "drizzle-orm";
 import type { BerthEvent } from "../../contracts/events.ts";
 import type { Result } from "../../contracts/failures.ts";
 import { RolloutId, type AppId, type CellName, type NodeId, type TeamId } from "../../contracts/ids.ts";
@@ -35,12 +35,15 @@ export function listAppEvents(
   return newestFirst(db, { kind: "team", team }, { which, ...page });
 }
 
-/** What happened to a node, newest first; its metering is elsewhere. A node is in one cell for life, so seqs order it. */
+/**
+ * What happened to a node and to its cell as a whole, newest first; its metering is elsewhere. A node is in one cell for life,
+ * so that seqs order it.
+ */
 export function listNodeEvents(
   db: Database,
   { node, cell, ...page }: PageRequest & { readonly node: NodeId; readonly cell: CellName },
 ): Promise<Result<Page<BerthEvent>>> {
-  const ofNode = and(eq(events.subject, node), eq(events.source, `cell:${cell}`));
+  const ofNode = and(inArray(events.subject, [node, cell]), eq(events.source, `cell:${cell}`));
   return newestFirst(db, { kind: "operator" }, { which: and(ofNode, sql`${events.type} <> 'node.metered'`), ...page });
 }
 
