@@ -15,7 +15,7 @@ type Report = AppInputs["reportUnreachable"];
 export function isNews(ctx: AppContext, report: Report): boolean {
   const row = ctx.draft.get("instances", report.instance);
   if (!row || !row.routed || !isReady(row) || row.generation !== report.generation) return false;
-  if (Math.abs(ctx.nowMs - report.atMs) > ctx.limits.healthReportSkewMs) return false;
+  if (!(Math.abs(ctx.nowMs - report.atMs) <= ctx.limits.healthReportSkewMs)) return false;
   const known = ctx.draft.get("health", report.instance);
   return !known || known.generation !== row.generation || isOver(ctx, known);
 }

@@ -1,9 +1,15 @@
 // core/app/health: reports of unreachable instances, the second opinion, what the route leaves out meanwhile, and false alarms.
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { InstanceId } from "../../contracts/ids.ts";
 import type { AppInputs } from "../../core/app/types.ts";
 import { BenchApp, value } from "./bench-object.ts";
+import { announced, SEED } from "./seed.ts";
 
+const UNREADY = {
+  kind: "unready" as const,
+  failure: { code: "liveness_failed" as const, message: "503", exitCode: null, signal: null, logTail: [] },
+};
 type Report = AppInputs["reportUnreachable"];
 
 class Ailing extends BenchApp {
@@ -120,7 +126,7 @@ describe("a reported instance", () => {
   it("is forgotten when its own node says that it does not serve, or it ends", () => {
     const app = new Ailing(2);
     app.report(0);
-    app.observe([app.id(0)], { kind: "unready", message: "503" } as never);
+    app.observe([app.id(0)], UNREADY);
     expect(app.tables.health.size).toBe(0);
     app.observe([app.id(0)], { kind: "ready" });
     expect(app.routed()).toHaveLength(2);
@@ -188,6 +194,7 @@ describe("a report that is not to be believed", () => {
     ["about another generation", { generation: 2 }],
     ["from the future", { atMs: 1_000_000 + 60_000 }],
     ["from long ago", { atMs: 1_000_000 - 60_000 }],
+    ["from no time at all", { atMs: Number.NaN }],
   ];
   it.each(lies)("%s changes nothing and asks nobody", (_name, lie) => {
     const app = new Ailing(2);
@@ -223,5 +230,54 @@ describe("a report that is not to be believed", () => {
     value(app.take({ kind: "destroy", input: { actor: "user:lab", idempotencyKey: null } }));
     app.report(0);
     expect(app.tables.health.size).toBe(0);
+  });
+});
+
+describe("any reports, opinions, restarts and words of nodes", () => {
+  const REPLICAS = 4;
+  const n = fc.integer({ min: 0, max: REPLICAS - 1 });
+  const event = fc.oneof(
+    fc.record({
+      kind: fc.constant("report" as const),
+      n,
+      cause: fc.constantFrom("connect" as const, "gateway_5xx" as const),
+    }),
+    fc.record({ kind: fc.constant("opinion" as const), ok: fc.boolean() }),
+    fc.record({ kind: fc.constant("node" as const), n, ready: fc.boolean() }),
+    fc.record({ kind: fc.constant("time" as const), ms: fc.integer({ min: 0, max: 20_000 }) }),
+    fc.record({ kind: fc.constant("restart" as const) }),
+  );
+
+  it(announced("leave at least one ready instance in the route, and all of them once everybody answers"), () => {
+    fc.assert(
+      fc.property(fc.array(event, { maxLength: 60 }), (events) => {
+        const app = new Ailing(REPLICAS);
+        const ready = () => app.ids.filter((id) => app.tables.instances.get(id)!.observed?.kind === "ready");
+        for (const one of events) {
+          if (one.kind === "report") app.report(one.n, { kind: one.cause });
+          else if (one.kind === "opinion") app.answer(one.ok);
+          else if (one.kind === "node") app.observe([app.id(one.n)], one.ready ? { kind: "ready" } : UNREADY);
+          else if (one.kind === "time") app.tick(one.ms);
+          else app.restart();
+          app.grantAll();
+          const routed = app.routed();
+          expect(routed.length > 0).toBe(ready().length > 0);
+          expect(routed.every((id) => ready().includes(id))).toBe(true);
+          const { state } = app.tables.route.get("route")!.route;
+          if (state.kind === "serving") expect(state.releases.map(({ weight }) => weight)).toEqual([100]);
+          const out = [...app.tables.health.values()].filter((row) => row.out);
+          expect(routed.length).toBe(ready().length - out.length);
+          const unsure = out.filter(({ phase, cause }) => phase.kind !== "ejected" || cause === "gateway_5xx");
+          expect(unsure.length).toBeLessThanOrEqual(REPLICAS / 2);
+        }
+        app.observe(app.ids, { kind: "ready" });
+        for (let seconds = 0; seconds < 60; seconds += 1) {
+          app.tick(1_000);
+          app.answer(true);
+        }
+        expect(app.routed()).toEqual(app.ids);
+      }),
+      { seed: SEED, numRuns: 300 },
+    );
   });
 });
