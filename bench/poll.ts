@@ -8,9 +8,9 @@ import { AGENT_LIMITS } from "../core/converge/limits.ts";
 import { DEFAULT_LIMITS } from "../core/limits.ts";
 import { startStack, type Stack } from "../dev/stack.ts";
 import { REGION } from "../dev/stack/options.ts";
-import { startFleet, type Fleet, type FleetReport } from "./poll/fleet.ts";
+import { startFleet, type Fleet, type FleetReport } from "./sim-fleet/fleet.ts";
 import { priceOf } from "./poll/price.ts";
-import { machineUsage, usageOf } from "./poll/process-usage.ts";
+import { machineUsage, usageOf } from "./sim-fleet/process-usage.ts";
 import { deployApp, restartApp, type Api } from "./poll/waves.ts";
 import { note, printReport, quantile, rounded, spreadOf, type Aim } from "./shared/report.ts";
 

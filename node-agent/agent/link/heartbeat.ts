@@ -92,7 +92,8 @@ export class Heartbeat {
       if (this.#failures === 1 || this.#failures % 30 === 0) {
         log.warn({ error: String(error), failures: this.#failures }, "a heartbeat failed");
       }
-      const refused = error instanceof Refused && error.status < 500;
+      // Also where it came too late to a control plane that has too much to do: more tries would keep it that way.
+      const refused = error instanceof Refused && (error.status < 500 || error.code === "overloaded");
       return refused ? limits.heartbeatMs : limits.heartbeatMs / TRIES_PER_BEAT;
     }
     if (this.#changed) return limits.heartbeatCoalesceMs;

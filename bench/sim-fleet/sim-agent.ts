@@ -1,5 +1,4 @@
 // One simulated node: real keys, enrolment, polls and heartbeats; instead of containers it says at once that they are ready.
-import { Agent, request } from "node:http";
 import type { z } from "zod";
 import {
   AGENT_PROTOCOL,
@@ -14,13 +13,18 @@ import {
 } from "../../contracts/agent-protocol.ts";
 import type { DesiredDocument } from "../../contracts/desired.ts";
 import { AGENT_LIMITS } from "../../core/converge/limits.ts";
+import { backoffMs } from "../../node-agent/agent/link/pause.ts";
+import { preciseNow } from "./clock.ts";
+import { exchange, Stale, type Answered } from "./exchange.ts";
+import { Homecoming } from "./homecoming.ts";
 import { Signer } from "./signer.ts";
 
 /** An answer older than this when its poll was sent was not waited for: it was found on connecting. */
 const HELD_AT_LEAST_MS = 20;
 /** As the agent does it. */
 const TIMEOUT_MS = { poll: AGENT_LIMITS.pollTimeoutMs, heartbeat: AGENT_LIMITS.heartbeatTimeoutMs, ask: 30_000 };
-const RETRY_MS = 300;
+/** As the agent's heartbeat does it: sooner where it heard nothing, at the next beat where it was refused by name. */
+const TRIES_PER_BEAT = 4;
 const DIGEST = `sha256:${"0".repeat(64)}`;
 const GIB = 1024 ** 3;
 
@@ -44,9 +48,22 @@ export interface AgentWish {
   readonly counts: Counts;
 }
 
-const connections = new Agent({ keepAlive: true, maxSockets: Infinity });
+type Lane = keyof typeof TIMEOUT_MS;
+
+/** The control plane answered, and said no. */
+class Refused extends Error {
+  readonly answer: Answered;
+  readonly code: string;
+  constructor(lane: Lane, answer: Answered) {
+    const code = /"code":"([a-z_]+)"/.exec(answer.text)?.[1] ?? "unknown";
+    super(`${lane} ${answer.status} ${code}`);
+    this.answer = answer;
+    this.code = code;
+  }
+}
 
 export class SimAgent {
+  readonly homecoming = new Homecoming();
   readonly #wish: AgentWish;
   readonly #signer = new Signer();
   #credential: string | null = null;
@@ -88,22 +105,27 @@ export class SimAgent {
   stop(): void {
     this.#stopped = true;
     if (this.#timer !== null) clearTimeout(this.#timer);
-    connections.destroy();
   }
 
   async #pollForEver(): Promise<void> {
     const { counts } = this.#wish;
-    while (!this.#stopped) {
+    const { pollBackoffMinMs, pollBackoffMaxMs } = AGENT_LIMITS;
+    for (let failures = 0; !this.#stopped;) {
       const sentAtMs = preciseNow();
       try {
         const body = { protocol: AGENT_PROTOCOL, ackRevision: this.#revision };
-        const { status, text, atMs } = await this.#post("poll", "/agent/v1/poll", body);
+        this.homecoming.pollSent(sentAtMs);
+        const { status, text, atMs } = await this.#askFor("poll", "/agent/v1/poll", body);
+        this.homecoming.pollAnswered(sentAtMs);
         if (status === 204) counts.pollsTimedOut += 1;
-        else if (status === 200) this.#take(JSON.parse(text) as PollResponse, sentAtMs, atMs);
-        else throw new Error(`poll ${status}`);
+        else this.#take(JSON.parse(text) as PollResponse, sentAtMs, atMs);
+        failures = 0;
       } catch (error) {
-        this.#failed(error);
-        await new Promise((resolve) => setTimeout(resolve, AGENT_LIMITS.pollBackoffMinMs * (1 + Math.random())));
+        failures += 1;
+        this.#failed(error, sentAtMs);
+        const retryAfterMs = error instanceof Refused ? error.answer.retryAfterMs : null;
+        const waitMs = backoffMs(failures, pollBackoffMinMs, pollBackoffMaxMs, retryAfterMs);
+        await new Promise((resolve) => setTimeout(resolve, waitMs));
       }
     }
   }
@@ -132,40 +154,47 @@ export class SimAgent {
 
   async #beat(): Promise<void> {
     const { heartbeatMs, heartbeatJitterMs, heartbeatCoalesceMs } = AGENT_LIMITS;
-    let nextMs: number | null = null;
+    let nextMs: number;
     this.#beating = true;
     this.#changed = false;
     const sentAtMs = preciseNow();
-    const body: HeartbeatRequest = {
+    try {
+      const { text, atMs } = await this.#askFor("heartbeat", "/agent/v1/heartbeat", this.#report());
+      void (JSON.parse(text) as HeartbeatResponse);
+      this.homecoming.beatAnswered(sentAtMs, atMs);
+      this.#wish.counts.heartbeatMs.push(atMs - sentAtMs);
+      const jitterMs = (Math.random() * 2 - 1) * heartbeatJitterMs;
+      nextMs = this.#changed ? heartbeatCoalesceMs : Math.max(0, heartbeatMs + jitterMs - (preciseNow() - sentAtMs));
+    } catch (error) {
+      this.#failed(error, sentAtMs);
+      const refused = error instanceof Refused && (error.answer.status < 500 || error.code === "overloaded");
+      nextMs = refused ? heartbeatMs : heartbeatMs / TRIES_PER_BEAT;
+    }
+    this.#beating = false;
+    this.#beatIn(nextMs);
+  }
+
+  #report(): HeartbeatRequest {
+    return {
       ...{ protocol: AGENT_PROTOCOL, ackRevision: this.#revision, agentVersion: "bench", observed: this.#observed },
       used: { cpuMilli: 100, memoryBytes: GIB, diskBytes: GIB },
       gatewayReady: true,
-      watched: [],
-      metering: [],
-      conditions: [],
-      notices: [],
-      images: [],
+      ...{ watched: [], metering: [], conditions: [], notices: [], images: [] },
     };
-    try {
-      const { status, text, atMs } = await this.#post("heartbeat", "/agent/v1/heartbeat", body);
-      if (status !== 200) throw new Error(`heartbeat ${status}`);
-      void (JSON.parse(text) as HeartbeatResponse);
-      this.#wish.counts.heartbeatMs.push(atMs - sentAtMs);
-    } catch (error) {
-      this.#failed(error);
-      nextMs = RETRY_MS;
-    }
-    this.#beating = false;
-    const jitterMs = (Math.random() * 2 - 1) * heartbeatJitterMs;
-    nextMs ??= Math.max(0, heartbeatMs + jitterMs - (preciseNow() - sentAtMs));
-    this.#beatIn(this.#changed ? heartbeatCoalesceMs : nextMs);
   }
 
-  #failed(error: unknown): void {
+  #failed(error: unknown, sentAtMs: number): void {
     if (this.#stopped) return;
+    this.homecoming.failed(sentAtMs, error instanceof Refused);
     const { failures } = this.#wish.counts;
     const name = error instanceof Error ? error.message : String(error);
     failures[name] = (failures[name] ?? 0) + 1;
+  }
+
+  async #askFor(lane: Lane, path: string, value: unknown): Promise<Answered> {
+    const answer = await this.#post(lane, path, value);
+    if (answer.status !== 200 && answer.status !== 204) throw new Refused(lane, answer);
+    return answer;
   }
 
   /** A kept connection may have been closed by the other side while it was idle: one more try, with a fresh proof. */
@@ -190,42 +219,8 @@ export class SimAgent {
   }
 }
 
-type Lane = keyof typeof TIMEOUT_MS;
-/** It went out on a kept connection and was reset. */
-class Stale extends Error {}
-
-interface Answered {
-  readonly status: number;
-  readonly text: string;
-  readonly atMs: number;
-}
-
-function exchange(url: URL, headers: Record<string, string>, body: string, timeoutMs: number): Promise<Answered> {
-  return new Promise((resolve, reject) => {
-    let late = false;
-    const timer = setTimeout(() => {
-      late = true;
-      asked.destroy(new Error(`no answer within ${timeoutMs} ms`));
-    }, timeoutMs);
-    const asked = request(url, { method: "POST", agent: connections, headers }, (answer) => {
-      let text = "";
-      answer.setEncoding("utf8").on("data", (part: string) => (text += part));
-      answer.on("end", () => resolve({ status: answer.statusCode ?? 0, text, atMs: preciseNow() }));
-      answer.on("error", reject);
-    });
-    asked.on("close", () => clearTimeout(timer));
-    asked.on("error", (error) => reject(asked.reusedSocket && !late ? new Stale(error.message) : error));
-    asked.end(body);
-  });
-}
-
 function ready(instance: DesiredDocument["instances"][number], sinceMs: number): ObservedInstance {
   const { app, generation } = instance;
   const status = { kind: "ready" } as const;
   return { instance: instance.instance, generation, app, status, restarts: 0, digest: DIGEST, sinceMs };
-}
-
-/** Milliseconds since the epoch with fractions, of the host's clock. */
-function preciseNow(): number {
-  return performance.timeOrigin + performance.now();
 }

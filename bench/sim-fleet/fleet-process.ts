@@ -26,9 +26,19 @@ let cpuBefore = process.cpuUsage();
 say({ kind: "enrolled", tookMs: performance.now() - beganMs, cells: [...cells] });
 
 process.on("message", (message: ToFleet) => {
-  if (message.kind === "report") return report();
-  for (const agent of agents) agent.stop();
-  process.exit(0);
+  switch (message.kind) {
+    case "report":
+      return report();
+    case "back":
+      return agents.forEach(({ homecoming }) => homecoming.begin(message.sinceMs));
+    case "returned":
+      return say({ kind: "returned", agents: agents.map(({ homecoming }) => homecoming.read()) });
+    case "keep":
+      return agents.splice(message.nodes).forEach((agent) => agent.stop());
+    case "stop":
+      for (const agent of agents) agent.stop();
+      process.exit(0);
+  }
 });
 process.once("disconnect", () => process.exit(0));
 

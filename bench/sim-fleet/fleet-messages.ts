@@ -1,4 +1,5 @@
 // What the benchmark and a process full of simulated nodes say to each other.
+import type { Returned } from "./homecoming.ts";
 import type { Counts } from "./sim-agent.ts";
 
 export interface FleetWish {
@@ -13,8 +14,16 @@ export interface FleetWish {
   readonly startWithinMs: number;
 }
 
-export type ToFleet = { readonly kind: "report" } | { readonly kind: "stop" };
+export type ToFleet =
+  | { readonly kind: "report" }
+  /** The control plane answers again, since this moment of the host's clock. */
+  | { readonly kind: "back"; readonly sinceMs: number }
+  | { readonly kind: "returned" }
+  /** So many of the agents go on; the others are silent for good. */
+  | { readonly kind: "keep"; readonly nodes: number }
+  | { readonly kind: "stop" };
 
 export type FromFleet =
   | { readonly kind: "enrolled"; readonly tookMs: number; readonly cells: readonly string[] }
+  | { readonly kind: "returned"; readonly agents: readonly Returned[] }
   | { readonly kind: "report"; readonly counts: Counts; readonly cpuMs: number; readonly loopDelayP99Ms: number };

@@ -2,6 +2,7 @@
 import { fork, type ChildProcess } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import type { FleetWish, FromFleet, ToFleet } from "./fleet-messages.ts";
+import type { Returned } from "./homecoming.ts";
 import type { Counts } from "./sim-agent.ts";
 
 export interface FleetReport extends Counts {
@@ -14,6 +15,11 @@ export interface Fleet {
   readonly enrolMs: number;
   /** What happened since the last report. */
   report(): Promise<FleetReport>;
+  /** The control plane answers again, since this moment of the host's clock. */
+  isBack(sinceMs: number): void;
+  /** How each node has come back since then. */
+  returned(): Promise<readonly Returned[]>;
+  keep(nodes: number): void;
   stop(): Promise<void>;
 }
 
@@ -30,6 +36,13 @@ export async function startFleet(wish: FleetWish): Promise<Fleet> {
       const { counts, cpuMs, loopDelayP99Ms } = await answer;
       return { ...counts, cpuMs, loopDelayP99Ms };
     },
+    isBack: (sinceMs) => tell(child, { kind: "back", sinceMs }),
+    async returned() {
+      const answer = messageOf(child, "returned");
+      tell(child, { kind: "returned" });
+      return (await answer).agents;
+    },
+    keep: (nodes) => tell(child, { kind: "keep", nodes }),
     stop: () =>
       new Promise((resolve) => {
         if (child.exitCode !== null) return resolve();
