@@ -4,71 +4,24 @@ import type { Logger } from "pino";
 import { AGENT_PROTOCOL, type HeartbeatRequest, type HeartbeatResponse } from "../../contracts/agent-protocol.ts";
 import type { DesiredDocument, DesiredInstance } from "../../contracts/desired.ts";
 import type { EndpointFile } from "../endpoint-file.ts";
-import { CleanUp } from "./disk/clean-up.ts";
-import type { DiskGate } from "./disk/disk-gate.ts";
-import { DiskWatch } from "./disk/disk-watch.ts";
-import { Inventory } from "./disk/inventory.ts";
 import { EndpointWriter } from "./gateway-child/endpoint-writer.ts";
 import { GatewayChild } from "./gateway-child/gateway-child.ts";
 import { GatewaySocket } from "./gateway-child/gateway-socket.ts";
-import type { Asks } from "./link/asks.ts";
-import type { Control } from "./link/control.ts";
-import type { ControlClock } from "./link/control-clock.ts";
 import { Heartbeat } from "./link/heartbeat.ts";
 import { Poll } from "./link/poll.ts";
 import { renewInTime } from "./link/renewal.ts";
-import { LogStore } from "./logs/log-store.ts";
-import { Meter } from "./metering/meter.ts";
-import { Sampler } from "./metering/sampler.ts";
+import { openFolder, type Opened, type Parts } from "./open-folder.ts";
 import type { RunOptions } from "./options.ts";
 import { Conditions } from "./report/conditions.ts";
-import { Notices } from "./report/notices.ts";
-import type { Bundles } from "./runtime/bundles.ts";
-import type { EngineChange, PlatformEnvironment, Runtime } from "./runtime/runtime.ts";
-import { Contact } from "./state/contact.ts";
-import { DesiredStore } from "./state/desired-store.ts";
-import { FactsStore } from "./state/facts-store.ts";
-import type { Enrolled, Identity } from "./state/identity.ts";
+import type { Notices } from "./report/notices.ts";
+import type { EngineChange, PlatformEnvironment } from "./runtime/runtime.ts";
 import { bootId } from "./state/process-id.ts";
-import { Arrival } from "./supervise/arrival.ts";
-import { Fleet } from "./supervise/fleet.ts";
-import { StartQueue } from "./supervise/ports.ts";
-import { StrictSingletons } from "./supervise/strict.ts";
 import { AGENT_VERSION } from "./version.ts";
-import { WatchdogChild } from "./watchdog/watchdog-child.ts";
 
 /** The offset of the clocks is written no finer than this, so that its jitter is not a new file at every beat. */
 const OFFSET_STEP_MS = 20;
 /** A gateway that is being replaced is back by then. */
 const GATEWAY_GRACE_MS = 2_000;
-
-export interface Parts {
-  readonly identity: Identity;
-  readonly clock: ControlClock;
-  readonly control: Control;
-  readonly asks: Asks;
-  readonly runtime: Runtime;
-  readonly bundles: Bundles;
-  readonly gate: DiskGate;
-  readonly enrolled: Enrolled;
-  /** Whether this run enrolled the node: no agent ran here before. */
-  readonly isFirst: boolean;
-}
-
-/** What is read from the folder before anything starts. */
-interface Opened {
-  readonly store: DesiredStore;
-  readonly meter: Meter;
-  readonly contact: Contact;
-  readonly notices: Notices;
-  readonly facts: FactsStore;
-  readonly arrival: Arrival;
-  readonly strict: StrictSingletons;
-  readonly fleet: Fleet;
-  readonly sampler: Sampler;
-  readonly disks: DiskWatch;
-  readonly inventory: Inventory;
-}
 
 export class NodeAgent {
   readonly #options: RunOptions;
@@ -102,7 +55,17 @@ export class NodeAgent {
     const { limits } = this.#options;
     const { runtime, clock, control, identity, isFirst } = this.#parts;
     const log = this.#log;
-    const opened = await this.#open();
+    const opened = await openFolder(this.#options, this.#parts, {
+      log,
+      conditions: this.#conditions,
+      endpoints: this.#endpoints,
+      gateway: this.#gatewaySocket,
+      platformEnvironment: (desired) => this.#platformEnvironment(desired),
+      changed: () => this.#changed(),
+      arrived: () => this.#arrived(),
+      tell: () => this.#heartbeat?.change(),
+      lapsed: () => this.#opened?.fleet.fenceStrict(),
+    });
     this.#opened = opened;
     const { fleet, sampler, notices, contact, arrival, disks, inventory } = opened;
     runtime.onEngine((change) => this.#engineChanged(change));
@@ -135,7 +98,7 @@ export class NodeAgent {
     this.#stop.abort();
     const { fleet, sampler, disks, inventory, arrival, strict, meter } = this.#opened ?? {};
     arrival?.leave();
-    strict?.leave();
+    await strict?.leave();
     await Promise.all([this.#poll?.stop(), this.#heartbeat?.stop(), this.#gateway.leave()]);
     await Promise.all([sampler?.stop(), disks?.stop(), inventory?.stop()]);
     await fleet?.leave();
@@ -143,39 +106,6 @@ export class NodeAgent {
     await meter?.save().catch(() => undefined);
     this.#gatewaySocket.close();
     this.#log.info("the agent leaves; what runs, runs on");
-  }
-
-  async #open(): Promise<Opened> {
-    const { dir, limits } = this.#options;
-    const { runtime, asks, clock, bundles, gate } = this.#parts;
-    const log = this.#log;
-    const store = await DesiredStore.open(dir, limits.fencesMax);
-    const meter = await Meter.open(dir, limits);
-    const contact = await Contact.open(dir);
-    const facts = await FactsStore.open(dir);
-    const nowMs = () => clock.nowMs();
-    const notices = await Notices.open(dir, { nowMs, changed: () => this.#heartbeat?.change() });
-    const logs = new LogStore(dir, limits);
-    const { silentForMs } = contact;
-    const arrival = new Arrival({ limits, silentForMs, changed: () => this.#arrived() });
-    const watchdog = new WatchdogChild(dir, limits.strictWatchMs, log);
-    const lapsed = () => this.#opened?.fleet.fenceStrict();
-    const strict = new StrictSingletons({ dir, limits, log, contact, runtime, watchdog, notices, lapsed });
-    const fleet = new Fleet({
-      ...{ runtime, asks, clock, limits, log, logs, meter, store, facts, notices, strict, arrival },
-      endpoints: this.#endpoints,
-      gateway: this.#gatewaySocket,
-      starts: new StartQueue(limits.startsAtOnceMax),
-      platformEnvironment: (desired) => this.#platformEnvironment(desired),
-      changed: () => this.#changed(),
-    });
-    const desired = () => store.desired;
-    const cleanUp = new CleanUp({ dir, limits, log, runtime, bundles, notices, desired, known: () => fleet.known });
-    const folders = onceKnown(dir, runtime);
-    const disks = new DiskWatch({ limits, log, conditions: this.#conditions, gate, cleanUp, folders });
-    const inventory = new Inventory(runtime, bundles, limits);
-    const sampler = new Sampler(runtime, meter, this.#gatewaySocket, () => fleet.running(), clock, limits);
-    return { store, meter, contact, notices, facts, arrival, strict, fleet, sampler, disks, inventory };
   }
 
   #revision(): number {
@@ -308,15 +238,6 @@ export class NodeAgent {
       BERTH_REGION: this.#options.region,
     };
   }
-}
-
-/** The agent's own folder, and the Engine's once it has said where that is. */
-function onceKnown(dir: string, runtime: Runtime): () => Promise<string[]> {
-  let data: string | null = null;
-  return async () => {
-    data ??= await runtime.dataFolder().catch(() => null);
-    return data === null ? [dir] : [dir, data];
-  };
 }
 
 function restartedText(running: number, silentForMs: number): string {

@@ -96,9 +96,10 @@ export class StrictSingletons {
     if (this.#rows.delete(instance)) await this.#write();
   }
 
-  leave(): void {
+  async leave(): Promise<void> {
     this.#stop.abort();
     if (this.#timer !== null) clearTimeout(this.#timer);
+    await this.#watching;
   }
 
   #coveredForMs(): number {
