@@ -2,9 +2,12 @@
 import type { InstanceId, RolloutId } from "../../contracts/ids.ts";
 import type { Route } from "../../contracts/route.ts";
 import type { AppEffect, AppEvent, AppTables, StepApp } from "../../core/app/types.ts";
-import type { CellEvent, CellTables, StepCell } from "../../core/cell/types.ts";
+import type { CellEffect, CellEvent, CellTables, StepCell } from "../../core/cell/types.ts";
+import type { CellToApp } from "../../core/messages.ts";
 import type { RowChange } from "../../core/step.ts";
+import type { FaultClass } from "./faults.ts";
 import { REAL_CORE, type Core } from "./cluster.ts";
+import type { Broken } from "./broken.ts";
 
 type AppStep = (...args: Parameters<StepApp>) => ReturnType<StepApp>;
 type CellStep = (...args: Parameters<StepCell>) => ReturnType<StepCell>;
@@ -136,19 +139,108 @@ const silentlyChanging = withCell((durable, volatile, event, at, limits) => {
   return { ...decision, rowChanges: decision.rowChanges.filter((row) => row.table !== "nodes") };
 });
 
-/** invariant: the number the checks must name. */
-export const BROKEN_CORES: readonly { name: string; invariant: number; core: () => Core; nodes?: number }[] = [
+/** Gives up what its customer marked as a singleton along with the rest of a silent node. */
+const rash = withCell((durable, volatile, event, at, limits) => {
+  const decision = REAL_CORE.stepCell(durable, volatile, event, at, limits);
+  const givingUp = (message: CellToApp): CellToApp => {
+    if (message.kind !== "node_gone") return message;
+    const { kept = [], ...rest } = message;
+    return { ...rest, instances: [...message.instances, ...kept] };
+  };
+  const rowChanges = decision.rowChanges.map((row): RowChange<CellTables> => {
+    return row.table === "messages" && row.kind === "put" ? { ...row, value: givingUp(row.value) } : row;
+  });
+  const effects = decision.effects.map((effect): CellEffect => {
+    return effect.kind === "deliver_messages" ? { ...effect, messages: effect.messages.map(givingUp) } : effect;
+  });
+  return { ...decision, rowChanges, effects };
+});
+
+/** Believes strict singletons stopped before their agents have to stop them. */
+const impatient = withCell((durable, volatile, event, at, limits) =>
+  REAL_CORE.stepCell(durable, volatile, event, at, { ...limits, strictReplaceMs: 9_000 }),
+);
+
+/** Says that a lease was committed without writing it down. */
+const careless = withCell((durable, volatile, event, at, limits) => {
+  const decision = REAL_CORE.stepCell(durable, volatile, event, at, limits);
+  if (event.kind !== "heartbeat") return decision;
+  const rowChanges = decision.rowChanges.filter((row) => row.table !== "leases" || row.kind !== "put");
+  return { ...decision, rowChanges };
+});
+
+/** Takes what a lost node runs out of its document. */
+const ruthless = withCell((durable, volatile, event, at, limits) => {
+  const decision = REAL_CORE.stepCell(durable, volatile, event, at, limits);
+  const lost = decision.rowChanges.flatMap((row) =>
+    row.table === "nodes" && row.kind === "put" && row.value.phase === "lost" ? [row.value] : [],
+  );
+  const dropped = [...durable.instances].flatMap(([key, { node }]): RowChange<CellTables>[] =>
+    lost.some(({ id }) => id === node) ? [{ kind: "delete", table: "instances", key }] : [],
+  );
+  const raised = lost.map((node): RowChange<CellTables> => {
+    return { kind: "put", table: "nodes", key: node.id, value: { ...node, revision: node.revision + 1 } };
+  });
+  return { ...decision, rowChanges: [...decision.rowChanges, ...dropped, ...raised] };
+});
+
+/** Reservations that nobody commits stay for ever. */
+const hoarding = withCell((durable, volatile, event, at, limits) => {
+  const decision = REAL_CORE.stepCell(durable, volatile, event, at, limits);
+  const rowChanges = decision.rowChanges.filter((row) => {
+    if (row.table !== "reservations" || row.kind !== "delete") return true;
+    return durable.reservations.get(row.key)!.untilMs > at.nowMs;
+  });
+  return { ...decision, rowChanges };
+});
+
+/** Serves on with what a failed rollout has brought up. */
+const stubborn = droppingAppRows(
+  (row) => row.table === "route" && row.kind === "put" && row.value.route.state.kind === "serving" && isBackTo(row),
+);
+
+/** Whether the route goes from two releases to one. */
+function isBackTo(row: RowChange<AppTables>): boolean {
+  if (row.table !== "route" || row.kind !== "put") return false;
+  const { state } = row.value.route;
+  return state.kind === "serving" && state.releases.length === 1 && row.value.route.version > 3;
+}
+
+const DOWN: ReadonlySet<FaultClass> = new Set(["power", "isolation"]);
+
+export const BROKEN_CORES: readonly Broken[] = [
   { name: "makes two instances for one slot", invariant: 1, core: () => doubling },
   { name: "changes a document without a new revision", invariant: 2, core: () => silentlyChanging },
+  {
+    name: "replaces a silent node's available singletons",
+    invariant: 4,
+    core: () => rash,
+    setup: { faults: DOWN, kinds: ["singleton", "singleton", "singleton"] },
+  },
+  {
+    name: "replaces strict singletons too early",
+    invariant: 4,
+    core: () => impatient,
+    setup: { faults: DOWN, kinds: ["strict", "strict", "strict"] },
+  },
+  {
+    name: "commits leases in words only",
+    invariant: 4,
+    core: () => careless,
+    setup: { faults: DOWN, kinds: ["strict", "strict", "strict"] },
+  },
+  { name: "takes a lost node's instances out of its document", invariant: 5, core: () => ruthless },
   { name: "gives weights that sum to 99", invariant: 6, core: () => unbalanced },
   { name: "routes to an instance that is not ready", invariant: 7, core: () => tooEager },
-  { name: "reserves more than a node has", invariant: 10, core: () => generous, nodes: 2 },
-  { name: "frees room before the node has stopped", invariant: 10, core: () => hasty, nodes: 2 },
+  { name: "reserves more than a node has", invariant: 10, core: () => generous, setup: { nodes: 2, apps: 5 } },
+  { name: "frees room before the node has stopped", invariant: 10, core: () => hasty, setup: { nodes: 2, apps: 5 } },
   { name: "takes the old out before the new is ready", invariant: 11, core: () => stopFirst },
+  { name: "serves on with what a rollout left behind", invariant: 11, core: () => stubborn },
   { name: "forgets idempotency keys", invariant: 13, core: () => forgetful },
   { name: "skips an event of the outbox", invariant: 14, core: () => skipping },
   { name: "never hears that an update was applied", invariant: 20, core: () => deafToUpdates },
   { name: "believes its instances without asking", invariant: 21, core: believing },
+  { name: "keeps reservations that nobody commits", invariant: 22, core: () => hoarding, setup: { weather: "harsh" } },
   {
     name: "loses the end of a rollout",
     invariant: 22,

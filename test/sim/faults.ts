@@ -12,7 +12,7 @@ export const FAULTS = {
   silence: ["control plane silent"],
   power: ["power lost", "power returned"],
   agent: ["agent restarted", "agent paused"],
-  clock: ["wall clock jumped", "clock drifts"],
+  clock: ["wall clock jumped", "wall clock wrong after boot", "clock drifts"],
   gateway: ["gateway restarted"],
   engine: ["engine restarted"],
   container: ["container removed", "orphan container appeared"],

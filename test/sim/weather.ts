@@ -20,7 +20,7 @@ export function breakThings(
     world.happened(what);
     world.note(`${what}: ${where}`);
   };
-  breakServers(world, cluster, every, server, happens);
+  breakServers(world, cluster, classes, every, server, happens);
   breakLinks(world, cluster, every, server, happens);
   breakContainers(world, every, server, happens);
   every("postgres", 25_000, 70_000, () => {
@@ -38,12 +38,26 @@ export function breakThings(
 type Every = (name: FaultClass, lowMs: number, highMs: number, act: () => void) => void;
 type Happens = (what: string, where: string) => void;
 
-function breakServers(world: World, cluster: Cluster, every: Every, server: () => Machine, happens: Happens): void {
+function breakServers(
+  world: World,
+  cluster: Cluster,
+  classes: ReadonlySet<FaultClass>,
+  every: Every,
+  server: () => Machine,
+  happens: Happens,
+): void {
   every("power", 15_000, 45_000, () => {
     const machine = server();
     if (!machine.isPowered) return;
     happens("power lost", machine.name);
-    machine.losePowerFor(world.chance(0.5) ? world.between(2_000, 9_000) : world.between(9_000, 40_000));
+    const offMs = world.chance(0.5) ? world.between(2_000, 9_000) : world.between(9_000, 40_000);
+    machine.losePowerFor(offMs);
+    if (classes.has("clock") && world.chance(0.5)) {
+      // Its battery is flat: the time is wrong until the network's time is heard.
+      happens("wall clock wrong after boot", machine.name);
+      machine.wallOffsetMs = world.pick([-3_600_000, 3_600_000]);
+      world.after(offMs + world.between(100, 3_000), () => (machine.wallOffsetMs = 0));
+    }
   });
   every("agent", 8_000, 30_000, () => {
     const machine = server();

@@ -39,7 +39,8 @@ export class Agent {
     this.offsetMs = machine.wallMs() - machine.monotonicMs();
     this.heardAtMs = machine.monotonicMs();
     // Plans are made by the monotonic clock; only what is reported is in the control plane's time.
-    const nowMs = (): number => (habits.clock === "wall" ? machine.wallMs() : machine.monotonicMs());
+    const isMonotonic = habits.clock === "monotonic";
+    const nowMs = (): number => machine.monotonicMs() + (isMonotonic ? 0 : this.offsetMs);
     const shared = {
       limits: SIM_AGENT_LIMITS,
       after: (delayMs: number, act: () => void) => world.after(delayMs, this.guard(act)),
@@ -50,7 +51,7 @@ export class Agent {
       engine,
       disk,
       nowMs,
-      controlMs: (localMs) => localMs + (habits.clock === "wall" ? 0 : this.offsetMs),
+      controlMs: (localMs) => localMs + (isMonotonic ? this.offsetMs : 0),
       isCovered: () => machine.contact.isCovered(),
       writeEndpoints: (written) => this.writeEndpoints(written),
       changed: () => this.changed(),

@@ -21,6 +21,7 @@ export class Contact {
   }
 
   isCovered(): boolean {
+    if (!this.machine.habits.isFencing) return true;
     return this.coveredForMs() > 0;
   }
   coveredForMs(): number {
@@ -30,7 +31,7 @@ export class Contact {
 
   /** Looks for as long as a strict singleton runs here. It has a process of its own, and ends them by their process ids. */
   watch(): void {
-    if (this.isWatching) return;
+    if (this.isWatching || !this.machine.habits.isFencing) return;
     this.isWatching = true;
     this.machine.world.after(SIM_AGENT_LIMITS.strictWatchMs, () => {
       this.isWatching = false;

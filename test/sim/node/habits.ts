@@ -9,10 +9,12 @@ export interface AgentHabits {
   readonly isNewer: (known: DesiredDocument | null, offered: DesiredDocument) => boolean;
   /** Whether it lists what runs before it starts anything, and finds a container by its name. */
   readonly looksFirst: boolean;
+  /** Whether it, and its watchdog, end strict singletons that no lease covers. */
+  readonly isFencing: boolean;
   /** Stops everything after so much silence of the control plane. */
   readonly stopsAfterSilenceMs: number;
-  /** Which of its clocks plans are made by. */
-  readonly clock: "monotonic" | "wall";
+  /** What plans are made by. heard: the wall clock, until the control plane's time is heard. */
+  readonly clock: "monotonic" | "heard";
 }
 
 export const GOOD_HABITS: AgentHabits = {
@@ -20,6 +22,7 @@ export const GOOD_HABITS: AgentHabits = {
   endpointState,
   isNewer: (known, offered) => known === null || offered.revision > known.revision,
   looksFirst: true,
+  isFencing: true,
   stopsAfterSilenceMs: Infinity,
   clock: "monotonic",
 };
