@@ -10,8 +10,9 @@ import type { PlacementNode } from "./types.ts";
  * most of its places, so that what a search looks at does not grow with the group.
  */
 const GRIDS = [
-  { sizeMin: 8_000, levels: 512 },
-  { sizeMin: 1_000, levels: 128 },
+  { sizeMin: 32_000, levels: 1_024 },
+  { sizeMin: 4_000, levels: 512 },
+  { sizeMin: 500, levels: 128 },
   { sizeMin: 64, levels: 32 },
   { sizeMin: 0, levels: 1 },
 ] as const;
@@ -20,7 +21,7 @@ export interface Group {
   readonly failureDomain: string;
   readonly runtime: RuntimeKind;
   readonly labels: PlacementNode["labels"];
-  /** The highest level ends here: no node has more, and it is a power of two, so that it seldom changes. */
+  /** The highest level ends here: no node has more, and it is a power of two, so that it seldom changes and levels are exact. */
   cpuMax: number;
   memoryMax: number;
   size: number;
@@ -30,6 +31,8 @@ export interface Group {
   /** Beyond it the grid grows. */
   sizeMax: number;
   levels: number;
+  cpuStep: number;
+  memoryStep: number;
   /** Words of one row of bits. */
   words: number;
   /** Piles by [cpu level * levels + memory level]. */
@@ -39,18 +42,18 @@ export interface Group {
   columnsUsed: Int32Array;
 }
 
-export function groupFor(node: PlacementNode): Group {
+export function groupFor({ failureDomain, runtime, labels }: PlacementNode): Group {
   return {
-    failureDomain: node.failureDomain,
-    runtime: node.runtime,
-    labels: node.labels,
+    ...{ failureDomain, runtime, labels },
     cpuMax: 1,
     memoryMax: 1,
     size: 0,
     cpuFree: 0,
     memoryFree: 0,
-    sizeMax: GRIDS[2].sizeMin,
+    sizeMax: -1,
     levels: 1,
+    cpuStep: 1,
+    memoryStep: 1,
     words: 1,
     cells: [],
     rowsUsed: new Int32Array(1),
@@ -78,7 +81,7 @@ export function enter(group: Group, seat: Seat): void {
     while (memoryBytes > group.memoryMax) group.memoryMax *= 2;
     regrow(group);
   }
-  put(group, seat);
+  join(group, seat, null);
 }
 
 export function leave(group: Group, seat: Seat): void {
@@ -87,10 +90,54 @@ export function leave(group: Group, seat: Seat): void {
   group.memoryFree -= memoryUnits(seat.memory);
   const pile = seat.pile!;
   takeSeat(pile, seat);
-  if (pile.seats.length > 0) return;
+  if (pile.seats.length === 0) takeOut(group, pile);
+}
+
+/** Its free room changes. A pile that was its alone goes with it. */
+export function shift(group: Group, seat: Seat, cpu: number, memory: number, disk: number, pids: number): void {
+  group.cpuFree += cpu - seat.cpu;
+  group.memoryFree += memoryUnits(memory) - memoryUnits(seat.memory);
+  const pile = seat.pile!;
+  const alone = pile.seats.length === 1;
+  if (alone) takeOut(group, pile);
+  else takeSeat(pile, seat);
+  seat.cpu = cpu;
+  seat.memory = memory;
+  seat.disk = disk;
+  seat.pids = pids;
+  join(group, seat, alone ? pile : null);
+}
+
+/** Onto the pile of its like. own: a pile that nobody else is on and that is in no cell, to be used where there is none. */
+function join(group: Group, seat: Seat, own: Pile | null): void {
+  const { cpu, memory, disk, pids } = seat;
+  const { levels } = group;
+  const row = levelOf(cpu, group.cpuStep, levels);
+  const column = levelOf(memory, group.memoryStep, levels);
+  const at = row * levels + column;
+  const cell = (group.cells[at] ??= []);
+  for (const pile of cell) {
+    if (pile.cpu !== cpu || pile.memory !== memory || pile.disk !== disk || pile.pids !== pids) continue;
+    pushSeat(pile, seat);
+    return;
+  }
+  let pile = own;
+  if (pile) {
+    pile.cpu = cpu;
+    pile.memory = memory;
+    pile.disk = disk;
+    pile.pids = pids;
+  } else pushSeat((pile = { cpu, memory, disk, pids, seats: [] }), seat);
+  cell.push(pile);
+  if (cell.length > 1) return;
+  setBit(group.columnsUsed, row * group.words, column);
+  setBit(group.rowsUsed, 0, row);
+}
+
+function takeOut(group: Group, pile: Pile): void {
   const { levels, words, columnsUsed } = group;
-  const row = levelOf(pile.cpu, group.cpuMax, levels);
-  const column = levelOf(pile.memory, group.memoryMax, levels);
+  const row = levelOf(pile.cpu, group.cpuStep, levels);
+  const column = levelOf(pile.memory, group.memoryStep, levels);
   const cell = group.cells[row * levels + column]!;
   const last = cell.pop()!;
   if (last !== pile) cell[cell.indexOf(pile)] = last;
@@ -99,39 +146,23 @@ export function leave(group: Group, seat: Seat): void {
   if (bitFrom(columnsUsed, row * words, words, 0) < 0) clearBit(group.rowsUsed, 0, row);
 }
 
-function put(group: Group, seat: Seat): void {
-  const { cpu, memory, disk, pids } = seat;
-  const { levels } = group;
-  const row = levelOf(cpu, group.cpuMax, levels);
-  const column = levelOf(memory, group.memoryMax, levels);
-  const cell = (group.cells[row * levels + column] ??= []);
-  for (const pile of cell) {
-    if (pile.cpu !== cpu || pile.memory !== memory || pile.disk !== disk || pile.pids !== pids) continue;
-    pushSeat(pile, seat);
-    return;
-  }
-  const pile: Pile = { cpu, memory, disk, pids, seats: [] };
-  pushSeat(pile, seat);
-  cell.push(pile);
-  setBit(group.columnsUsed, row * group.words, column);
-  setBit(group.rowsUsed, 0, row);
-}
-
 function regrow(group: Group): void {
   const at = GRIDS.findIndex(({ sizeMin }) => group.size > sizeMin);
   const { levels } = GRIDS[at]!;
   const seats = group.cells.flatMap((cell) => (cell ?? []).flatMap((pile) => pile.seats));
   group.sizeMax = GRIDS[at - 1]?.sizeMin ?? Infinity;
   group.levels = levels;
+  group.cpuStep = group.cpuMax / levels;
+  group.memoryStep = group.memoryMax / levels;
   group.words = wordsFor(levels);
   group.cells = Array.from({ length: levels * levels }, () => undefined);
   group.rowsUsed = new Int32Array(group.words);
   group.columnsUsed = new Int32Array(levels * group.words);
-  for (const seat of seats) put(group, seat);
+  for (const seat of seats) join(group, seat, null);
 }
 
-/** Level l of n holds from l/n up to (l+1)/n of max; what is over-committed is on level 0. */
-function levelOf(free: number, max: number, levels: number): number {
-  const level = Math.floor((free / max) * levels);
+/** Level l holds from l steps up to (l+1) steps; what is over-committed is on level 0. */
+function levelOf(free: number, step: number, levels: number): number {
+  const level = Math.floor(free / step);
   return level < 0 ? 0 : level >= levels ? levels - 1 : level;
 }

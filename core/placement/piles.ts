@@ -22,10 +22,10 @@ export interface Seat {
 }
 
 export interface Pile {
-  readonly cpu: number;
-  readonly memory: number;
-  readonly disk: number;
-  readonly pids: number;
+  cpu: number;
+  memory: number;
+  disk: number;
+  pids: number;
   /** A binary heap by comesBefore. */
   readonly seats: Seat[];
 }

@@ -3,7 +3,7 @@ import type { InstanceId, NodeId } from "../../contracts/ids.ts";
 import type { Occupied, ReserveSlot } from "../messages.ts";
 import { rankOf } from "../random.ts";
 import { askOf, type Ask } from "./ask.ts";
-import { enter, groupFor, groupKey, leave, type Group } from "./groups.ts";
+import { enter, groupFor, groupKey, leave, shift, type Group } from "./groups.ts";
 import { pick } from "./pick.ts";
 import type { Seat } from "./piles.ts";
 import { memoryUnits, type Totals } from "./rank.ts";
@@ -140,15 +140,9 @@ function sum(totals: Totals, seat: Seat, sign: 1 | -1): void {
 }
 
 function move(state: PoolState, seat: Seat, cpu: number, memory: number, disk: number, pids: number): void {
-  const group = seat.group!;
-  leave(group, seat);
   state.totals.cpuFree += cpu - seat.cpu;
   state.totals.memoryFree += memoryUnits(memory) - memoryUnits(seat.memory);
-  seat.cpu = cpu;
-  seat.memory = memory;
-  seat.disk = disk;
-  seat.pids = pids;
-  enter(group, seat);
+  shift(seat.group!, seat, cpu, memory, disk, pids);
 }
 
 /** Slots in their order; each sees what the ones before it took. At the end everything is as it was. */

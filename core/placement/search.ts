@@ -25,8 +25,8 @@ const SLACK = 1e-9;
 export function searchGroup(search: Search, group: Group): void {
   const { levels, words, rowsUsed } = group;
   if (search.cpu > group.cpuMax || search.memory > group.memoryMax) return;
-  const rowMin = lowestLevel(search.cpu / group.cpuMax, levels);
-  const columnMin = lowestLevel(search.memory / group.memoryMax, levels);
+  const rowMin = Math.min(levels - 1, Math.floor(search.cpu / group.cpuStep));
+  const columnMin = Math.min(levels - 1, Math.floor(search.memory / group.memoryStep));
   if (search.scale.strategy === "pack") {
     for (let row = bitFrom(rowsUsed, 0, words, rowMin); row >= 0; row = bitFrom(rowsUsed, 0, words, row + 1)) {
       if (!searchRow(search, group, row, columnMin)) return;
@@ -38,28 +38,26 @@ export function searchGroup(search: Search, group: Group): void {
   }
 }
 
-const lowestLevel = (share: number, levels: number): number => Math.max(0, Math.floor(share * levels - SLACK));
-
 /** From the column where the bound is least to both sides, as far as it lets. false: nor does it let any later row. */
 function searchRow(search: Search, group: Group, row: number, columnMin: number): boolean {
-  const { levels, words, columnsUsed, cpuMax, memoryMax } = group;
+  const { levels, words, columnsUsed, cpuStep, memoryStep } = group;
   const { cpuUnit, memoryUnit } = search.scale;
-  const cpuLow = atLeast0(((row / levels) * cpuMax - search.cpu) / cpuUnit);
-  const cpuHigh = (((row + 1) / levels) * cpuMax - search.cpu) / cpuUnit;
+  const cpuLow = atLeast0((row * cpuStep - search.cpu) / cpuUnit);
+  const cpuHigh = ((row + 1) * cpuStep - search.cpu) / cpuUnit;
   if (boundOf(search, cpuLow, cpuHigh, 0, Infinity) > search.score + SLACK) return false;
-  const step = memoryMax / levels / memoryUnit;
+  const step = memoryStep / memoryUnit;
   const asked = search.memory / memoryUnit;
   const base = row * words;
   const start = Math.max(columnMin, startColumn(search.scale, (cpuLow + asked) / step, levels));
   for (let column = bitFrom(columnsUsed, base, words, start); column >= 0;) {
-    const memoryLow = atLeast0(column * step - asked);
-    if (boundOf(search, cpuLow, cpuHigh, memoryLow, (column + 1) * step - asked) > search.score + SLACK) break;
+    const low = atLeast0(column * step - asked);
+    if (boundOf(search, cpuLow, cpuHigh, low, (column + 1) * step - asked) > search.score + SLACK) break;
     searchCell(search, group, row * levels + column);
     column = bitFrom(columnsUsed, base, words, column + 1);
   }
   for (let column = bitUpTo(columnsUsed, base, start - 1); column >= columnMin;) {
-    const memoryLow = atLeast0(column * step - asked);
-    if (boundOf(search, cpuLow, cpuHigh, memoryLow, (column + 1) * step - asked) > search.score + SLACK) break;
+    const low = atLeast0(column * step - asked);
+    if (boundOf(search, cpuLow, cpuHigh, low, (column + 1) * step - asked) > search.score + SLACK) break;
     searchCell(search, group, row * levels + column);
     column = bitUpTo(columnsUsed, base, column - 1);
   }
@@ -77,21 +75,17 @@ function searchCell(search: Search, group: Group, cell: number): void {
   for (let at = 0; at < piles.length; at += 1) searchPile(search, piles[at]!);
 }
 
-/** The least score that anything within these shares left over can have. */
-function boundOf(
-  { scale: { strategy, cpuScarce }, penalty }: Search,
-  cpuLow: number,
-  cpuHigh: number,
-  memoryLow: number,
-  memoryHigh: number,
-): number {
-  if (strategy === "spread") return spreadScore(cpuHigh, memoryHigh) + penalty;
-  const scarce = cpuScarce ? cpuLow : memoryLow;
-  const otherLow = cpuScarce ? memoryLow : cpuLow;
-  const otherHigh = cpuScarce ? memoryHigh : cpuHigh;
-  return packScore(scarce, Math.min(Math.max(scarce, otherLow), otherHigh)) + penalty;
+/** The least score that anything within these leftovers can have. */
+function boundOf(search: Search, cpuLow: number, cpuHigh: number, memoryLow: number, memoryHigh: number): number {
+  const { strategy, cpuScarce } = search.scale;
+  if (strategy === "spread") return spreadScore(cpuHigh, memoryHigh) + search.penalty;
+  const best = cpuScarce
+    ? packScore(cpuLow, within(cpuLow, memoryLow, memoryHigh))
+    : packScore(memoryLow, within(memoryLow, cpuLow, cpuHigh));
+  return best + search.penalty;
 }
 
+const within = (value: number, low: number, high: number): number => (value < low ? low : value > high ? high : value);
 const atLeast0 = (share: number): number => (share > 0 ? share : 0);
 
 function searchPile(search: Search, pile: Pile): void {
