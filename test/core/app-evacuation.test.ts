@@ -176,6 +176,20 @@ describe("what the Cell is told of those that are to leave", () => {
     expect(app.tables.cells.get(CELL)!.outSeq).toBe(before);
   });
 
+  it("is told at most once a second while it changes", () => {
+    const { app, evacuate, heir } = deployed();
+    evacuate();
+    app.grantAll();
+    const { outSeq } = app.tables.cells.get(CELL)!;
+    for (const doneBytes of [1, 2, 3]) app.observe([heir()], { kind: "pulling", doneBytes, totalBytes: 9 });
+    app.observe([heir()], { kind: "starting" });
+    answerAll(app);
+    expect(app.tables.cells.get(CELL)!.outSeq).toBe(outSeq);
+    app.tick(app.limits.heldIntervalMs);
+    expect(heldIn(answerAll(app))[0]?.reason).toMatch(/not ready yet: starting$/);
+    expect(app.tables.cells.get(CELL)!.outSeq).toBe(outSeq + 1);
+  });
+
   it("says that a required spread cannot be met", () => {
     const { app, evacuate } = deployed(2, { placement: { failureDomains: "required" } });
     evacuate();
