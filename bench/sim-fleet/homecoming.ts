@@ -27,8 +27,8 @@ export class Homecoming {
     this.#unanswered = 0;
   }
 
-  beatAnswered(sentAtMs: number, atMs: number): void {
-    if (sentAtMs >= this.#sinceMs) this.#heardAtMs ??= atMs;
+  beatAnswered(atMs: number): void {
+    if (atMs >= this.#sinceMs) this.#heardAtMs ??= atMs;
   }
 
   pollSent(sentAtMs: number): void {

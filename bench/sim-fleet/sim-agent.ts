@@ -161,7 +161,7 @@ export class SimAgent {
     try {
       const { text, atMs } = await this.#askFor("heartbeat", "/agent/v1/heartbeat", this.#report());
       void (JSON.parse(text) as HeartbeatResponse);
-      this.homecoming.beatAnswered(sentAtMs, atMs);
+      this.homecoming.beatAnswered(atMs);
       this.#wish.counts.heartbeatMs.push(atMs - sentAtMs);
       const jitterMs = (Math.random() * 2 - 1) * heartbeatJitterMs;
       nextMs = this.#changed ? heartbeatCoalesceMs : Math.max(0, heartbeatMs + jitterMs - (preciseNow() - sentAtMs));

@@ -20,8 +20,8 @@ export const HEARTBEAT_PATH = "/agent/v1/heartbeat";
 const TOO_LATE_MS = AGENT_LIMITS.heartbeatTimeoutMs - 500;
 
 export async function heartbeat(request: Request, env: ControlEnv): Promise<Response> {
-  refuseLate(request.headers.get(PROOF_HEADER), Date.now());
   const bytes = new Uint8Array(await request.arrayBuffer());
+  refuseLate(request.headers.get(PROOF_HEADER), Date.now());
   const { cell, proof } = await authenticateAgent(request, bytes, env.CREDENTIAL_SIGNING_KEY, { lane: "heartbeat" });
   const input = { ...proof, request: parseAgentBody(HeartbeatRequest, bytes) };
   // Once: the next beat comes in two seconds, and a repeated proof would be refused as a replay.

@@ -1,0 +1,125 @@
+// `npm run bench:fleet`: thousands of simulated nodes (real protocol and signatures, no containers) against one local stack. They all
+// come back at once after the control plane was away; then they beat and poll: how busy is the machine, and with how many at most?
+import { mkdtempSync, rmSync } from "node:fs";
+import { availableParallelism, tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { startStack, type Stack } from "../dev/stack.ts";
+import { REGION } from "../dev/stack/options.ts";
+import { comeHome } from "./fleet/homecoming.ts";
+import { machineBusyPercent, steadyWindow, type SteadyWindow } from "./fleet/windows.ts";
+import { note, printReport, rounded, type Aim } from "./shared/report.ts";
+import { startFleet, type Fleet } from "./sim-fleet/fleet.ts";
+
+const NODES = Number(process.env.BERTH_BENCH_NODES ?? 2_000);
+const ENROL_AT_ONCE = 8;
+const START_WITHIN_MS = 20_000;
+/** Polls are held for 25 s: by then each was renewed once since the start. */
+const SETTLE_MS = 15_000;
+const STEADY_MS = Number(process.env.BERTH_BENCH_STEADY_MS ?? 20_000);
+const AWAY_MS = 10_000;
+const SERVED_WITHIN_MS = 60_000;
+const BUSY_PERCENT_MAX = 60;
+/** Where the whole fleet keeps the machine busier than that: fewer and fewer go on until it is not. */
+const STEPS_MAX = 5;
+const KEEP_SHARE_MIN = 0.5;
+/** What of the machine was taken before anything of ours ran: beyond this the figures are of a loaded machine. */
+const QUIET_PERCENT_MAX = 10;
+
+const idlePercent = await machineBusyPercent(3_000);
+const stateDir = mkdtempSync(join(tmpdir(), "berth-bench-fleet-"));
+const vars = { control: { TUNING: JSON.stringify({ apiRequestsPerMinute: 1_000_000 }) } };
+const stack = await startStack({ stateDir, agents: 0, vars, fsync: false });
+try {
+  await measure(stack);
+} finally {
+  await stack.stop();
+  rmSync(stateDir, { recursive: true, force: true });
+}
+
+async function measure(stack: Stack): Promise<void> {
+  const { controlUrl, operator } = stack;
+  note(`enrolling ${NODES} nodes; ${idlePercent} % of the machine was busy before`);
+  const fleet = await startFleet({
+    ...{ controlUrl, operatorToken: operator.token, region: REGION, firstNode: 1, nodes: NODES },
+    ...{ enrolAtOnce: ENROL_AT_ONCE, startWithinMs: START_WITHIN_MS },
+  });
+  try {
+    note(`enrolled in ${rounded(fleet.enrolMs / 1_000, 1)} s, in ${fleet.cells.length} cells`);
+    await sleep(START_WITHIN_MS + SETTLE_MS);
+    const before = await steadyWindow(fleet, workerdOf(stack), STEADY_MS);
+    note(`steady: ${JSON.stringify(before)}`);
+    const home = await comeHome(stack, fleet, { awayMs: AWAY_MS, withinMs: SERVED_WITHIN_MS });
+    note(`back: ${JSON.stringify(home)}`);
+    await sleep(SETTLE_MS);
+    const after = await steadyWindow(fleet, workerdOf(stack), STEADY_MS);
+    note(`steady again: ${JSON.stringify(after)}`);
+    const bearable = await findBearable(stack, fleet, after);
+    report({ fleet, before, home, after, bearable });
+  } finally {
+    await fleet.stop();
+  }
+}
+
+/** Another process after every start. */
+function workerdOf(stack: Stack): number {
+  const pid = stack.processes()["control.workerd"];
+  if (pid === undefined) throw new Error("the control Worker's workerd is not to be found");
+  return pid;
+}
+
+interface Bearable {
+  readonly agents: number;
+  readonly window: SteadyWindow;
+}
+
+/** The most agents, looked for downwards, at which the machine is busy for no more than BUSY_PERCENT_MAX. null: none found. */
+async function findBearable(stack: Stack, fleet: Fleet, all: SteadyWindow): Promise<Bearable | null> {
+  let agents = NODES;
+  let window = all;
+  for (let steps = 0; window.busyPercent > BUSY_PERCENT_MAX && steps < STEPS_MAX; steps += 1) {
+    // In proportion, and a little less: what does not depend on the agents is small.
+    agents = Math.floor(agents * Math.max(KEEP_SHARE_MIN, (0.97 * BUSY_PERCENT_MAX) / window.busyPercent));
+    fleet.keep(agents);
+    await sleep(SETTLE_MS);
+    window = await steadyWindow(fleet, workerdOf(stack), STEADY_MS);
+    note(`${agents} agents: ${JSON.stringify(window)}`);
+  }
+  return window.busyPercent <= BUSY_PERCENT_MAX ? { agents, window } : null;
+}
+
+interface Measured {
+  readonly fleet: Fleet;
+  readonly before: SteadyWindow;
+  readonly home: Awaited<ReturnType<typeof comeHome>>;
+  readonly after: SteadyWindow;
+  readonly bearable: Bearable | null;
+}
+
+function report({ fleet, before, home, after, bearable }: Measured): void {
+  const unserved = home.agents - home.served;
+  const servedMs = unserved === 0 ? home.allServedMs : SERVED_WITHIN_MS + 1;
+  const aims: Aim[] = [
+    { name: "all served after a return at once", value: servedMs, op: "<=", bound: SERVED_WITHIN_MS, unit: "ms" },
+    { name: "agents refused twice", value: home.refusedTwice, op: "<=", bound: 0, unit: "agents" },
+    { name: "agents at most 60 % busy", value: bearable?.agents ?? 0, op: ">=", bound: NODES, unit: "agents" },
+  ];
+  printReport({
+    bench: "fleet",
+    rounds: 1,
+    agents: NODES,
+    cells: fleet.cells.length,
+    cores: availableParallelism(),
+    machineBusyBeforePercent: idlePercent,
+    quiet: idlePercent <= QUIET_PERCENT_MAX,
+    steady: before,
+    return: { awayMs: AWAY_MS, ...home },
+    steadyAfterReturn: after,
+    atMost60PercentBusy: bearable,
+    limit:
+      "both cores run workerd (one thread), the simulated fleet (fleetCorePercent of one core) and Postgres; busyPercent is of the whole machine, whoever keeps it busy",
+    servedIs:
+      "since the control plane answers /healthz again: the first heartbeat answered, and a poll accepted or held, of every agent",
+    aims,
+  });
+}

@@ -1,0 +1,50 @@
+// What the machine, workerd and the fleet did during a stretch of time.
+import { cpus } from "node:os";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Fleet } from "../sim-fleet/fleet.ts";
+import { machineUsage, usageOf } from "../sim-fleet/process-usage.ts";
+import { quantile, rounded, spreadOf } from "../shared/report.ts";
+
+/** Idle time of each core so far, from the kernel. */
+const coreTimes = () =>
+  cpus().map(({ times }) => ({ idle: times.idle, total: Object.values(times).reduce((sum, ms) => sum + ms, 0) }));
+
+/** Of all cores together, in percent. */
+export async function machineBusyPercent(durationMs: number): Promise<number> {
+  const before = machineUsage();
+  await sleep(durationMs);
+  const after = machineUsage();
+  return rounded((100 * (after.busyMs - before.busyMs)) / (after.totalMs - before.totalMs), 1);
+}
+
+export async function steadyWindow(fleet: Fleet, workerd: number, durationMs: number) {
+  await fleet.report();
+  const before = { workerd: usageOf(workerd), cores: coreTimes(), atMs: performance.now() };
+  await sleep(durationMs);
+  const seconds = (performance.now() - before.atMs) / 1_000;
+  const after = { workerd: usageOf(workerd), cores: coreTimes() };
+  const { heartbeatMs, pollsTimedOut, pollsAnsweredAtOnce, failures, cpuMs, loopDelayP99Ms } = await fleet.report();
+  const busyPercent = after.cores.map(({ idle, total }, core) => {
+    const was = before.cores[core] ?? { idle: 0, total: 0 };
+    return rounded(100 * (1 - (idle - was.idle) / (total - was.total)), 1);
+  });
+  const workerdMs = after.workerd.cpuMs - before.workerd.cpuMs;
+  const requests = heartbeatMs.length + pollsTimedOut + pollsAnsweredAtOnce;
+  return {
+    seconds: rounded(seconds, 1),
+    coresBusyPercent: busyPercent,
+    busyPercent: rounded(busyPercent.reduce((sum, share) => sum + share, 0) / busyPercent.length, 1),
+    workerdCorePercent: rounded(workerdMs / seconds / 10, 1),
+    fleetCorePercent: rounded(cpuMs / seconds / 10, 1),
+    workerdMsPerRequest: rounded(workerdMs / Math.max(1, requests), 3),
+    heartbeatsPerSecond: rounded(heartbeatMs.length / seconds, 1),
+    pollsPerSecond: rounded((requests - heartbeatMs.length) / seconds, 1),
+    heartbeatMs:
+      heartbeatMs.length === 0 ? null : { ...spreadOf(heartbeatMs, 2), p99: rounded(quantile(heartbeatMs, 0.99), 2) },
+    failures,
+    fleetLoopDelayP99Ms: rounded(loopDelayP99Ms, 1),
+    workerdResidentBytes: after.workerd.residentBytes,
+  };
+}
+
+export type SteadyWindow = Awaited<ReturnType<typeof steadyWindow>>;
