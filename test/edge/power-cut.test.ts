@@ -8,7 +8,7 @@ import { drop, heal } from "../../dev/network/wires.ts";
 import { httpApp, sleep, type App } from "../node-agent/gateway/upstreams.ts";
 import { TestApp } from "./world.ts";
 
-const CUTS = 3;
+const CUTS = Number(process.env.BERTH_TEST_CUTS ?? 3);
 const EVERY_MS = 10;
 /** What took longer than this hung on the dead node. */
 const SLOW_MS = 700;
@@ -83,41 +83,46 @@ async function load(forMs: number): Promise<Sent[]> {
 }
 
 async function untilUsedAgain(): Promise<void> {
-  const byMs = Date.now() + 15_000;
+  const byMs = Date.now() + 40_000;
   for (let seen = ""; seen !== "a"; seen = (await app.send()).body) {
     if (Date.now() > byMs) throw new Error("the node is not used again");
     await sleep(50);
   }
 }
 
-test("the edge stops failing within 2 s, no GET fails at all, and the node is used again once it is back", async () => {
-  const stoppedMs: number[] = [];
-  let hurtCount = 0;
-  for (let cut = 0; cut < CUTS; cut++) {
-    await untilUsedAgain();
-    const loading = load(4_000);
-    await sleep(500);
-    const darkAtMs = Date.now();
-    await drop(network(), PORTS, ["power"], 20_000);
-    const sent = await loading;
-    await heal(network());
-    const failed = sent.filter(({ status }) => status !== 200);
-    expect(failed.filter(({ method }) => method === "GET")).toEqual([]);
-    expect(sent.some(({ body, sentAtMs }) => body === "a" && sentAtMs < darkAtMs)).toBe(true);
-    const codes = failed.map(({ body }) => (JSON.parse(body) as { code: string }).code);
-    expect(codes.filter((code) => code !== "node_timeout")).toEqual([]);
-    // A GET that hung was answered elsewhere: it counts as long as it hung.
-    const hurt = sent.filter(({ status, sentAtMs, endedAtMs }) => status !== 200 || endedAtMs - sentAtMs > SLOW_MS);
-    stoppedMs.push(Math.max(0, ...hurt.map(({ endedAtMs }) => endedAtMs - darkAtMs)));
-    hurtCount += hurt.length;
-  }
-  expect(hurtCount, "no request met the dead node").toBeGreaterThan(0);
-  expect(Math.max(...stoppedMs), `ms after each cut: ${stoppedMs.join(", ")}`).toBeLessThanOrEqual(2_000);
-  const reported = await edge.reports(app.app);
-  expect(new Set(reported.map(({ instance, kind }) => `${instance} ${kind}`))).toEqual(
-    new Set([`${app.endpoint(1, 1).instance} connect`]),
-  );
-  // One for each time it was ejected, not one for each request.
-  expect(reported.length).toBeGreaterThanOrEqual(CUTS);
-  expect(reported.length).toBeLessThanOrEqual(CUTS * 4);
-}, 90_000);
+test(
+  "the edge stops failing within 2 s, no GET fails at all, and the node is used again once it is back",
+  async () => {
+    const stoppedMs: number[] = [];
+    let hurtCount = 0;
+    for (let cut = 0; cut < CUTS; cut++) {
+      await untilUsedAgain();
+      const loading = load(4_000);
+      await sleep(500);
+      const darkAtMs = Date.now();
+      await drop(network(), PORTS, ["power"], 20_000);
+      const sent = await loading;
+      await heal(network());
+      const failed = sent.filter(({ status }) => status !== 200);
+      expect(failed.filter(({ method }) => method === "GET")).toEqual([]);
+      expect(sent.some(({ body, sentAtMs }) => body === "a" && sentAtMs < darkAtMs)).toBe(true);
+      const codes = failed.map(({ body }) => (JSON.parse(body) as { code: string }).code);
+      expect(codes.filter((code) => code !== "node_timeout")).toEqual([]);
+      // A GET that hung was answered elsewhere: it counts as long as it hung.
+      const hurt = sent.filter(({ status, sentAtMs, endedAtMs }) => status !== 200 || endedAtMs - sentAtMs > SLOW_MS);
+      stoppedMs.push(Math.max(0, ...hurt.map(({ endedAtMs }) => endedAtMs - darkAtMs)));
+      hurtCount += hurt.length;
+    }
+    console.log(`the edge stopped failing ${stoppedMs.join(", ")} ms after the cuts`);
+    expect(hurtCount, "no request met the dead node").toBeGreaterThan(0);
+    expect(Math.max(...stoppedMs), `ms after each cut: ${stoppedMs.join(", ")}`).toBeLessThanOrEqual(2_000);
+    const reported = await edge.reports(app.app);
+    expect(new Set(reported.map(({ instance, kind }) => `${instance} ${kind}`))).toEqual(
+      new Set([`${app.endpoint(1, 1).instance} connect`]),
+    );
+    // One for each time it was ejected, not one for each request.
+    expect(reported.length).toBeGreaterThanOrEqual(CUTS);
+    expect(reported.length).toBeLessThanOrEqual(CUTS * 4);
+  },
+  CUTS * 45_000,
+);
