@@ -10,7 +10,7 @@ const MEMORY = 1_048_576;
 export const roomOf = (cpuMilli: number, memory = 1_000, more: { diskBytes?: number; pids?: number } = {}) => ({
   cpuMilli,
   memoryBytes: memory * MEMORY,
-  diskBytes: 1_000_000,
+  diskBytes: 1_000 * MEMORY,
   pids: 1_000,
   ...more,
 });
@@ -73,7 +73,7 @@ export const anyNode: fc.Arbitrary<PlacementNode> = fc
     free: {
       cpuMilli: Math.floor((capacity.cpuMilli * cpu) / 8),
       memoryBytes: Math.floor((capacity.memoryBytes * memory) / 8),
-      diskBytes: disk * 125_000,
+      diskBytes: disk * 125 * MEMORY,
       pids: pids * 125,
     },
     apps: new Set(apps),
@@ -96,7 +96,7 @@ export const anySlots = (nodes: readonly PlacementNode[], maxLength = 8): fc.Arb
       fc.record({
         cpu: fc.integer({ min: 1, max: 700 }),
         memory: fc.integer({ min: 1, max: 700 }),
-        disk: fc.integer({ min: 0, max: 600_000 }),
+        disk: fc.integer({ min: 0, max: 600_000_000 }),
         pids: fc.integer({ min: 1, max: 500 }),
         placement: fc.option(anyPolicy),
         image: fc.constantFrom(null, "sha256:a", "sha256:c"),

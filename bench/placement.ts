@@ -1,0 +1,152 @@
+// `npm run bench:placement [-- folder]`: decisions per second and how tightly they pack, beside the published rules of others.
+// The folder holds traces in the formats of its README (default ../shared/data); --nodes, --pods, --arrivals name single files.
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { cellsBehindRegion, onePool, type CellCounts } from "./placement/berth.ts";
+import type { EngineKind } from "./placement/engine.ts";
+import { PEERS } from "./placement/peers.ts";
+import { compaction, firstRefusal } from "./placement/quality.ts";
+import { churnOf, speedOf } from "./placement/speed.ts";
+import { readArrivals, readShapes, type Shape } from "./placement/traces.ts";
+import { note, printReport, rounded, spreadOf, type Aim } from "./shared/report.ts";
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    nodes: { type: "string" },
+    pods: { type: "string" },
+    arrivals: { type: "string" },
+    rounds: { type: "string", default: "5" },
+    seeds: { type: "string", default: "200" },
+  },
+});
+const folder = positionals[0] ?? join(import.meta.dirname, "../../shared/data");
+const fileOf = (named: string | undefined, name: string): string => {
+  const path = named ?? join(folder, name);
+  if (!existsSync(path)) throw new Error(`no trace at ${path}: name the folder, or the file with an option`);
+  return path;
+};
+const ROUNDS = Number(values.rounds);
+const SEEDS = Number(values.seeds);
+const SIZES = [1_523, 10_006, 100_000];
+const NODES_PER_CELL = 64;
+/** In the trace about one request a second arrives: this is how old a list of cells may be (5 s) and what it told then (5 s). */
+const REPORT_EVERY_REQUESTS = 16;
+/** At half a million a second: what happens in a thousandth of one. */
+const REPORT_EVERY_AT_SPEED = 512;
+/** A full scan of a fleet this large takes long; the first of its decisions cost what the last do. */
+const PEER_SECONDS_MAX = 1.5;
+const BERTH_SECONDS_MAX = 20;
+const CHURN_TURNS = 100_000;
+const LARGE: Shape = { cpuMilli: 64_000, memoryMib: 256 * 1_024 };
+const SMALL: Shape = { cpuMilli: 32_000, memoryMib: 128 * 1_024 };
+
+const openbNodes = readShapes(fileOf(values.nodes, "openb_nodes.csv"));
+const openbPods = readShapes(fileOf(values.pods, "openb_pods.csv"));
+const azure = readArrivals(fileOf(values.arrivals, "azure2017_arrivals_3d.csv.gz"));
+
+const inCells =
+  (reportEvery: number, counts?: CellCounts): EngineKind =>
+  (fleet, shapes) =>
+    cellsBehindRegion(fleet, shapes, { nodesPerCell: NODES_PER_CELL, reportEvery }, counts);
+const BERTH: Readonly<Record<string, EngineKind>> = { berth: onePool, berthCells: inCells(REPORT_EVERY_AT_SPEED) };
+const fleetOf = (size: number) => ({
+  nodes: Array.from({ length: size }, (_, node) => openbNodes[node % openbNodes.length]!),
+  domains: 1,
+});
+
+const speed = measureSpeed();
+const quality = { openb: measureFirstRefusal(), azure: measureCompaction() };
+report();
+
+/** Every engine in turn, round by round, after a warm-up of each on a small fleet. */
+function measureSpeed() {
+  const engines = { ...BERTH, ...PEERS };
+  for (const kind of Object.values(engines)) speedOf(kind, fleetOf(500), openbPods, 1, 1);
+  const samples = new Map<string, number[]>();
+  const add = (name: string, value: number): void => void samples.set(name, [...(samples.get(name) ?? []), value]);
+  for (let round = 1; round <= ROUNDS; round += 1) {
+    for (const size of SIZES) {
+      for (const [name, kind] of Object.entries(engines)) {
+        const secondsMax = name in BERTH ? BERTH_SECONDS_MAX : PEER_SECONDS_MAX;
+        const { perSecond, decisions, full } = speedOf(kind, fleetOf(size), openbPods, round, secondsMax);
+        add(`${name} ${size}`, perSecond);
+        note(`${size} nodes, ${name}: ${rounded(perSecond, 0)}/s over ${decisions} decisions${full ? "" : " (cut)"}`);
+      }
+      add(`churn ${size}`, churnOf(onePool, fleetOf(size), openbPods, round, CHURN_TURNS));
+    }
+  }
+  return new Map([...samples].map(([name, values]) => [name, spreadOf(values, 0)]));
+}
+
+function measureFirstRefusal() {
+  const rules = { berth: onePool, berthCells: inCells(REPORT_EVERY_REQUESTS), ...PEERS };
+  const fleet = fleetOf(openbNodes.length);
+  const means: Record<string, number> = {};
+  for (const [name, kind] of Object.entries(rules)) {
+    let sum = 0;
+    for (let seed = 1; seed <= SEEDS; seed += 1) sum += firstRefusal(kind, fleet, openbPods, seed);
+    means[name] = rounded((sum / SEEDS) * 100, 3);
+    note(`first refusal, ${name}: ${means[name]} %`);
+  }
+  return means;
+}
+
+function measureCompaction() {
+  const counts = { asked: 0, refused: 0, reports: 0 };
+  const cells = inCells(REPORT_EVERY_REQUESTS, counts);
+  const runs: [string, EngineKind, Shape, number][] = [
+    ["onePool64", onePool, LARGE, 1],
+    ["onePool32", onePool, SMALL, 1],
+    ["cells64", cells, LARGE, 1],
+    ["cells32", cells, SMALL, 1],
+    ["spread64", onePool, LARGE, 3],
+    ["bestFitShapeBalance64", PEERS.bestFitShapeBalance!, LARGE, 1],
+    ["bestFitShapeBalance32", PEERS.bestFitShapeBalance!, SMALL, 1],
+  ];
+  const found = runs.map(([name, kind, node, domains]) => {
+    const { nodes, bound, overPercent } = compaction(kind, azure, node, domains);
+    note(`compaction, ${name}: ${nodes} nodes, +${rounded(overPercent, 2)} % over ${bound}`);
+    return [name, { nodes, bound, overPercent: rounded(overPercent, 3) }] as const;
+  });
+  return { found: Object.fromEntries(found), cellsAsked: counts };
+}
+
+function report(): void {
+  const at = (name: string): number => speed.get(name)?.median ?? 0;
+  const best = Math.max(...Object.keys(PEERS).map((name) => quality.openb[name] ?? 0));
+  const over = (name: string): number => quality.azure.found[name]!.overPercent;
+  const rate = (name: string, value: number): Aim => ({ name, value, op: ">=", bound: 500_000, unit: "decisions/s" });
+  const most = (name: string, value: number, bound: number, unit: string): Aim => ({
+    name,
+    value,
+    op: "<=",
+    bound,
+    unit,
+  });
+  const flat = rounded(at("berth 1523") / at("berth 100000"), 2);
+  printReport({
+    bench: "placement",
+    rounds: ROUNDS,
+    unit: "decisions/s of one core's time, from an empty fleet to its first refusal",
+    speed: Object.fromEntries(speed),
+    firstRefusal: { unit: "% of the fuller resource", seeds: SEEDS, means: quality.openb },
+    compaction: {
+      unit: "equal nodes that refuse nothing",
+      ...quality.azure.found,
+      cellsAsked: quality.azure.cellsAsked,
+    },
+    aims: [
+      rate("one pool of 10,006 nodes", at("berth 10006")),
+      rate("157 cells behind a Region", at("berthCells 10006")),
+      most("slower at 100,000 nodes than at 1,523", flat, 2, "x"),
+      { name: "openb first refusal", value: quality.openb.berth!, op: ">=", bound: best, unit: "%" },
+      most("azure 64/256 as one pool", over("onePool64"), 0.5, "%"),
+      most("azure 32/128 as one pool", over("onePool32"), 1.4, "%"),
+      most("azure 64/256 in cells", over("cells64"), 1, "%"),
+      most("azure 32/128 in cells", over("cells32"), 2, "%"),
+      most("azure 64/256 over three failure domains", over("spread64"), 1.5, "%"),
+    ],
+  });
+}
