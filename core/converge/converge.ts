@@ -124,11 +124,16 @@ function advance(
   if (isGivenUp(state.failure, local.everReady)) {
     return { kind: "give_up", instance, reason: `${state.failure.code}: no further try here can mend it` };
   }
-  if (nowMs >= state.retryAtMs)
+  // An end in the future: the clock was set back since (the first answer after a boot corrects it), and that is no reason to wait.
+  const stepped = nowMs < state.endedAtMs - CLOCK_STEP_MS;
+  if (nowMs >= state.retryAtMs || stepped)
     return { kind: "restart", instance, reason: `${state.failure.code}, end ${local.crashes} in a row` };
   wakes.push(state.retryAtMs);
   return { note: `backing off for ${Math.ceil(state.retryAtMs - nowMs)} ms after ${state.failure.code}` };
 }
+
+/** More than the clock's estimate ever moves by itself. */
+const CLOCK_STEP_MS = 1_000;
 
 /** Whether something of it runs, or would be started again. */
 function mayRun({ kind }: LocalInstance["state"]): boolean {

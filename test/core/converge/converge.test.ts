@@ -46,6 +46,14 @@ describe("the plan", () => {
       [],
       /backing off for 400 ms after exited/,
     ],
+    [
+      "does not wait out an end in the future: the clock was set back",
+      [wanted(1)],
+      [local(1, { ...ended(NOW + 3_600_000), endedAtMs: NOW + 3_600_000 })],
+      [],
+      ["restart 1"],
+      null,
+    ],
     ["gives up what cannot be mended", [wanted(1)], [local(1, ended(NOW, "image_not_found"))], [], ["give_up 1"], null],
     [
       "retries for ever what was ready once",
