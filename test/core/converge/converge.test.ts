@@ -49,7 +49,7 @@ describe("the plan", () => {
     [
       "does not wait out an end in the future: the clock was set back",
       [wanted(1)],
-      [local(1, { ...ended(NOW + 3_600_000), endedAtMs: NOW + 3_600_000 })],
+      [local(1, { ...{ kind: "ended", failure: failure() }, endedAtMs: NOW + 3_600_000, retryAtMs: NOW + 3_600_000 })],
       [],
       ["restart 1"],
       null,
