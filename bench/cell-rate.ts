@@ -1,6 +1,6 @@
 // `npm run bench:cell`: how many reservations a second one 64-node Cell grants and commits durably in local workerd, beside raw
 // batched inserts into the same SQLite; in an empty cell and in a full one.
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -37,7 +37,7 @@ const miniflare = new Miniflare(
       {
         name: "cell-rate",
         modules: true,
-        scriptPath: bundlePath,
+        script: readFileSync(bundlePath, "utf8"),
         compatibilityDate: options.compatibilityDate,
         compatibilityFlags: options.compatibilityFlags,
         durableObjects: { CELL: object("Cell"), REGION: object("Region"), RAW: object("Raw") },

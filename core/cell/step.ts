@@ -5,7 +5,6 @@ import { ok, refuse } from "../results.ts";
 import type { Limits } from "../limits.ts";
 import { assertNever, type At } from "../step.ts";
 import { cellOf, countersOf, openContext, type CellContext } from "./context.ts";
-import { composeDocument } from "./document.ts";
 import { fenceWakeAtMs, watchFences } from "./fencing.ts";
 import { freezeWakeAtMs } from "./freeze.ts";
 import { dropExpired, reservationWakeAtMs, reserve } from "./reservations.ts";
@@ -18,7 +17,6 @@ import { cordon, drain, uncordon } from "./operator.ts";
 import { placeReleased, releasePlaces } from "./places.ts";
 import { rebalance, rebalanceWakeAtMs, watchRebalance } from "./rebalance.ts";
 import { remove, revoke } from "./removal.ts";
-import { residentsOf } from "./residents.ts";
 import { resendIfStale } from "./resend.ts";
 import { commit, update } from "./placements.ts";
 import type { CellDecision, CellDurable, CellEvent, CellReplies, CellReply, CellVolatile } from "./types.ts";
@@ -144,8 +142,7 @@ function publishDocuments(ctx: CellContext): void {
     if (!before || before.phase === "removed") continue;
     const node = { ...before, revision: before.revision + 1 };
     ctx.draft.put("nodes", id, node);
-    const desired = composeDocument(node, residentsOf(ctx, id), (app) => ctx.draft.get("apps", app));
-    ctx.effects.push({ kind: "wake_node", node: id, revision: node.revision, desired });
+    ctx.effects.push({ kind: "wake_node", node: id, revision: node.revision });
   }
 }
 

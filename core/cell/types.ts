@@ -1,7 +1,7 @@
 // The events a Cell object is stepped with, what it answers, and the effects it asks for. Its rows: tables.ts.
 import type { EnrolRequest, HeartbeatRequest, HeartbeatResponse } from "../../contracts/agent-protocol.ts";
 import type { Node, NodeInstance, Rebalance } from "../../contracts/api.ts";
-import type { DesiredDocument, DesiredInstance } from "../../contracts/desired.ts";
+import type { DesiredInstance } from "../../contracts/desired.ts";
 import type { BerthEvent } from "../../contracts/events.ts";
 import type { Result } from "../../contracts/failures.ts";
 import type { AppId, CellName, InstanceId, NodeId, RegionName } from "../../contracts/ids.ts";
@@ -101,8 +101,11 @@ export type CellReply<Kind extends CellEvent["kind"]> = Kind extends CellMethod 
 // ---- effects ----
 
 export type CellEffect =
-  /** Send {revision, desired} to the node's newest poll socket, if it has one. No outcome: heartbeats tell what arrived. */
-  | { readonly kind: "wake_node"; readonly node: NodeId; readonly revision: number; readonly desired: DesiredDocument }
+  /**
+   * Send the node's document, as it is by then (documentOf), to its newest poll socket, if it has one. It is put together only
+   * where somebody waits. No outcome: heartbeats tell what arrived.
+   */
+  | { readonly kind: "wake_node"; readonly node: NodeId; readonly revision: number }
   /** Close the node's sockets: it was revoked. No outcome. */
   | { readonly kind: "close_node"; readonly node: NodeId }
   /** App.deliver → delivered | delivery_failed. */

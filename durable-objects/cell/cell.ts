@@ -34,7 +34,7 @@ export class Cell extends DurableObject<ObjectEnv> implements CellRpc {
       tables: CELL_TABLE_NAMES,
       emptyVolatile: emptyCellVolatile,
       step: (durable, volatile, event, at) => stepCell(durable, volatile, event, at, limits),
-      run: (effect) => runCellEffect(effect, { state, env, sockets }),
+      run: (effect) => runCellEffect(effect, { state, env, sockets, wake: (node) => this.#wake(node) }),
     });
   }
 
@@ -115,6 +115,12 @@ export class Cell extends DurableObject<ObjectEnv> implements CellRpc {
       if (desired !== null) finishSocket(server, pollMessage(desired));
     }
     return response;
+  }
+
+  #wake(node: NodeId): void {
+    if (this.#sockets.count(node) === 0) return;
+    const desired = documentOf(this.#runner.durable, node, this.#runner.volatile);
+    if (desired !== null) this.#sockets.finish(node, pollMessage(desired));
   }
 
   override alarm(): void {

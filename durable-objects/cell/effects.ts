@@ -1,6 +1,7 @@
 // How the Cell's effects are carried out: waking polls, messages to Apps, the Region's summary, second opinions, the outbox.
 import type { PollResponse } from "../../contracts/agent-protocol.ts";
 import type { DesiredDocument } from "../../contracts/desired.ts";
+import type { NodeId } from "../../contracts/ids.ts";
 import type { CellEffect, CellOutcome } from "../../core/cell/types.ts";
 import { assertNever } from "../../core/step.ts";
 import type { ObjectEnv } from "../env.ts";
@@ -16,6 +17,8 @@ export interface CellEffectTools {
   readonly state: DurableObjectState;
   readonly env: ObjectEnv;
   readonly sockets: Sockets;
+  /** Answers the node's poll with its document, if one is held. */
+  readonly wake: (node: NodeId) => void;
 }
 
 export function pollMessage(desired: DesiredDocument): string {
@@ -28,7 +31,7 @@ export async function runCellEffect(effect: CellEffect, tools: CellEffectTools):
   const { state, env, sockets } = tools;
   switch (effect.kind) {
     case "wake_node":
-      sockets.finish(effect.node, pollMessage(effect.desired));
+      tools.wake(effect.node);
       return null;
     case "close_node":
       sockets.closeAll(effect.node, REVOKED, "revoked");

@@ -214,10 +214,11 @@ describe("desired documents", () => {
     expect(wakes.length).toBe(2);
     for (const wake of wakes) {
       expect(wake.revision).toBe(2);
-      expect(DesiredDocument.parse(wake.desired)).toEqual(documentOf(cell.tables, wake.node));
-      expect(wake.desired.routes).toEqual({ [APP]: 7 });
+      const document = documentOf(cell.tables, wake.node, cell.volatile);
+      expect(DesiredDocument.parse(document)).toEqual(documentOf(cell.tables, wake.node));
+      expect(document).toMatchObject({ revision: 2, routes: { [APP]: 7 } });
     }
-    expect(wakes.flatMap((wake) => wake.desired.instances).length).toBe(3);
+    expect(wakes.flatMap((wake) => documentOf(cell.tables, wake.node)!.instances).length).toBe(3);
   });
 
   it("change once for a repeated or overtaken call", () => {

@@ -1,4 +1,5 @@
 // How a simulated Cell's effects are carried out.
+import { documentOf } from "../../core/cell/document.ts";
 import type { CellEffect, CellEvent } from "../../core/cell/types.ts";
 import { assertNever } from "../../core/step.ts";
 import type { CellHost, Cluster } from "./cluster.ts";
@@ -13,8 +14,10 @@ export function runCell(
   const { world, network } = cluster;
   const from = host.name;
   switch (effect.kind) {
-    case "wake_node":
-      return network.send(from, "control", () => cluster.wake(effect.node, effect.desired));
+    case "wake_node": {
+      const document = documentOf(host.tables, effect.node)!;
+      return network.send(from, "control", () => cluster.wake(effect.node, document));
+    }
     case "close_node":
       return void cluster.sockets.delete(effect.node);
     case "deliver_messages": {
