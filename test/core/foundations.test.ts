@@ -10,6 +10,7 @@ import { attemptsOf } from "../../core/attempts.ts";
 import { draftOf } from "../../core/draft.ts";
 import { idsOf } from "../../core/ids.ts";
 import { fingerprintOf, seqKey } from "../../core/keys.ts";
+import { emptyLayered, layeredDraft, layeredGet } from "../../core/layered.ts";
 import { DEFAULT_LIMITS, limitsFrom } from "../../core/limits.ts";
 import { SEED, announced } from "./seed.ts";
 
@@ -107,5 +108,53 @@ const cellFits: Takes<CellRpc, CellInputs, CellReplies> extends Record<keyof Cel
 describe("the core's events", () => {
   it("fit the objects' RPC", () => {
     expect([appFits, cellFits]).toEqual([true, true]);
+  });
+});
+
+describe("a draft that is watched", () => {
+  it("tells of every write that changes something, with what was there before", () => {
+    const heard: unknown[] = [];
+    const durable = { rows: new Map([["a", 1]]) };
+    const draft = draftOf<{ rows: number }>(durable, (_table, key, before, after) => heard.push([key, before, after]));
+    draft.put("rows", "a", 1);
+    draft.put("rows", "a", 2);
+    draft.put("rows", "b", 3);
+    draft.drop("rows", "b");
+    draft.drop("rows", "b");
+    draft.drop("rows", "a");
+    draft.put("rows", "a", 4);
+    expect(heard).toEqual([
+      ["a", 1, 2],
+      ["b", undefined, 3],
+      ["b", 3, undefined],
+      ["a", 2, undefined],
+      ["a", undefined, 4],
+    ]);
+    expect([...draft.values("rows")]).toEqual([4]);
+  });
+});
+
+describe("a layered map", () => {
+  it(announced("reads as a map does, and every state of it stays as it was"), () => {
+    const writes = fc.array(fc.array(fc.tuple(fc.nat(20), fc.nat(1_000)), { maxLength: 3 }), { maxLength: 60 });
+    fc.assert(
+      fc.property(writes, (steps) => {
+        const states = [{ layers: emptyLayered<number, number>(), map: new Map<number, number>() }];
+        for (const step of steps) {
+          const last = states.at(-1)!;
+          const draft = layeredDraft(last.layers);
+          const map = new Map(last.map);
+          for (const [key, value] of step) {
+            draft.set(key, value);
+            map.set(key, value);
+          }
+          states.push({ layers: draft.done(), map });
+        }
+        for (const { layers, map } of states) {
+          for (let key = 0; key <= 20; key += 1) expect(layeredGet(layers, key)).toBe(map.get(key));
+        }
+      }),
+      { seed: SEED, numRuns: 50 },
+    );
   });
 });
