@@ -65,9 +65,17 @@ export const BROKEN_AGENTS: readonly Broken[] = [
     setup: { faults: only("sick") },
   },
   {
-    name: "waits by a clock that may step",
+    name: "waits out what a step of its clock made of a backoff",
     invariant: 20,
-    core: withHabits({ clock: "heard" }),
+    core: withHabits({
+      converge: (input) => {
+        const local = input.local.map(({ state, ...rest }) => ({
+          ...rest,
+          state: state.kind === "ended" ? { ...state, endedAtMs: 0 } : state,
+        }));
+        return converge({ ...input, local });
+      },
+    }),
     setup: { faults: only("clock", "power", "crash") },
   },
 ];

@@ -41,4 +41,6 @@ export const SIM_AGENT_LIMITS = agentLimitsFrom({
   restartResetAfterReadyMs: 10_000,
   stoppedReportMs: 8_000,
   pollBackoffMaxMs: 8_000,
+  returnHoldMs: 8_000,
+  sweepMs: 5_000,
 });

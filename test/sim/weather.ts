@@ -200,6 +200,6 @@ function breakContainers(world: World, every: Every, server: () => Machine, happ
     const orphan = `${container.instance.slice(0, -6)}${String(strays).padStart(6, "0")}` as Container["instance"];
     const desired = { ...container.desired, instance: orphan, singleton: null };
     machine.engine.adoptStray({ ...desired, resources: { ...desired.resources, cpuMilli: 10 } });
-    machine.restartAgent(world.between(100, 2_000));
+    if (world.chance(0.5)) machine.restartAgent(world.between(100, 2_000));
   });
 }

@@ -1,69 +1,67 @@
-// The agent's process: adopts what runs, keeps the document, and does what the shipped plan of core/converge says.
+// The agent's process on a server: its clock, its line to the control plane, and the document on disk that its fleet follows.
 import type { HeartbeatRequest, HeartbeatResponse } from "../../../contracts/agent-protocol.ts";
-import type { DesiredDocument, DesiredInstance } from "../../../contracts/desired.ts";
-import type { InstanceId } from "../../../contracts/ids.ts";
-import type { Action } from "../../../core/converge/converge.ts";
-import { assertNever } from "../../../core/step.ts";
+import type { DesiredDocument } from "../../../contracts/desired.ts";
 import { SIM_AGENT_LIMITS } from "../limits.ts";
+import { Arrival } from "./arrival.ts";
+import { EndpointWriter } from "./endpoint-writer.ts";
 import type { Container } from "./engine.ts";
-import type { EndpointFile } from "./gateway.ts";
+import { Fleet } from "./fleet.ts";
 import { Link } from "./link.ts";
 import type { Machine } from "./machine.ts";
-import { Supervised, type SupervisePorts } from "./supervised.ts";
 
 export class Agent {
   readonly boot: string;
   private readonly machine: Machine;
-  private readonly instances = new Map<InstanceId, Supervised>();
+  private readonly fleet: Fleet;
   private readonly link: Link;
-  private readonly ports: SupervisePorts;
+  private readonly endpoints: EndpointWriter;
+  private readonly arrival: Arrival;
   private isAlive = true;
   private pausedUntilMs = 0;
-  private isLookDue = false;
-  private hasArrived = false;
-  private wakeOrder = 0;
-  private isWriting = false;
-  private readonly waitingWrites: (() => void)[] = [];
-  /** The document that the gateway's file was last made of. */
-  private writtenFor: DesiredDocument | null = null;
   private seqs = { heartbeat: 0, poll: 0 };
-  /** The control plane's time minus this machine's monotonic clock, for what is reported. */
+  /** The control plane's time minus this machine's monotonic clock; from the wall clock until it is heard. */
   private offsetMs: number;
-  private heardAtMs: number;
+  private newestRevision = 0;
+  /** Whether our document is known to be the newest, under the present lease. */
+  private isCurrent = false;
 
   constructor(machine: Machine) {
-    const { world, disk, engine, habits } = machine;
+    const { world, disk, engine, contact } = machine;
     this.machine = machine;
     disk.bootCount += 1;
     this.boot = `boot-${machine.id.slice(-8)}-${disk.bootCount}`;
     this.offsetMs = machine.wallMs() - machine.monotonicMs();
-    this.heardAtMs = machine.monotonicMs();
-    // Plans are made by the monotonic clock; only what is reported is in the control plane's time.
-    const isMonotonic = habits.clock === "monotonic";
-    const nowMs = (): number => machine.monotonicMs() + (isMonotonic ? 0 : this.offsetMs);
     const shared = {
       limits: SIM_AGENT_LIMITS,
       after: (delayMs: number, act: () => void) => world.after(delayMs, this.guard(act)),
       guard: <Args extends unknown[]>(act: (...args: Args) => void) => this.guard(act),
     };
-    this.ports = {
+    const guardEmpty = (act: () => void): (() => void) => this.guard(act);
+    this.endpoints = new EndpointWriter(machine, guardEmpty, () => ({
+      routes: disk.desired?.routes ?? {},
+      rows: this.fleet.endpoints(),
+    }));
+    this.arrival = new Arrival(contact.silentForMs(), shared.after, () => this.changed());
+    const ports = {
       ...shared,
       engine,
       disk,
-      nowMs,
-      controlMs: (localMs) => localMs + (isMonotonic ? this.offsetMs : 0),
-      isCovered: () => machine.contact.isCovered(),
-      writeEndpoints: (written) => this.writeEndpoints(written),
+      nowMs: () => Math.round(machine.monotonicMs() + this.offsetMs),
+      isAdmitted: () => contact.isCovered() && (this.isCurrent || !machine.habits.isFencing),
+      writeEndpoints: (written: () => void) => this.endpoints.write(written),
       changed: () => this.changed(),
-      random: (low, high) => world.between(low, high),
+      random: (low: number, high: number) => world.between(low, high),
+      fenced: () => world.happened("strict singleton fenced"),
       worldMs: () => world.nowMs,
     };
+    this.fleet = new Fleet(machine, ports, this.arrival);
     this.link = new Link({
       ...shared,
       line: machine.line,
       proofOf: (lane) => ({ node: machine.id, jkt: "jkt", boot: this.boot, lane, seq: (this.seqs[lane] += 1) }),
       report: () => this.report(),
       acknowledged: (answer, request, sentAtMs) => this.acknowledged(answer, request, sentAtMs),
+      failed: () => this.arrival.failed(),
       accept: (document, stored) => this.accept(document, stored),
       revision: () => disk.desired?.revision ?? 0,
       monotonicMs: () => machine.monotonicMs(),
@@ -73,18 +71,15 @@ export class Agent {
 
   start(): void {
     const { world, engine, habits } = this.machine;
-    engine.onExit = this.guard((container, life, exit) => {
-      this.instances.get(container.instance)?.exited(container, life, exit);
-    });
+    engine.onExit = this.guard((container, life, exit) => this.fleet.exited(container, life, exit));
     // A broken agent knows nothing of what runs, nor by which name it would find it.
     if (!habits.looksFirst) engine.containers.clear();
     const whenListed = this.guard(() => {
       if (!engine.isUpNow()) return world.after(200, whenListed);
-      this.adopt();
-      this.writeEndpoints(() => undefined);
-      this.look();
+      this.fleet.adopt();
+      this.endpoints.write(() => undefined);
+      this.fleet.look();
       this.link.start();
-      this.ports.after(this.ports.limits.firstAnswerMs, () => this.arrived());
       if (Number.isFinite(habits.stopsAfterSilenceMs)) this.watchSilence();
     });
     world.after(world.between(5, 300), whenListed);
@@ -96,17 +91,17 @@ export class Agent {
   pauseFor(ms: number): void {
     this.pausedUntilMs = this.machine.world.nowMs + ms;
   }
-  hasWrittenFor(document: DesiredDocument | null): boolean {
-    return this.writtenFor === document;
-  }
   get isPaused(): boolean {
     return this.pausedUntilMs > this.machine.world.nowMs;
+  }
+  hasWrittenFor(document: DesiredDocument | null): boolean {
+    return this.endpoints.writtenFor === document;
   }
   gatewayChanged(): void {
     this.guard(() => this.link.change())();
   }
   healthChanged(container: Container): void {
-    this.instances.get(container.instance)?.look(container);
+    this.guard(() => this.fleet.healthChanged(container))();
   }
 
   /** What was to happen in a life that is over does not; in a pause it waits. */
@@ -118,25 +113,6 @@ export class Agent {
       else act(...args);
     };
     return guarded;
-  }
-
-  private adopt(): void {
-    const { engine, disk } = this.machine;
-    const before = disk.endpoints;
-    const found = engine.list().sort((a, b) => b.generation - a.generation);
-    for (const container of found) {
-      if (this.instances.has(container.instance)) {
-        engine.stop(container, "stopped", () => undefined);
-        continue;
-      }
-      const wanted = disk.desired?.instances.find(({ instance }) => instance === container.instance);
-      const desired = wanted?.generation === container.generation ? wanted : null;
-      const supervised = new Supervised(this.ports, container, desired);
-      this.instances.set(container.instance, supervised);
-      const row = before?.rows.find((each) => each.instance === container.instance);
-      const served = row?.generation === container.generation && (row.state === "serving" || row.state === "draining");
-      supervised.adopt(container, desired !== null && served);
-    }
   }
 
   private accept(document: DesiredDocument, stored: () => void): void {
@@ -151,8 +127,10 @@ export class Agent {
             if (!known || known.generation < generation) disk.fences.set(instance, { generation, stopped: false });
           }
           disk.desired = document;
+          if (document.revision >= this.newestRevision && this.machine.contact.isCovered()) this.isCurrent = true;
+          this.arrival.accepted();
           this.changed();
-          this.writeEndpoints(() => undefined);
+          this.endpoints.write(() => undefined);
         }
         stored();
       }),
@@ -161,7 +139,7 @@ export class Agent {
 
   private report(): HeartbeatRequest {
     const { disk, gateway, saidReady } = this.machine;
-    const observed = [...this.instances.values()].map((instance) => instance.observed());
+    const observed = this.fleet.observed();
     for (const { instance, generation, status } of observed) {
       if (status.kind === "ready") saidReady.add(`${instance}/${generation}`);
     }
@@ -181,152 +159,46 @@ export class Agent {
   }
 
   private acknowledged(answer: HeartbeatResponse, request: HeartbeatRequest, sentAtMs: number): void {
-    const nowMs = this.machine.monotonicMs();
-    this.heardAtMs = nowMs;
-    this.heardOfLease(sentAtMs, answer.leaseCommitted);
-    this.arrived();
-    this.offsetMs = answer.nowMs - (sentAtMs + nowMs) / 2;
-    let hasMore = false;
-    for (const observed of request.observed) {
-      if (this.instances.get(observed.instance)?.reported(observed)) hasMore = true;
-    }
-    if (hasMore) this.link.change();
+    const { machine } = this;
+    const ours = machine.disk.desired?.revision ?? 0;
+    this.offsetMs = answer.nowMs - (sentAtMs + machine.monotonicMs()) / 2;
+    this.heardOfLease(sentAtMs, answer, ours);
+    this.arrival.answered(answer.revision, ours);
+    if (this.fleet.reported(request)) this.link.change();
     this.link.knows(answer.revision);
-    this.writeEndpoints(() => undefined);
+    this.endpoints.write(() => undefined);
   }
 
   /** The beginning and the end of a lease are events of their own. */
-  private heardOfLease(sentAtMs: number, isCommitted: boolean): void {
+  private heardOfLease(sentAtMs: number, { leaseCommitted, revision }: HeartbeatResponse, ours: number): void {
     const { contact } = this.machine;
     const wasCovered = contact.isCovered();
-    contact.answered(sentAtMs, isCommitted);
-    if (!isCommitted) return;
-    if (!wasCovered) this.look();
-    this.ports.after(contact.coveredForMs() + 1, () => this.look());
+    // A lapse that no timer told of in time (this process was paused) counts all the same: it may be replaced by now.
+    if (!wasCovered) this.lapsed();
+    this.newestRevision = Math.max(this.newestRevision, revision);
+    this.isCurrent = ours >= this.newestRevision && (leaseCommitted || this.isCurrent);
+    contact.answered(sentAtMs, leaseCommitted);
+    if (!leaseCommitted) return;
+    if (!wasCovered) this.fleet.look();
+    this.link.later(contact.coveredForMs() + 1, () => {
+      if (!contact.isCovered()) this.lapsed();
+    });
+  }
+  private lapsed(): void {
+    this.isCurrent = false;
+    this.fleet.fenceStrict();
   }
 
   private changed(): void {
     this.machine.touch();
-    this.look();
+    this.fleet.look();
     this.link.change();
-  }
-
-  /** The plan is made anew, once for all who say so now. */
-  private look(): void {
-    if (this.isLookDue) return;
-    this.isLookDue = true;
-    this.ports.after(0, () => {
-      this.isLookDue = false;
-      this.act();
-    });
-  }
-
-  /** The first heartbeat was answered, or took too long: from here on the document on disk is acted on. */
-  private arrived(): void {
-    if (this.hasArrived) return;
-    this.hasArrived = true;
-    this.look();
-  }
-
-  private act(): void {
-    const { disk, habits } = this.machine;
-    const desired = disk.desired;
-    if (desired === null || !this.hasArrived) return;
-    for (const wanted of desired.instances) {
-      const instance = this.instances.get(wanted.instance);
-      if (instance?.generation === wanted.generation) instance.desired = wanted;
-    }
-    const local = [...this.instances.values()].map((instance) => instance.local());
-    const nowMs = this.ports.nowMs();
-    const { limits } = this.ports;
-    const covered = this.machine.contact.isCovered();
-    const plan = habits.converge({ desired, local, fences: disk.fences, nowMs, limits, covered });
-    for (const action of plan.actions) {
-      const { kind, instance, reason } = action;
-      if (kind !== "withdraw") this.machine.world.note(`${this.machine.name}: ${kind} ${instance}: ${reason}`);
-      this.execute(action, desired);
-    }
-    const order = (this.wakeOrder += 1);
-    if (plan.wakeAtMs === null) return;
-    this.ports.after(Math.max(1, plan.wakeAtMs - nowMs), () => {
-      if (order === this.wakeOrder) this.look();
-    });
-  }
-
-  private execute(action: Action, desired: DesiredDocument): void {
-    const instance = this.instances.get(action.instance);
-    switch (action.kind) {
-      case "withdraw":
-        return this.writeEndpoints(() => undefined);
-      case "stop":
-        return instance?.stop();
-      case "fence":
-        this.machine.world.happened("strict singleton fenced");
-        return instance?.stop("fenced");
-      case "start": {
-        const wanted = desired.instances.find((at) => at.instance === action.instance);
-        if (!wanted) return;
-        const started = new Supervised(this.ports, wanted, wanted);
-        this.instances.set(wanted.instance, started);
-        return started.start(false);
-      }
-      case "restart":
-        return instance?.start(true);
-      case "give_up":
-        return instance?.giveUp();
-      case "forget":
-        this.instances.delete(action.instance);
-        return this.writeEndpoints(() => undefined);
-      default:
-        return assertNever(action);
-    }
-  }
-
-  /** Writes that come together become one; each hears when a file written after its call is in place. */
-  private writeEndpoints(written: () => void): void {
-    this.waitingWrites.push(written);
-    if (!this.isWriting) this.writeOnce();
-  }
-  private writeOnce(): void {
-    const { world, disk, gateway } = this.machine;
-    const told = this.waitingWrites.splice(0);
-    this.isWriting = true;
-    const file = this.endpointFile();
-    const madeOf = disk.desired;
-    world.after(
-      world.between(1, 3),
-      this.guard(() => {
-        disk.endpoints = file;
-        gateway.load(file);
-        this.writtenFor = madeOf;
-        this.machine.touch();
-        this.isWriting = false;
-        for (const tell of told) tell();
-        if (!this.isWriting && this.waitingWrites.length > 0) this.writeOnce();
-      }),
-    );
-  }
-
-  private endpointFile(): EndpointFile {
-    const { disk, habits } = this.machine;
-    const intents = new Map<string, DesiredInstance["intent"]>();
-    for (const { instance, generation, intent } of disk.desired?.instances ?? []) {
-      intents.set(`${instance}/${generation}`, intent);
-    }
-    const rows = [...this.instances.values()].flatMap((instance) => {
-      const intent = intents.get(`${instance.instance}/${instance.generation}`) ?? "absent";
-      return instance.endpoint(habits.endpointState(instance.state, intent));
-    });
-    return { routes: disk.desired?.routes ?? {}, rows };
   }
 
   /** Only a broken agent has this: it takes silence for an order. */
   private watchSilence(): void {
-    this.ports.after(1_000, () => {
-      const silentMs = this.machine.monotonicMs() - this.heardAtMs;
-      if (silentMs > this.machine.habits.stopsAfterSilenceMs) {
-        for (const instance of this.instances.values()) instance.stop();
-      }
+    this.link.later(1_000, () => {
+      if (this.machine.contact.silentForMs() > this.machine.habits.stopsAfterSilenceMs) this.fleet.stopAll();
       this.watchSilence();
     });
   }

@@ -4,6 +4,7 @@ import type { Machine } from "./machine.ts";
 
 export class Contact {
   /** Send times, by this machine's monotonic clock. */
+  private answeredMs: number | null = null;
   private committedMs: number | null = null;
   private isWatching = false;
   private readonly machine: Machine;
@@ -13,11 +14,16 @@ export class Contact {
   }
 
   answered(sentAtMs: number, isLeaseCommitted: boolean): void {
+    this.answeredMs = Math.max(this.answeredMs ?? 0, sentAtMs);
     if (isLeaseCommitted) this.committedMs = Math.max(this.committedMs ?? 0, sentAtMs);
   }
   /** A boot's clock means nothing to the next one. */
   forget(): void {
+    this.answeredMs = null;
     this.committedMs = null;
+  }
+  silentForMs(): number {
+    return this.answeredMs === null ? Infinity : this.machine.monotonicMs() - this.answeredMs;
   }
 
   isCovered(): boolean {

@@ -13,8 +13,6 @@ export interface AgentHabits {
   readonly isFencing: boolean;
   /** Stops everything after so much silence of the control plane. */
   readonly stopsAfterSilenceMs: number;
-  /** What plans are made by. heard: the wall clock, until the control plane's time is heard. */
-  readonly clock: "monotonic" | "heard";
 }
 
 export const GOOD_HABITS: AgentHabits = {
@@ -24,5 +22,4 @@ export const GOOD_HABITS: AgentHabits = {
   looksFirst: true,
   isFencing: true,
   stopsAfterSilenceMs: Infinity,
-  clock: "monotonic",
 };

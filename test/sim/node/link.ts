@@ -30,6 +30,7 @@ export interface LinkPorts {
   readonly proofOf: (lane: "heartbeat" | "poll") => NodeProof;
   readonly report: () => HeartbeatRequest;
   readonly acknowledged: (answer: HeartbeatResponse, request: HeartbeatRequest, sentAtMs: number) => void;
+  readonly failed: () => void;
   readonly accept: (document: DesiredDocument, stored: () => void) => void;
   readonly revision: () => number;
   /** Monotonic. */
@@ -73,6 +74,10 @@ export class Link {
     else this.beatIn(this.ports.limits.heartbeatCoalesceMs);
   }
 
+  later(delayMs: number, act: () => void): void {
+    this.ports.after(delayMs, act);
+  }
+
   private beatIn(delayMs: number): void {
     const { ports } = this;
     const dueAtMs = ports.monotonicMs() + delayMs;
@@ -102,11 +107,17 @@ export class Link {
       heartbeatTimeoutMs,
       ports.guard((result) => {
         if (result.ok) ports.acknowledged(result.value, request, sentAtMs);
-        if (!result.ok) return next(heartbeatMs);
+        if (!result.ok) {
+          ports.failed();
+          return next(heartbeatMs);
+        }
         const jitterMs = ports.between(-heartbeatJitterMs, heartbeatJitterMs);
         next(this.hasChanged ? heartbeatCoalesceMs : heartbeatMs + jitterMs - (ports.monotonicMs() - sentAtMs));
       }),
-      ports.guard(() => next(heartbeatMs / TRIES_PER_BEAT)),
+      ports.guard(() => {
+        ports.failed();
+        next(heartbeatMs / TRIES_PER_BEAT);
+      }),
     );
   }
 

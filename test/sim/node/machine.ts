@@ -10,12 +10,13 @@ import { Gateway, type EndpointFile } from "./gateway.ts";
 import type { Truth } from "./ground.ts";
 import type { AgentHabits } from "./habits.ts";
 import type { ControlLine } from "./link.ts";
+import type { Facts } from "./record.ts";
 
 /** What survives a power cut: written with fsync before anything acts on it. */
 export class Disk {
   desired: DesiredDocument | null = null;
   readonly fences = new Map<InstanceId, Fence>();
-  readonly facts = new Map<string, { readonly restarts: number; readonly everReady: boolean }>();
+  readonly facts = new Map<string, Facts>();
   endpoints: EndpointFile | null = null;
   bootCount = 0;
   private readonly truth: Truth;

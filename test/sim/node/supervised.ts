@@ -1,31 +1,29 @@
 // One instance as its agent supervises it: the shipped states and rules of core/converge, over the simulated Engine.
-import type { ObservedInstance } from "../../../contracts/agent-protocol.ts";
 import type { DesiredInstance } from "../../../contracts/desired.ts";
 import type { InstanceFailure } from "../../../contracts/failures.ts";
 import type { AppId, InstanceId } from "../../../contracts/ids.ts";
 import type { AgentLimits } from "../../../core/converge/limits.ts";
-import { observedStatus, type LocalInstance, type LocalState } from "../../../core/converge/local.ts";
-import { crashesAfter, restartDelayMs } from "../../../core/converge/restart.ts";
 import type { Container, Engine, Exit } from "./engine.ts";
 import { answersIn, type EndpointRow, type EndpointState } from "./gateway.ts";
 import type { Disk } from "./machine.ts";
+import { Record } from "./record.ts";
 
 /** What an instance asks of the agent around it. Every `after` ends with the agent's life. */
 export interface SupervisePorts {
   readonly engine: Engine;
   readonly disk: Disk;
   readonly limits: AgentLimits;
-  /** By the agent's own clock. */
+  /** The control plane's time, as far as it was heard. */
   nowMs(): number;
-  /** The same moment by the control plane's clock, as far as it is known. */
-  controlMs(localMs: number): number;
   after(delayMs: number, act: () => void): void;
   guard<Args extends unknown[]>(act: (...args: Args) => void): (...args: Args) => void;
-  /** Whether a committed lease covers strict singletons now. */
-  isCovered(): boolean;
+  /** Whether a strict singleton may be started now: a lease covers it, and our document is the newest. */
+  isAdmitted(): boolean;
   writeEndpoints(written: () => void): void;
   changed(): void;
   random(low: number, high: number): number;
+  /** A strict singleton was ended for want of a lease. */
+  fenced(): void;
   /** Of the world, for what an app inside does. */
   worldMs(): number;
 }
@@ -41,26 +39,20 @@ const failureOf = (
   signal: null,
   logTail: [],
 });
+const FENCED = failureOf("fenced", "no committed lease covers it any more");
+const ADMIT_LOOK_MS = 20;
 
 export class Supervised {
-  readonly instance: InstanceId;
-  readonly generation: number;
-  readonly app: AppId;
+  readonly record: Record;
   desired: DesiredInstance | null;
-  state: LocalState = { kind: "preparing", pull: null };
   private container: Container | null = null;
-  private crashes = 0;
-  private restarts = 0;
-  private everReady = false;
-  private sinceMs: number;
+  /** The run that served under the agent before us, and has been serving since. */
+  private servedLife: number | null = null;
   /** Rises with each start and with the stop, so that what belongs to an older one does nothing. */
   private attempt = 0;
   private isLaunching = false;
   private afterLaunch: (() => void) | null = null;
   private isDoomed = false;
-  /** Converted once: another number is another end to those who hear of it. */
-  private retryAtControlMs = 0;
-  private unreportedEnd: ObservedInstance | null = null;
   private readonly ports: SupervisePorts;
 
   constructor(
@@ -69,116 +61,112 @@ export class Supervised {
     desired: DesiredInstance | null,
   ) {
     this.ports = ports;
-    this.instance = about.instance;
-    this.generation = about.generation;
-    this.app = about.app;
     this.desired = desired;
-    this.sinceMs = ports.nowMs();
+    this.record = new Record(ports, about);
   }
 
-  local(): LocalInstance {
-    const { instance, generation, state, crashes, restarts, everReady } = this;
-    return { instance, generation, state, crashes, restarts, everReady };
+  get isStrict(): boolean {
+    return this.desired?.singleton === "strict";
   }
 
-  observed(): ObservedInstance {
-    return this.unreportedEnd ?? this.observedNow();
-  }
-  private observedNow(): ObservedInstance {
-    const { instance, generation, app, restarts } = this;
-    const digest = this.container && this.desired ? `sha256:${this.desired.release.slice(4)}` : null;
-    const { controlMs } = this.ports;
-    const local = observedStatus(this.state);
-    const status = local.kind === "backoff" ? { ...local, retryAtMs: this.retryAtControlMs } : local;
-    const sinceMs = Math.max(0, Math.round(controlMs(this.sinceMs)));
-    return { instance, generation, app, status, restarts, digest, sinceMs };
-  }
-  /** The heartbeat that carried this was acknowledged. Whether there is more to say at once. */
-  reported(carried: ObservedInstance): boolean {
-    if (this.unreportedEnd === null || carried !== this.unreportedEnd) return false;
-    this.unreportedEnd = null;
-    return true;
-  }
-
-  endpoint(state: EndpointState | null): EndpointRow[] {
-    const { instance, generation, app } = this;
-    return state === null ? [] : [{ instance, generation, app, state }];
+  /** isServing: whether what has not been serving since before this agent may have traffic. */
+  endpoint(state: EndpointState | null, isServing: boolean): EndpointRow[] {
+    if (state === null) return [];
+    const { instance, generation, app } = this.record;
+    const served = this.container !== null && this.container.life === this.servedLife;
+    return [{ instance, generation, app, state: isServing || state === "gone" || served ? state : "starting" }];
   }
 
   /** Takes over what an earlier agent left. */
   adopt(container: Container, wasReady: boolean): void {
-    const facts = this.ports.disk.facts.get(container.name);
-    this.restarts = facts?.restarts ?? 0;
-    this.everReady = (facts?.everReady ?? false) || wasReady;
+    const { record } = this;
     this.container = container;
-    if (container.state !== "running") return this.ended(container.exit ?? { exitCode: null, outOfMemory: false });
-    const readySinceMs = this.ports.nowMs();
-    this.state = wasReady ? { kind: "running", readySinceMs, failure: null } : { kind: "starting" };
+    record.digest = this.desired ? digestOf(this.desired) : null;
+    if (container.state !== "running") {
+      if (!record.beginEnded(container)) this.ended(container.exit ?? { exitCode: null, outOfMemory: false });
+      return;
+    }
+    const readySinceMs = record.facts.readySinceMs ?? this.ports.nowMs();
+    if (wasReady) {
+      record.remember({ everReady: true, readySinceMs });
+      this.servedLife = container.life;
+    }
+    record.state = wasReady ? { kind: "running", readySinceMs, failure: null } : { kind: "starting" };
     this.attend();
   }
 
+  /** Of one that the document names and that left no container. False: nothing is known of it. */
+  resume(wasStopped: boolean): boolean {
+    const { record } = this;
+    if (record.facts.fenced) record.state = { kind: "failed", failure: FENCED };
+    else if (wasStopped) record.state = { kind: "stopped", exitCode: null, atMs: this.ports.nowMs() };
+    else return record.beginEnded(null);
+    return true;
+  }
+
   start(again: boolean): void {
-    const { ports } = this;
-    if (again) {
-      this.restarts += 1;
-      this.rememberFacts();
-    }
+    const { record } = this;
+    if (again) record.remember({ restarts: record.facts.restarts + 1, ended: null });
     const attempt = (this.attempt += 1);
     this.isDoomed = false;
     this.isLaunching = true;
-    this.set({ kind: "preparing", pull: null });
-    const launched = ports.guard((container: Container) => this.launched(attempt, container));
-    if (again && this.container) {
-      return ports.engine.restart(
-        this.container,
-        () => this.isWanted(attempt),
-        ports.guard((found) => {
-          if (found) launched(found);
-          else this.launch(attempt, launched);
-        }),
-        ports.guard(() => this.launchMissed(attempt)),
-      );
-    }
-    this.launch(attempt, launched);
+    record.set({ kind: "preparing", pull: null });
+    this.bringUp(attempt, again);
   }
 
-  private launch(attempt: number, launched: (container: Container) => void): void {
-    const { ports, desired } = this;
-    if (!desired) return;
-    const isCurrent = (): boolean => this.isWanted(attempt);
+  /** A strict singleton waits here until it may run. */
+  private bringUp(attempt: number, again: boolean): void {
+    const { ports } = this;
+    if (this.attempt !== attempt) return this.endLaunch();
+    if (this.isStrict && !ports.isAdmitted()) return ports.after(ADMIT_LOOK_MS, () => this.bringUp(attempt, again));
+    const launched = ports.guard((container: Container) => this.launched(attempt, container));
+    const missed = ports.guard(() => this.missed(attempt, again));
+    const isWanted = (): boolean => this.attempt === attempt && (!this.isStrict || ports.isAdmitted());
+    if (!again || !this.container) return this.launch(isWanted, launched, missed);
+    ports.engine.restart(
+      this.container,
+      isWanted,
+      ports.guard((found) => {
+        if (found) launched(found);
+        else this.launch(isWanted, launched, missed);
+      }),
+      missed,
+    );
+  }
+
+  private launch(isWanted: () => boolean, launched: (container: Container) => void, missed: () => void): void {
+    const { ports, desired, record } = this;
+    if (!desired) return missed();
+    const { attempt } = this;
     ports.engine.prepare(desired, {
       progress: ports.guard((percent) => {
-        if (isCurrent()) this.set({ kind: "preparing", pull: { doneBytes: percent, totalBytes: 100 } });
+        if (this.attempt === attempt) record.set({ kind: "preparing", pull: { doneBytes: percent, totalBytes: 100 } });
       }),
       done: ports.guard(() => {
         ports.engine.launch(
           desired,
-          isCurrent,
-          ports.guard((container) => {
-            if (container) launched(container);
-            else this.launchMissed(attempt);
-          }),
+          isWanted,
+          ports.guard((container) => (container ? launched(container) : missed())),
         );
       }),
       failed: ports.guard((code, message) => {
         this.endLaunch();
-        if (isCurrent()) this.failed(failureOf(code, message), 0);
+        if (this.attempt === attempt) record.failed(failureOf(code, message), null);
       }),
     });
   }
-  /** A strict singleton may not start without a lease that covers it, however long the way here took. */
-  private isWanted(attempt: number): boolean {
-    return this.attempt === attempt && (this.desired?.singleton !== "strict" || this.ports.isCovered());
-  }
-  private launchMissed(attempt: number): void {
-    this.endLaunch();
-    if (this.attempt === attempt) this.failed(failureOf("fenced", "no lease covers it"), 0);
+  /** The Engine was asked no more: stopped meanwhile, or its lease ended, and it waits for the next. */
+  private missed(attempt: number, again: boolean): void {
+    if (this.attempt === attempt) this.ports.after(ADMIT_LOOK_MS, () => this.bringUp(attempt, again));
+    else this.endLaunch();
   }
   private launched(attempt: number, container: Container): void {
     this.container = container;
+    if (this.desired) this.record.digest = digestOf(this.desired);
     this.endLaunch();
     if (this.attempt !== attempt) return;
-    this.set({ kind: "starting" });
+    this.record.remember({ readySinceMs: null });
+    this.record.set({ kind: "starting" });
     if (container.state === "running") this.attend();
     else this.ended(container.exit ?? { exitCode: null, outOfMemory: false });
   }
@@ -189,53 +177,58 @@ export class Supervised {
   }
 
   giveUp(): void {
-    if (this.state.kind === "ended") this.set({ kind: "failed", failure: this.state.failure });
+    const { state } = this.record;
+    if (state.kind === "ended") this.record.set({ kind: "failed", failure: state.failure });
   }
 
   /** Out of the gateway first, then the container, then the fence, then the word of it. */
-  stop(cause: "stopped" | "fenced" = "stopped"): void {
-    const { ports } = this;
+  stop(): void {
+    const { ports, record } = this;
     this.attempt += 1;
-    this.set({ kind: "stopping" });
+    record.set({ kind: "stopping" });
+    ports.writeEndpoints(() =>
+      this.endForGood("stopped", () => record.settle({ kind: "stopped", exitCode: 0, atMs: ports.nowMs() })),
+    );
+  }
+
+  /** A strict singleton whose lease ran out ends at once, and is told as failed, which is final too. */
+  fence(): void {
+    const { ports, record } = this;
+    if (["stopping", "stopped", "failed"].includes(record.state.kind)) return;
+    ports.fenced();
+    this.attempt += 1;
+    record.set({ kind: "stopping" });
+    ports.writeEndpoints(() => undefined);
+    record.remember({ fenced: true });
+    this.endForGood("fenced", () => record.settle({ kind: "failed", failure: FENCED }));
+  }
+
+  private endForGood(cause: "stopped" | "fenced", ended: () => void): void {
+    const { ports, record } = this;
     const finish = (): void => {
-      ports.disk.markStopped(this);
-      this.set({ kind: "stopped", exitCode: 0, atMs: ports.nowMs() });
+      this.container = null;
+      ports.disk.markStopped(record);
+      ended();
     };
     const stopContainer = (): void => {
       if (this.container) ports.engine.stop(this.container, cause, ports.guard(finish));
       else finish();
     };
-    ports.writeEndpoints(() => {
-      if (this.isLaunching) this.afterLaunch = stopContainer;
-      else stopContainer();
-    });
+    if (this.isLaunching) this.afterLaunch = stopContainer;
+    else stopContainer();
   }
 
   exited(container: Container, life: number, exit: Exit): void {
     if (container !== this.container || container.life !== life) return;
-    if (this.state.kind === "starting" || this.state.kind === "running") this.ended(exit);
+    const { kind } = this.record.state;
+    if (kind === "starting" || kind === "running") this.ended(exit);
   }
-
-  private ended(exit: Exit): void {
-    const readyForMs = this.state.kind === "running" ? this.ports.nowMs() - this.state.readySinceMs : 0;
-    this.failed(this.exitFailure(exit), readyForMs);
-  }
-  private exitFailure({ outOfMemory, exitCode }: Exit): InstanceFailure {
-    if (this.isDoomed) return failureOf("never_ready", "not ready in its time", exitCode);
-    return outOfMemory
-      ? failureOf("out_of_memory", "it was killed for memory", exitCode)
-      : failureOf("exited", `it ended with ${exitCode}`, exitCode);
-  }
-
-  private failed(failure: InstanceFailure, readyForMs: number): void {
-    const { limits } = this.ports;
-    const nowMs = this.ports.nowMs();
-    this.crashes = crashesAfter(this.crashes, readyForMs, limits);
-    const retryAtMs = nowMs + restartDelayMs(this.crashes, limits);
-    this.retryAtControlMs = Math.max(0, Math.ceil(this.ports.controlMs(retryAtMs)));
-    this.set({ kind: "ended", failure, endedAtMs: nowMs, retryAtMs });
-    this.unreportedEnd = this.observedNow();
-    this.ports.writeEndpoints(() => undefined);
+  private ended({ outOfMemory, exitCode }: Exit): void {
+    const { record } = this;
+    const life = this.container?.life ?? null;
+    if (this.isDoomed) record.failed(failureOf("never_ready", "not ready in its time", exitCode), life);
+    else if (outOfMemory) record.failed(failureOf("out_of_memory", "it was killed for memory", exitCode), life);
+    else record.failed(failureOf("exited", `it ended with ${exitCode}`, exitCode), life);
   }
 
   /** Asks it how it is: when it should have started, and whenever that may have changed. */
@@ -243,48 +236,34 @@ export class Supervised {
     const { ports, container } = this;
     if (!container) return;
     const { life } = container;
-    const { startupBudgetMs, startupBudgetShare } = ports.limits;
+    const budgetMs = ports.limits.startupBudgetMs * ports.limits.startupBudgetShare;
     const bootMs = container.readyAtMs - ports.worldMs();
-    const budgetMs = startupBudgetMs * startupBudgetShare;
     if (bootMs < budgetMs) return ports.after(Math.max(0, bootMs) + ports.random(2, 60), () => this.look(container));
     ports.after(budgetMs, () => {
-      if (this.container !== container || container.life !== life || this.state.kind !== "starting") return;
+      if (this.container !== container || container.life !== life || this.record.state.kind !== "starting") return;
       this.isDoomed = true;
       ports.engine.kill(container);
     });
   }
   look(container: Container): void {
-    if (container !== this.container || (this.state.kind !== "starting" && this.state.kind !== "running")) return;
+    const { state } = this.record;
+    if (container !== this.container || (state.kind !== "starting" && state.kind !== "running")) return;
     const isWell = answersIn(container, this.ports.worldMs());
-    if (this.state.kind === "starting" && !isWell) {
+    if (state.kind === "starting" && !isWell) {
       if (container.state === "running") this.attend();
-      return;
+    } else if (state.kind === "starting" || isWell !== (state.failure === null)) {
+      this.becomes(isWell ? null : failureOf("never_ready", "its readiness probe fails"));
     }
-    if (this.state.kind === "running" && isWell === (this.state.failure === null)) return;
-    this.becomes(isWell ? null : failureOf("never_ready", "its readiness probe fails"));
   }
-
   private becomes(failure: InstanceFailure | null): void {
-    const readySinceMs = this.state.kind === "running" ? this.state.readySinceMs : this.ports.nowMs();
-    const isFirst = !this.everReady && failure === null;
-    if (isFirst) this.everReady = true;
-    this.state = { kind: "running", readySinceMs, failure };
-    this.sinceMs = this.ports.nowMs();
-    if (isFirst) this.rememberFacts();
+    const { record, ports } = this;
+    const wasRunning = record.state.kind === "running";
+    const readySinceMs = record.state.kind === "running" ? record.state.readySinceMs : ports.nowMs();
+    record.becomes({ kind: "running", readySinceMs, failure });
+    if (!wasRunning) record.remember({ everReady: true, readySinceMs });
     // The gateway must know it before anyone is sent there: first the file, then the report.
-    this.ports.writeEndpoints(() => this.ports.changed());
-  }
-
-  private rememberFacts(): void {
-    const { restarts, everReady, container } = this;
-    if (container) this.ports.disk.facts.set(container.name, { restarts, everReady });
-  }
-
-  private set(state: LocalState): void {
-    if (this.state.kind === "stopped") return;
-    if (this.state.kind === "stopping" && state.kind !== "stopped") return;
-    if (state.kind !== this.state.kind) this.sinceMs = this.ports.nowMs();
-    this.state = state;
-    this.ports.changed();
+    ports.writeEndpoints(() => ports.changed());
   }
 }
+
+const digestOf = (desired: DesiredInstance): string => `sha256:${desired.release.slice(4)}`;
