@@ -2,6 +2,7 @@
 import { existsSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import type Docker from "dockerode";
+import { hasFailed, startVisitors } from "../../dev/load/visitors.ts";
 import { choosePort } from "../../dev/ports.ts";
 import type { Stack } from "../../dev/stack.ts";
 import { BenchApp } from "../deploy/berth.ts";
@@ -10,6 +11,7 @@ import { BENCH_LABELS } from "../deploy/floor.ts";
 import { imageOf, PORT, RESOURCES } from "../deploy/image.ts";
 
 const WITHIN_MS = 60_000;
+const VISITORS_PER_S = 100;
 /** Longer than any start-up of this image: the crash is not mistaken for a failing start. */
 const STEADY_MS = 1_000;
 
@@ -58,16 +60,29 @@ async function untilNone(docker: Docker, label: string): Promise<void> {
   }
 }
 
-/** Milliseconds from the end of the instance's process to the next answer. */
-async function crash(docker: Docker, container: string, target: Target): Promise<number> {
+/**
+ * Milliseconds from the end of the instance's process to the next answer. Visitors come at a steady rate, as they do: one who
+ * came while nobody was there may wait for a whole second until his packet is sent again, and must not hold up the others.
+ */
+async function crash(docker: Docker, container: string, { port, hostname }: Target): Promise<number> {
   await sleep(STEADY_MS);
   const { State } = await docker.getContainer(container).inspect();
   process.kill(State.Pid, "SIGKILL");
-  const crashedMs = performance.now();
   // Its last answer may still be on the way.
   while (existsSync(`/proc/${State.Pid}`)) await sleep(1);
-  const enough = (answer: unknown): boolean => answer !== null;
-  return (await watch({ target, pauseMs: () => 2, withinMs: WITHIN_MS, enough })) - crashedMs;
+  const crashedAtMs = Date.now();
+  const visitors = startVisitors({ port, hostname: hostname ?? "127.0.0.1", ratePerS: VISITORS_PER_S });
+  try {
+    const untilMs = performance.now() + WITHIN_MS;
+    for (;;) {
+      const first = visitors.seen.find((one) => !hasFailed(one));
+      if (first !== undefined) return first.endedAtMs - crashedAtMs;
+      if (performance.now() > untilMs) throw new Error(`no answer within ${WITHIN_MS / 1_000} s after the crash`);
+      await sleep(5);
+    }
+  } finally {
+    await visitors.stop();
+  }
 }
 
 async function containerOf(docker: Docker, label: string): Promise<string> {
