@@ -56,7 +56,7 @@ export function openContext(durable: CellDurable, volatile: CellVolatile, at: At
     windowsFromMs: late ? at.nowMs : volatile.windowsFromMs,
     urgentSummary: false,
     beats,
-    setBeat: beats.set,
+    setBeat: (node, beat) => beats.set(node, beat),
   };
 }
 
