@@ -24,6 +24,7 @@ export interface Silent {
  * silentSharePercent of the cell, fell silent within silenceWindowMs while a gateway among them answers, or none
  * of them could be asked. It ends when fewer
  * are silent or no gateway answers any more, and at the latest after freezeMaxMs: what does not answer then is given up.
+ * It needs no wake-up of its own: while it lasts, silent nodes are asked about every few seconds.
  */
 export function watchFreeze(ctx: CellContext, silent: readonly Silent[]): boolean {
   const cell = cellOf(ctx);
@@ -41,18 +42,9 @@ export function watchFreeze(ctx: CellContext, silent: readonly Silent[]): boolea
   const listening = ctx.nowMs >= ctx.windowsFromMs + ctx.limits.leaseTtlMs;
   if (!overdue && (!listening || isMass(ctx, tally, tally.silent))) return true;
   ctx.draft.put("cell", "cell", { ...cell, frozenSinceMs: null });
-  const reason = overdue
-    ? "it lasted too long"
-    : tally.answering === 0
-      ? "no silent gateway answers"
-      : "nodes are back";
+  const reason = overdue ? "it lasted too long" : isDead(tally) ? "no silent gateway answers" : "nodes are back";
   emit(ctx, { type: "cell.thawed", subject: cell.cell, data: { ...tally, frozenMs: ctx.nowMs - sinceMs, reason } });
   return false;
-}
-
-export function freezeWakeAtMs(ctx: CellContext): number | null {
-  const sinceMs = cellOf(ctx)?.frozenSinceMs ?? null;
-  return sinceMs === null ? null : sinceMs + ctx.limits.freezeMaxMs;
 }
 
 const isDead = ({ answering, unasked }: Tally): boolean => answering + unasked === 0;

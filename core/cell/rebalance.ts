@@ -55,7 +55,10 @@ function begin(ctx: CellContext, plan: ConsolidationPlan, actor: string): void {
   ctx.urgentSummary = true;
 }
 
-/** Tells Apps what is to move, notices what has moved, and ends: done, or at the deadline with what is left staying. */
+/**
+ * Tells Apps what is to move, notices what has moved, and ends: done, or at the deadline with what is left staying. It needs no
+ * wake-up of its own: its nodes are believed in, which has them looked at every few seconds.
+ */
 export function watchRebalance(ctx: CellContext): void {
   const running = ctx.draft.get("rebalance", KEY);
   if (!running) return;
@@ -112,6 +115,3 @@ function dropNode(ctx: CellContext, node: NodeId): void {
   ctx.draft.put("rebalance", KEY, { ...running, steps, nodes: running.nodes.filter((id) => id !== node) });
   evacuateSoon(ctx, node);
 }
-
-export const rebalanceWakeAtMs = (ctx: CellContext): number | null =>
-  ctx.draft.get("rebalance", KEY)?.deadlineAtMs ?? null;

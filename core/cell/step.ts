@@ -6,7 +6,6 @@ import type { Limits } from "../limits.ts";
 import { assertNever, type At } from "../step.ts";
 import { cellOf, countersOf, openContext, type CellContext } from "./context.ts";
 import { fenceWakeAtMs, watchFences } from "./fencing.ts";
-import { freezeWakeAtMs } from "./freeze.ts";
 import { dropExpired, reservationWakeAtMs, reserve } from "./reservations.ts";
 import { gatewayProbed, leaseWakeAtMs, watchLeases } from "./leases.ts";
 import { acknowledge, deliverDue, deliveryKey } from "./messages.ts";
@@ -15,7 +14,7 @@ import { heartbeat } from "./heartbeat.ts";
 import { admit, enrol } from "./nodes.ts";
 import { cordon, drain, uncordon } from "./operator.ts";
 import { placeReleased, releasePlaces } from "./places.ts";
-import { rebalance, rebalanceWakeAtMs, watchRebalance } from "./rebalance.ts";
+import { rebalance, watchRebalance } from "./rebalance.ts";
 import { remove, revoke } from "./removal.ts";
 import { resendIfStale } from "./resend.ts";
 import { commit, update } from "./placements.ts";
@@ -41,14 +40,7 @@ export function stepCell<Event extends CellEvent>(
   drainOutbox(ctx);
   publishDocuments(ctx);
   const summary = reportSummary(ctx, volatile);
-  const wakeAtMs = earliest(
-    leaseWakeAtMs(ctx),
-    freezeWakeAtMs(ctx),
-    rebalanceWakeAtMs(ctx),
-    fenceWakeAtMs(ctx),
-    reservationWakeAtMs(ctx),
-    ctx.attempts.nextAtMs(),
-  );
+  const wakeAtMs = earliest(leaseWakeAtMs(ctx), fenceWakeAtMs(ctx), reservationWakeAtMs(ctx), ctx.attempts.nextAtMs());
   return {
     rowChanges: ctx.draft.changes(),
     volatile: {

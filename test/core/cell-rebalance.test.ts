@@ -121,6 +121,11 @@ describe("the plan of a rebalance", () => {
     expect(plan(silent).steps).toEqual([]);
   });
 
+  it("keeps a node in use that something is to move to, although its own would fit elsewhere", () => {
+    const cell = filled([20, 40, 50], [{ policy: { awayFrom: ["app-3"] } }]);
+    expect(movesOf(plan(cell))).toEqual(["node-0 → node-1"]);
+  });
+
   it("stays within its limit of steps", () => {
     const cell = cellOf(2, { rebalanceStepsMax: 1 });
     for (const n of [1, 2]) placed(cell, n, { avoid: [1], cpuMilli: 200 });
@@ -181,6 +186,7 @@ describe("a rebalance that is executed", () => {
     told(cell);
     const deadlineAtMs = cell.nowMs + cell.limits.rebalanceMaxMs;
     while (cell.tables.rebalance.size > 0) {
+      expect(cell.nowMs).toBeLessThan(deadlineAtMs + 1);
       expect(cell.wakeAtMs!).toBeLessThanOrEqual(deadlineAtMs);
       cell.nowMs = Math.max(cell.nowMs + 1, Math.min(cell.wakeAtMs!, cell.nowMs + 2_000));
       for (const n of [0, 1]) settle(cell, n, n === 1 ? [insId(1)] : []);
