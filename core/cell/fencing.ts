@@ -2,7 +2,7 @@
 import type { NodeId } from "../../contracts/ids.ts";
 import { earliest } from "../attempts.ts";
 import { cellOf, type CellContext } from "./context.ts";
-import { tellApp } from "./messages.ts";
+import { tellApp, writeMessage } from "./messages.ts";
 import { append, nodeGone } from "./node-news.ts";
 import { residentsOf } from "./residents.ts";
 import type { CellInstanceRow, NodeRow } from "./types.ts";
@@ -85,7 +85,9 @@ function fence(ctx: CellContext, node: NodeRow): void {
     ctx.draft.put("nodes", node.id, { ...node, gone });
     ctx.touched.add(node.id);
   }
-  for (const [app, instances] of told) tellApp(ctx, app, nodeGone(node, instances, []));
+  // Of a removed node the rows are dropped: no resend of the present state could say it later.
+  const tell = node.phase === "removed" ? writeMessage : tellApp;
+  for (const [app, instances] of told) tell(ctx, app, nodeGone(node, instances, []));
 }
 
 export function fenceWakeAtMs(ctx: CellContext): number | null {

@@ -5,7 +5,7 @@ import type { AppId, InstanceId } from "../../contracts/ids.ts";
 import { ok, refuse } from "../results.ts";
 import { SILENT_BEAT, cellOf, emit, type CellContext } from "./context.ts";
 import { isStrict } from "./fencing.ts";
-import { tellApp } from "./messages.ts";
+import { tellApp, writeMessage } from "./messages.ts";
 import { append, nodeGone } from "./node-news.ts";
 import { inReadingOrder, listOf, nameOf, reservationsOn, residentsOf } from "./residents.ts";
 import { nodeViews } from "./views.ts";
@@ -67,7 +67,8 @@ function takeOut(ctx: CellContext, node: NodeRow): void {
     ctx.draft.drop("held", instance);
   }
   for (const app of new Set([...gone.keys(), ...kept.keys()])) {
-    tellApp(ctx, app, nodeGone(node, gone.get(app) ?? [], kept.get(app) ?? []));
+    // However many are waiting: these rows are dropped, so that no resend of the present state could say it.
+    writeMessage(ctx, app, nodeGone(node, gone.get(app) ?? [], kept.get(app) ?? []));
   }
   for (const [app, instances] of confirmed) tellApp(ctx, app, { kind: "gone", instances });
   for (const instance of reservationsOn(ctx, node.id)) ctx.draft.drop("reservations", instance);

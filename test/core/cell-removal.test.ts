@@ -42,6 +42,18 @@ describe("a removal", () => {
     expect(eventsOf(cell, nodeId(0)).slice(2)).toEqual(["node.removed"]);
   });
 
+  it("is told however many messages wait already: the present state that follows them knows nothing of it", () => {
+    const cell = cellOf(2, { messagesPendingMax: 1 });
+    placed(cell, 1, { avoid: [1] });
+    placed(cell, 2, { avoid: [0] });
+    settle(cell, 0, [insId(1)]);
+    settle(cell, 1, [insId(2)]);
+    value(remove(cell, 0, true));
+    const heard = told(cell);
+    expect(heard.map(({ kind }) => kind)).toEqual(["observed", "node_gone", "node_back", "stay", "observed"]);
+    expect(heard[1]).toMatchObject({ instances: [insId(1)] });
+  });
+
   it("by force replaces everything that ran there, singletons too, and gives up what was reserved", () => {
     const cell = cellOf(1);
     placed(cell, 1);
