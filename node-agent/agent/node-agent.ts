@@ -33,6 +33,8 @@ export class NodeAgent {
   readonly #conditions: Conditions;
   readonly #stop = new AbortController();
   #opened: Opened | null = null;
+  /** Things may have been moved while nothing was heard here: the next document says which. */
+  #returning = false;
   #poll: Poll | null = null;
   #heartbeat: Heartbeat | null = null;
 
@@ -88,6 +90,7 @@ export class NodeAgent {
       acknowledged: (answer, reported, sentAtMs) => this.#acknowledged(answer, reported, sentAtMs),
       failed: () => arrival.failed(),
     });
+    arrival.begin();
     this.#heartbeat.start();
     this.#poll.start();
     void renewInTime(control, identity, clock, log, this.#stop.signal);
@@ -128,14 +131,17 @@ export class NodeAgent {
   }
 
   #watchGateway(notices: Notices): void {
-    let downSince: NodeJS.Timeout | null = null;
+    let late: NodeJS.Timeout | undefined;
     const told = "the gateway process does not answer; it is started again";
+    const look = () => {
+      clearTimeout(late);
+      if (this.#gateway.ready) this.#conditions.set("gateway_down", null);
+      else late = setTimeout(() => this.#conditions.set("gateway_down", told), GATEWAY_GRACE_MS).unref();
+    };
+    look();
     this.#gateway.start({
       changed: () => {
-        if (downSince !== null) clearTimeout(downSince);
-        downSince = null;
-        if (this.#gateway.ready) this.#conditions.set("gateway_down", null);
-        else downSince = setTimeout(() => this.#conditions.set("gateway_down", told), GATEWAY_GRACE_MS).unref();
+        look();
         this.#heartbeat?.change();
       },
       restarted: () => void notices.add("gateway_restarted", null, "the gateway had died and was started again"),
@@ -165,8 +171,7 @@ export class NodeAgent {
       return;
     }
     const { store, fleet, arrival, strict, contact, notices } = opened;
-    // Whether things may have been moved while nobody heard of it here.
-    const returns = !arrival.current || contact.silentForMs > this.#options.limits.leaseMs;
+    const returns = !arrival.current || this.#returning || contact.silentForMs > this.#options.limits.leaseMs;
     const stale = returns ? fleet.unnamedBy(document) : [];
     if (await store.accept(document)) {
       for (const { instance, generation } of stale) {
@@ -175,6 +180,8 @@ export class NodeAgent {
       }
       this.#writeEndpoints();
     }
+    // Not earlier: a heartbeat that is answered while the document is being stored still finds the older one.
+    this.#returning = false;
     strict.accepted(document.revision);
     arrival.accepted();
     this.#changed();
@@ -203,7 +210,9 @@ export class NodeAgent {
 
   #acknowledged(answer: HeartbeatResponse, reported: HeartbeatRequest, sentAtMs: number): void {
     if (this.#opened === null) return;
-    const { meter, notices, fleet, strict, arrival } = this.#opened;
+    const { meter, notices, fleet, strict, arrival, contact } = this.#opened;
+    // The poll's answer is on its way then, and comes when we are not silent any more.
+    if (contact.silentForMs > this.#options.limits.leaseMs) this.#returning = answer.revision > this.#revision();
     const wasCovered = strict.covered;
     strict.answered(sentAtMs, answer.leaseCommitted, answer.revision, this.#revision());
     arrival.answered(answer.revision, this.#revision());

@@ -34,7 +34,7 @@ export class Inventory {
   async #run(): Promise<void> {
     while (!this.#stop.signal.aborted) {
       await this.#look().catch(() => undefined);
-      await pause(Math.min(LOOK_MS, this.#limits.diskLookMs), this.#stop.signal);
+      await pause(Math.min(LOOK_MS, 2 * this.#limits.diskLookMs), this.#stop.signal);
     }
   }
 

@@ -51,7 +51,10 @@ export class Notices {
     return new Notices(path, ports, stored ?? { nextSeq: 1, rows: [], keys: [] });
   }
 
-  /** key: what it is about, when it may be found more than once. Resolves once it is on disk. */
+  /**
+   * key: what it is about, when it may be found more than once. Resolves once it is on disk; where the disk takes nothing it
+   * waits for the next write, because nobody's work may fail of a notice.
+   */
   add(kind: NodeNotice["kind"], instance: InstanceId | null, message: string, key?: string): Promise<void> {
     if (key !== undefined && this.#keys.includes(key)) return Promise.resolve();
     if (key !== undefined) this.#keys = [...this.#keys, key].slice(-KEYS_MAX);
@@ -59,7 +62,7 @@ export class Notices {
     this.#rows.push({ seq: this.#nextSeq, kind, instance, message: message.slice(0, MESSAGE_MAX), atMs });
     this.#rows = this.#rows.slice(-KEPT_MAX);
     this.#nextSeq += 1;
-    return this.#save();
+    return this.#save().catch(() => undefined);
   }
 
   /** Those that a heartbeat should carry, oldest first. */

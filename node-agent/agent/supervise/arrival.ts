@@ -17,15 +17,19 @@ export interface ArrivalPorts {
  */
 export class Arrival {
   readonly #ports: ArrivalPorts;
-  readonly #timers: NodeJS.Timeout[];
+  #timers: NodeJS.Timeout[] = [];
   #acts = false;
   #current = false;
   #serves: boolean;
 
   constructor(ports: ArrivalPorts) {
     this.#ports = ports;
-    const { limits, silentForMs } = ports;
-    this.#serves = silentForMs < limits.leaseMs;
+    this.#serves = ports.silentForMs < ports.limits.leaseMs;
+  }
+
+  /** What runs here is known, and the control plane is asked: from now on its answer is waited for. */
+  begin(): void {
+    const { limits } = this.#ports;
     this.#timers = [
       setTimeout(() => this.failed(), limits.firstAnswerMs),
       setTimeout(() => this.#serve(), limits.returnHoldMs),

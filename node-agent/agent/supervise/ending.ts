@@ -4,6 +4,8 @@ import { pause } from "../link/pause.ts";
 import type { Unit } from "../runtime/runtime.ts";
 import type { SupervisePorts } from "./ports.ts";
 
+const STORE_AGAIN_MS = 1_000;
+
 type About = { readonly instance: InstanceId; readonly generation: number };
 
 /** Resolves once no request is open at the gateway any more, or graceMs are over. */
@@ -29,6 +31,18 @@ export async function endUnit(ports: SupervisePorts, unit: Unit, graceMs: number
     } catch (error) {
       log.warn({ instance: unit.instance, error: String(error) }, "a stop is tried again");
       await pause(Math.min(5_000, 200 * 2 ** Math.min(failures, 10)));
+    }
+  }
+}
+
+/** Stop is final: on disk before it is told, however long the disk takes nothing. */
+export async function storeStop(ports: SupervisePorts, { instance, generation }: About): Promise<void> {
+  for (;;) {
+    try {
+      return await ports.store.markStopped(instance, generation);
+    } catch (error) {
+      ports.log.error({ instance, error: String(error) }, "a stop cannot be stored yet");
+      await pause(STORE_AGAIN_MS);
     }
   }
 }

@@ -14,6 +14,7 @@ export class Fleet {
   readonly #ports: SupervisePorts;
   readonly #instances = new Map<InstanceId, Instance>();
   readonly #stop = new AbortController();
+  #adopted = false;
   #lookDue = false;
   #timer: NodeJS.Timeout | null = null;
   #printed = "";
@@ -50,6 +51,7 @@ export class Fleet {
       if (instance.resume(wasStopped)) this.#instances.set(desired.instance, instance);
     }
     this.#ports.facts.keepOnly(new Set([...this.#instances.keys(), ...this.#named.keys()]));
+    this.#adopted = true;
     await strict.begin();
     this.#tidy();
     void this.#sweepNowAndThen();
@@ -70,7 +72,7 @@ export class Fleet {
 
   /** Someone says that something changed: the plan is made anew, once for all who say so now. */
   look(): void {
-    if (this.#lookDue || this.#stop.signal.aborted) return;
+    if (!this.#adopted || this.#lookDue || this.#stop.signal.aborted) return;
     this.#lookDue = true;
     setImmediate(() => {
       this.#lookDue = false;
@@ -157,7 +159,7 @@ export class Fleet {
         for (const unit of units) if (this.#isOrphan(unit)) void this.#endOrphan(unit);
         for (const what of unreadable) {
           const told = `${what} carried this node's label and named no instance of it: removed`;
-          void notices.add("orphan_stopped", null, told).catch(() => undefined);
+          void notices.add("orphan_stopped", null, told);
         }
       } catch (error) {
         log.warn({ error: String(error) }, "what runs here cannot be listed");
@@ -179,7 +181,7 @@ export class Fleet {
 
   #noteOrphan({ instance, generation, life }: Unit): void {
     const told = `generation ${generation} ran here and is in no document of this node: stopped`;
-    void this.#ports.notices.add("orphan_stopped", instance, told, `orphan/${life}`).catch(() => undefined);
+    void this.#ports.notices.add("orphan_stopped", instance, told, `orphan/${life}`);
   }
 
   #act(): void {

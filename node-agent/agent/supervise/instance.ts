@@ -8,7 +8,7 @@ import { EngineAway, type Exit, type Unit } from "../runtime/runtime.ts";
 import { fencedKey } from "../watchdog/roll.ts";
 import { Attendance } from "./attendance.ts";
 import { endpointRow } from "./endpoint-row.ts";
-import { endUnit, requestsEnd } from "./ending.ts";
+import { endUnit, requestsEnd, storeStop } from "./ending.ts";
 import { exitFailure, FENCED, startFailureOf, unreadyFailure } from "./failure.ts";
 import { launch } from "./launch.ts";
 import type { SupervisePorts } from "./ports.ts";
@@ -30,6 +30,7 @@ export class Instance {
   #attempt = new AbortController();
   #start: Promise<void> = Promise.resolve();
   #attendance: Attendance | null = null;
+  #endedLife: string | null = null;
   #earlyExit: { unit: Unit; exit: Exit } | null = null;
 
   constructor(
@@ -91,7 +92,7 @@ export class Instance {
     }
     const readySinceMs = record.facts.readySinceMs ?? clock.nowMs();
     if (wasReady) {
-      record.remember({ everReady: true, readySinceMs });
+      void record.remember({ everReady: true, readySinceMs });
       this.#servedLife = unit.life;
     }
     record.begin(wasReady ? { kind: "running", readySinceMs, failure: null } : { kind: "starting" });
@@ -110,7 +111,7 @@ export class Instance {
 
   /** The first start, or another one after an end. */
   start(again: boolean): void {
-    if (again) this.#record.remember({ restarts: this.#record.facts.restarts + 1, ended: null });
+    if (again) void this.#record.remember({ restarts: this.#record.facts.restarts + 1, ended: null });
     this.#attempt = new AbortController();
     this.#earlyExit = null;
     this.#record.set({ kind: "preparing", pull: null });
@@ -150,10 +151,12 @@ export class Instance {
     this.#attempt.abort();
     this.#record.set({ kind: "stopping" });
     void endpoints.write().catch((error: unknown) => log.error({ error: String(error) }, "endpoint file"));
-    this.#record.remember({ fenced: true });
+    // No stop waits for a disk; its report does.
+    const stored = this.#record.remember({ fenced: true });
     await this.#endForGood(Math.min(limits.strictGraceMs, this.#desired?.stopGraceMs ?? 0));
+    await stored;
     const told = `no committed lease covered it for ${limits.strictStopMs} ms: the agent stopped it`;
-    void notices.add("singleton_fenced", this.instance, told, fencedKey(this)).catch(() => undefined);
+    void notices.add("singleton_fenced", this.instance, told, fencedKey(this));
     this.#record.settle({ kind: "failed", failure: FENCED });
   }
 
@@ -165,13 +168,13 @@ export class Instance {
 
   /** Ends the unit and stores that this is final. */
   async #endForGood(graceMs: number): Promise<number | null> {
-    const { meter, store, strict } = this.#ports;
+    const { meter, strict } = this.#ports;
     await this.#start;
     const exitCode = this.#unit === null ? null : await endUnit(this.#ports, this.#unit, graceMs);
     await this.#attendance?.finish();
     this.#unit = null;
     meter.close(this);
-    await store.markStopped(this.instance, this.generation);
+    await storeStop(this.#ports, this);
     await strict.ended(this.instance).catch(() => undefined);
     return exitCode;
   }
@@ -189,7 +192,7 @@ export class Instance {
       } catch (error) {
         if (signal.aborted) return;
         // Nothing failed, and nobody is to be blamed: the Engine will be back.
-        if (!(error instanceof EngineAway)) return this.#record.failed(startFailureOf(error), null);
+        if (!(error instanceof EngineAway)) return await this.#record.failed(startFailureOf(error), null);
         await pause(ENGINE_AGAIN_MS, signal);
       }
     }
@@ -216,7 +219,7 @@ export class Instance {
     this.#record.digest = unit.digest ?? this.#record.digest;
     // Stopped while the start was under way: stop() waits for this and ends the unit.
     if (signal.aborted) return;
-    this.#record.remember({ readySinceMs: null });
+    void this.#record.remember({ readySinceMs: null });
     this.#record.set({ kind: "starting" });
     const early = this.#earlyExit as { unit: Unit; exit: Exit } | null;
     if (early?.unit.life === unit.life) void this.#end(unit, early.exit);
@@ -240,13 +243,16 @@ export class Instance {
     const readySinceMs = state.kind === "running" ? state.readySinceMs : clock.nowMs();
     const failure = fault === null ? null : unreadyFailure(fault);
     this.#record.becomes({ kind: "running", readySinceMs, failure });
-    if (state.kind !== "running") this.#record.remember({ everReady: true, readySinceMs });
+    if (state.kind !== "running") void this.#record.remember({ everReady: true, readySinceMs });
     // The gateway must know it before anyone is sent there: first the file, then the report.
     await endpoints.write().catch((error: unknown) => log.error({ error: String(error) }, "endpoint file"));
     this.#ports.changed();
   }
 
   async #end(unit: Unit, exit: Exit): Promise<void> {
+    // A run that ended while it was being started is found by the start, and told by the runtime as well.
+    if (this.#endedLife === unit.life) return;
+    this.#endedLife = unit.life;
     const { runtime, limits, meter } = this.#ports;
     const attendance = this.#attendance;
     this.#attendance = null;
@@ -259,13 +265,13 @@ export class Instance {
     const { kind } = this.#record.state;
     if (kind === "stopping" || kind === "stopped") return;
     const memoryBytes = this.#desired?.resources.memoryBytes ?? null;
-    this.#record.failed(exitFailure(exit, attendance?.doom ?? null, memoryBytes, logTail), { unit, exit });
+    await this.#record.failed(exitFailure(exit, attendance?.doom ?? null, memoryBytes, logTail), { unit, exit });
   }
 
   #noteMissing({ life }: Unit): void {
     const { notices, log } = this.#ports;
     log.warn({ instance: this.instance }, "its container was removed by somebody");
     const told = "its container was removed by somebody, and is made anew";
-    void notices.add("container_missing", this.instance, told, `missing/${life}`).catch(() => undefined);
+    void notices.add("container_missing", this.instance, told, `missing/${life}`);
   }
 }

@@ -57,11 +57,11 @@ export class InstanceRecord {
     return true;
   }
 
-  /** On disk soon; what must be on disk before something else happens has its own store. */
-  remember(change: Partial<Facts>): void {
+  /** Resolves once it is on disk; or cannot be: then an agent that comes next knows less, and that is all. */
+  async remember(change: Partial<Facts>): Promise<void> {
     const { facts, log } = this.#ports;
     this.#facts = { ...this.#facts, ...change };
-    void facts.put(this.#facts).catch((error: unknown) => log.error({ error: String(error) }, "supervision file"));
+    await facts.put(this.#facts).catch((error: unknown) => log.error({ error: String(error) }, "supervision file"));
   }
 
   /** From an earlier agent, before anybody was told of this one. */
@@ -95,8 +95,8 @@ export class InstanceRecord {
     this.#sinceMs = this.#ports.clock.nowMs();
   }
 
-  /** A run, or a start (run is null), failed. */
-  failed(failure: InstanceFailure, run: { unit: Unit; exit: Exit } | null): void {
+  /** A run, or a start (run is null), failed: counted on disk, then told. */
+  async failed(failure: InstanceFailure, run: { unit: Unit; exit: Exit } | null): Promise<void> {
     const { clock, limits, logs, log, endpoints } = this.#ports;
     const readyForMs = run === null ? 0 : this.#readyForMs(run.exit);
     const end = { code: failure.code, cause: run?.exit.cause ?? null, readyForMs };
@@ -107,7 +107,8 @@ export class InstanceRecord {
     logs.note(this.instance, nowMs, `${code}: ${message}`);
     const retryAtMs = nowMs + delayMs;
     const life = run?.unit.life ?? null;
-    this.remember({ crashes, readySinceMs: null, ended: { life, failure, endedAtMs: nowMs, retryAtMs } });
+    await this.remember({ crashes, readySinceMs: null, ended: { life, failure, endedAtMs: nowMs, retryAtMs } });
+    if (this.#state.kind === "stopping" || this.#state.kind === "stopped") return;
     this.set({ kind: "ended", failure, endedAtMs: nowMs, retryAtMs });
     this.#unreportedEnds = [...this.#unreportedEnds, this.#now()].slice(-UNREPORTED_MAX);
     void endpoints.write().catch(() => undefined);

@@ -50,6 +50,17 @@ test("with live-restore containers, traffic and their restart counts outlive doc
   await until("it is read along again", () => readFileSync(logPath, "utf8").length > length + 200);
   const ticks = [...readFileSync(logPath, "utf8").matchAll(/"tick (\d+)"/g)].map((match) => Number(match[1]));
   expect(ticks).toEqual(ticks.map((_, index) => index));
+  // An agent that starts while the Engine is away waits for it, and does not run things in another way meanwhile.
+  await world.killAgent("SIGKILL");
+  await engine.end("SIGTERM");
+  await world.startAgent();
+  await new Promise((resolve) => setTimeout(resolve, 1_500));
+  expect(world.agent.exitCode).toBeNull();
+  const beats = peer.beats.length;
+  await engine.start();
+  await until("heartbeats", () => peer.beats.length > beats + 1);
+  expect(peer.observed(wanted.instance)).toMatchObject({ restarts: 0, status: { kind: "ready" } });
+  expect((await ours()).map(({ Id }) => Id)).toEqual([before!.Id]);
 }, 90_000);
 
 test("while dockerd is down a strict singleton ends in time all the same", async () => {

@@ -1,5 +1,6 @@
 // What an agent does by itself is told once each, until it is acknowledged: orphans, missing containers, restarts of its own.
 import { readFileSync } from "node:fs";
+import { createServer } from "node:net";
 import { join } from "node:path";
 import { afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 import { typeid } from "typeid-js";
@@ -108,4 +109,17 @@ test("notices keep their numbers over restarts of the agent, come again until th
   await until("it goes on behind that", () =>
     peer.notices().some(({ seq, kind }) => seq > 40 && kind === "gateway_restarted"),
   );
+}, 60_000);
+
+test("a gateway whose port is taken is a condition, until it can have it", async () => {
+  await world.close();
+  world = await makeWorld("docker", { heartbeatMs: 300, heartbeatJitterMs: 0 }, false);
+  const { peer } = world;
+  const squatter = createServer();
+  await new Promise<void>((resolve) => squatter.listen(world.gatewayPort, "127.0.0.1", resolve));
+  await world.startAgent();
+  await until("the condition", () => peer.conditions().includes("gateway_down"));
+  expect(peer.beats.at(-1)!.request.gatewayReady).toBe(false);
+  await new Promise((resolve) => squatter.close(resolve));
+  await until("it ends", () => peer.beats.at(-1)!.request.gatewayReady && peer.conditions().length === 0);
 }, 60_000);

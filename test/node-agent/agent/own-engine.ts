@@ -23,23 +23,21 @@ export interface OwnEngine {
 
 let pools = 0;
 
-/** dataRoot: on a disk of its own, for instance. registry: one that is spoken to without TLS is on 127.0.0.1 in any case. */
+/** dataRoot: on a disk of its own, for instance. */
 export async function startOwnEngine({ liveRestore = false, dataRoot = "" } = {}): Promise<OwnEngine> {
   const dir = mkdtempSync(join(tmpdir(), "berth-engine-"));
   const socket = join(dir, "docker.sock");
   const data = dataRoot === "" ? join(dir, "data") : dataRoot;
   mkdirSync(data, { recursive: true });
   pools += 1;
-  // Ranges that no other Engine of this host hands out; and none of the other's iptables rules is touched.
-  const range = `10.${200 + (process.pid % 50)}.${pools * 16}`;
-  const pool = `base=${range}.0/20,size=26`;
-  // An Engine that is told to have no bridge removes docker0, which is the other Engine's.
+  // A bridge of its own, no address pools and no iptables: with no bridge, or with pools at its second start, dockerd removes
+  // docker0, which is the other Engine's. For its networks it passes over ranges that this host has routes to.
   const bridge = `be${process.pid % 1_000_000}x${pools}`;
   await run("ip", ["link", "add", bridge, "type", "bridge"]);
-  await run("ip", ["addr", "add", `${range}.1/26`, "dev", bridge]);
+  await run("ip", ["addr", "add", `10.${200 + (process.pid % 50)}.${pools % 250}.1/26`, "dev", bridge]);
   const args = ["-H", `unix://${socket}`, "--data-root", data, "--exec-root", join(dir, "exec")];
   args.push("--pidfile", join(dir, "docker.pid"), "--bridge", bridge, "--iptables=false", "--ip6tables=false");
-  args.push("--default-address-pool", pool, "--shutdown-timeout", "3");
+  args.push("--shutdown-timeout", "3");
   if (liveRestore) args.push("--live-restore");
   const docker = new Docker({ socketPath: socket });
   let dockerd: ChildProcess | null = null;
@@ -80,7 +78,7 @@ export async function startOwnEngine({ liveRestore = false, dataRoot = "" } = {}
       for (const mount of mounts.filter((path) => path.startsWith(dir)).reverse()) {
         await run("umount", ["-l", mount]).catch(() => undefined);
       }
-      await run("ip", ["link", "del", bridge]);
+      await run("ip", ["link", "del", bridge]).catch(() => undefined);
       await rm(dir, { recursive: true, force: true });
     },
   };

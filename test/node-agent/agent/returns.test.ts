@@ -96,6 +96,26 @@ test("with a silent control plane what runs serves on, and what is started anew 
   expect([...ofTheOther]).toEqual(["serving"]);
 }, 60_000);
 
+test("what was replaced while the node was cut off stops as soon as it is back, and is told as stale; what is stopped in passing is not", async () => {
+  world = await makeWorld("docker", { ...QUICK, leaseMs: 800, pollBackoffMinMs: 100, pollBackoffMaxMs: 200 });
+  const { peer } = world;
+  const [stays, planned, replaced] = [desired(), desired({ stopGraceMs: 0 }), desired({ stopGraceMs: 0 })];
+  peer.publish([stays, planned, replaced]);
+  for (const { instance } of [stays, planned, replaced]) await untilStatus(world, instance, "ready");
+  peer.publish([stays, replaced]);
+  await untilStatus(world, planned.instance, "stopped");
+  peer.down = 503;
+  peer.wake();
+  await wait(1_500);
+  expect(stateOf(replaced.instance)).toBe("serving");
+  peer.document = { ...peer.document, revision: peer.document.revision + 1, instances: [stays] };
+  peer.down = null;
+  await untilStatus(world, replaced.instance, "stopped");
+  await until("it is told", () => told("stale_stopped").length > 0);
+  expect(told("stale_stopped").map(({ instance }) => instance)).toEqual([replaced.instance]);
+  expect(peer.observed(stays.instance)).toMatchObject({ restarts: 0, status: { kind: "ready" } });
+}, 60_000);
+
 test("one answer is enough: what is started anew serves as soon as it is ready", async () => {
   world = await makeWorld("docker", { ...QUICK, leaseMs: 200 });
   const { peer } = world;
