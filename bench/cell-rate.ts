@@ -103,7 +103,9 @@ async function measure(): Promise<void> {
   report(results, filledMs);
 }
 
-const spread = (rates: readonly number[]) => spreadOf(rates, 0);
+function spread(rates: readonly number[]) {
+  return spreadOf(rates, 0);
+}
 
 type Shown = {
   batch: number;
