@@ -45,6 +45,11 @@ export const AGENT_LIMITS = {
   startupBudgetShare: 0.9,
   /** The first readiness probes: at once, then this, growing by half up to the probe's own period. */
   probeFirstMs: 10,
+  /**
+   * An instance is on this very node: it accepts within a millisecond or not at all. A first packet that was lost while its
+   * network was only coming up would be sent again after a second; until it is ready it is asked anew instead.
+   */
+  probeConnectMs: 200,
   /** A stopped instance is reported for this long after its stop, so that a lost heartbeat does not hide its end. */
   stoppedReportMs: 30_000,
   /** Generations remembered for instances that are no longer in the document. Each is about 60 bytes on disk. */

@@ -26,6 +26,10 @@ export async function watchHealth(ports: HealthPorts, wasReady: boolean, signal:
   ]);
 }
 
+function ask({ host, port }: HealthPorts, how: Probe, signal: AbortSignal, connectWithinMs = how.timeoutMs) {
+  return probe(how, { host, port, signal, connectWithinMs });
+}
+
 /** First at once, then soon, then less and less often: a release waits for this answer. */
 async function becomesReady(ports: HealthPorts, signal: AbortSignal): Promise<boolean> {
   const { probes, limits } = ports;
@@ -38,7 +42,7 @@ async function becomesReady(ports: HealthPorts, signal: AbortSignal): Promise<bo
   let waitMs: number = limits.probeFirstMs;
   for (let startedUp = startup === undefined; !signal.aborted;) {
     const how: Probe = startedUp ? readiness : (startup ?? readiness);
-    const fault = await probe(how, ports.host, ports.port, signal);
+    const fault = await ask(ports, how, signal, limits.probeConnectMs);
     if (signal.aborted) return false;
     if (fault === null) {
       if (startedUp) {
@@ -67,7 +71,7 @@ async function watchReadiness(ports: HealthPorts, checkNow: boolean, signal: Abo
   let ready = true;
   if (!checkNow) await pause(readiness.periodMs, signal);
   while (!signal.aborted) {
-    const fault = await probe(readiness, ports.host, ports.port, signal);
+    const fault = await ask(ports, readiness, signal);
     if (signal.aborted) return;
     failures = fault === null ? 0 : failures + 1;
     if (fault === null && !ready) {
@@ -87,7 +91,7 @@ async function watchLiveness(ports: HealthPorts, liveness: Probe, signal: AbortS
   while (!signal.aborted) {
     await pause(liveness.periodMs, signal);
     if (signal.aborted) return;
-    const fault = await probe(liveness, ports.host, ports.port, signal);
+    const fault = await ask(ports, liveness, signal);
     if (signal.aborted) return;
     failures = fault === null ? 0 : failures + 1;
     if (fault !== null && failures >= liveness.failureThreshold) {
