@@ -49,19 +49,6 @@ function slotsFor(shapes: readonly Shape[], apart: boolean): ReserveSlot[] {
   }));
 }
 
-/** What its owner tells a pool when an instance came (1) or went (-1). */
-function tell(pool: Pool, id: NodeId, { resources }: ReserveSlot, sign: 1 | -1): void {
-  const node = pool.get(id)!;
-  const { cpuMilli, memoryBytes, diskBytes, pids } = node.free;
-  const free = {
-    cpuMilli: cpuMilli - sign * resources.cpuMilli,
-    memoryBytes: memoryBytes - sign * resources.memoryBytes,
-    diskBytes: diskBytes - sign * resources.diskBytes,
-    pids: pids - sign * resources.pids,
-  };
-  pool.update({ ...node, free });
-}
-
 const occupiedIn = (domains: readonly string[]): readonly Occupied[] =>
   domains.length === 0
     ? NOWHERE
@@ -78,10 +65,10 @@ export function onePool({ nodes, domains }: Fleet, shapes: readonly Shape[]): En
       const slot = slots[shape]!;
       const [placed] = pool.place({ slots: [slot], occupied: occupiedIn(takenDomains) }).placements;
       if (!placed) return -1;
-      tell(pool, placed.node, slot, 1);
+      pool.take(placed.node, slot.resources);
       return numberOf(placed.node);
     },
-    release: (node, shape) => tell(pool, idOf(node), slots[shape]!, -1),
+    release: (node, shape) => pool.give(idOf(node), slots[shape]!.resources),
     domainOf: (node) => domainName(node, domains),
   };
 }
@@ -122,7 +109,7 @@ export function cellsBehindRegion(
       counts.refused += 1;
       return -1;
     }
-    tell(pools[cell]!, placed.node, slot, 1);
+    pools[cell]!.take(placed.node, slot.resources);
     changed.add(cell);
     return numberOf(placed.node);
   };
@@ -150,7 +137,7 @@ export function cellsBehindRegion(
     },
     release(node, shape) {
       const cell = Math.floor(node / nodesPerCell);
-      tell(pools[cell]!, idOf(node), slots[shape]!, -1);
+      pools[cell]!.give(idOf(node), slots[shape]!.resources);
       changed.add(cell);
     },
     domainOf: (node) => domainName(node, domains),

@@ -2,7 +2,7 @@
 import type { RuntimeKind } from "../../contracts/agent-protocol.ts";
 import { bitFrom, clearBit, setBit, wordsFor } from "./bits.ts";
 import { memoryUnits } from "./rank.ts";
-import { pushSeat, takeSeat, type Pile, type Seat } from "./piles.ts";
+import { pushSeat, setRoom, takeSeat, type Pile, type Seat } from "./piles.ts";
 import type { PlacementNode } from "./types.ts";
 
 /**
@@ -35,12 +35,17 @@ export interface Group {
   memoryStep: number;
   /** Words of one row of bits. */
   words: number;
-  /** Piles by [cpu level * levels + memory level]. */
+  /** Piles by [cpu level * levels + memory level], those with the most cpu first. */
   cells: (Pile[] | undefined)[];
   /** The cpu levels that have piles; and of each cpu level the memory levels that have. */
   rowsUsed: Int32Array;
   columnsUsed: Int32Array;
+  /** The memory levels that any of a block of rows has. */
+  blocksUsed: Int32Array;
 }
+
+/** Rows of a block, as a power of two. */
+export const BLOCK_BITS = 4;
 
 export function groupFor({ failureDomain, runtime, labels }: PlacementNode): Group {
   return {
@@ -58,6 +63,7 @@ export function groupFor({ failureDomain, runtime, labels }: PlacementNode): Gro
     cells: [],
     rowsUsed: new Int32Array(1),
     columnsUsed: new Int32Array(1),
+    blocksUsed: new Int32Array(1),
   };
 }
 
@@ -101,10 +107,7 @@ export function shift(group: Group, seat: Seat, cpu: number, memory: number, dis
   const alone = pile.seats.length === 1;
   if (alone) takeOut(group, pile);
   else takeSeat(pile, seat);
-  seat.cpu = cpu;
-  seat.memory = memory;
-  seat.disk = disk;
-  seat.pids = pids;
+  setRoom(seat, cpu, memory, disk, pids);
   join(group, seat, alone ? pile : null);
 }
 
@@ -116,22 +119,45 @@ function join(group: Group, seat: Seat, own: Pile | null): void {
   const column = levelOf(memory, group.memoryStep, levels);
   const at = row * levels + column;
   const cell = (group.cells[at] ??= []);
-  for (const pile of cell) {
-    if (pile.cpu !== cpu || pile.memory !== memory || pile.disk !== disk || pile.pids !== pids) continue;
+  const first = firstUpTo(cell, cpu);
+  for (let next = first; next < cell.length && cell[next]!.cpu === cpu; next += 1) {
+    const pile = cell[next]!;
+    if (pile.memory !== memory || pile.disk !== disk || pile.pids !== pids) continue;
     pushSeat(pile, seat);
     return;
   }
   let pile = own;
-  if (pile) {
-    pile.cpu = cpu;
-    pile.memory = memory;
-    pile.disk = disk;
-    pile.pids = pids;
-  } else pushSeat((pile = { cpu, memory, disk, pids, seats: [] }), seat);
-  cell.push(pile);
+  if (pile) setRoom(pile, cpu, memory, disk, pids);
+  else pushSeat((pile = { cpu, memory, disk, pids, seats: [] }), seat);
+  insertAt(cell, first, pile);
   if (cell.length > 1) return;
   setBit(group.columnsUsed, row * group.words, column);
+  setBit(group.blocksUsed, (row >> BLOCK_BITS) * group.words, column);
   setBit(group.rowsUsed, 0, row);
+}
+
+/** In a cell the piles with the most cpu come first: the place of the first that has no more than this. */
+function firstUpTo(cell: readonly Pile[], cpu: number): number {
+  let low = 0;
+  let high = cell.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (cell[middle]!.cpu > cpu) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+/** splice makes an array of what it took out; this is called for every change of every node. */
+function insertAt(cell: Pile[], index: number, pile: Pile): void {
+  cell.push(pile);
+  for (let at = cell.length - 1; at > index; at -= 1) cell[at] = cell[at - 1]!;
+  cell[index] = pile;
+}
+
+function removeAt(cell: Pile[], index: number): void {
+  for (let at = index; at < cell.length - 1; at += 1) cell[at] = cell[at + 1]!;
+  cell.pop();
 }
 
 function takeOut(group: Group, pile: Pile): void {
@@ -139,11 +165,20 @@ function takeOut(group: Group, pile: Pile): void {
   const row = levelOf(pile.cpu, group.cpuStep, levels);
   const column = levelOf(pile.memory, group.memoryStep, levels);
   const cell = group.cells[row * levels + column]!;
-  const last = cell.pop()!;
-  if (last !== pile) cell[cell.indexOf(pile)] = last;
+  removeAt(cell, cell.indexOf(pile, firstUpTo(cell, pile.cpu)));
   if (cell.length > 0) return;
   clearBit(columnsUsed, row * words, column);
-  if (bitFrom(columnsUsed, row * words, words, 0) < 0) clearBit(group.rowsUsed, 0, row);
+  if (!isUsedInBlock(group, row, column)) clearBit(group.blocksUsed, (row >> BLOCK_BITS) * words, column);
+  if (bitFrom(columnsUsed, row * words, 0, levels - 1) < 0) clearBit(group.rowsUsed, 0, row);
+}
+
+function isUsedInBlock({ levels, words, columnsUsed }: Group, row: number, column: number): boolean {
+  const first = (row >> BLOCK_BITS) << BLOCK_BITS;
+  const end = Math.min(levels, first + (1 << BLOCK_BITS));
+  for (let other = first; other < end; other += 1) {
+    if (bitFrom(columnsUsed, other * words, column, column) >= 0) return true;
+  }
+  return false;
 }
 
 function regrow(group: Group): void {
@@ -158,6 +193,7 @@ function regrow(group: Group): void {
   group.cells = Array.from({ length: levels * levels }, () => undefined);
   group.rowsUsed = new Int32Array(group.words);
   group.columnsUsed = new Int32Array(levels * group.words);
+  group.blocksUsed = new Int32Array(Math.ceil(levels / (1 << BLOCK_BITS)) * group.words);
   for (const seat of seats) join(group, seat, null);
 }
 

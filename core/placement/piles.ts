@@ -30,6 +30,14 @@ export interface Pile {
   readonly seats: Seat[];
 }
 
+/** Of a seat, or of a pile that is in no cell. */
+export function setRoom(of: Seat | Pile, cpu: number, memory: number, disk: number, pids: number): void {
+  of.cpu = cpu;
+  of.memory = memory;
+  of.disk = disk;
+  of.pids = pids;
+}
+
 export function comesBefore(a: Seat, b: Seat): boolean {
   return a.tie !== b.tie ? a.tie < b.tie : idOf(a) < idOf(b);
 }

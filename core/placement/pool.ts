@@ -1,11 +1,13 @@
 // The pool: filter, rank, pick over an index that follows its nodes by what changed.
+import type { NodeCapacity } from "../../contracts/agent-protocol.ts";
 import type { InstanceId, NodeId } from "../../contracts/ids.ts";
+import type { Resources } from "../../contracts/release.ts";
 import type { Occupied, ReserveSlot } from "../messages.ts";
 import { rankOf } from "../random.ts";
 import { askOf, type Ask } from "./ask.ts";
 import { enter, groupFor, groupKey, leave, shift, type Group } from "./groups.ts";
 import { pick } from "./pick.ts";
-import type { Seat } from "./piles.ts";
+import { setRoom, type Seat } from "./piles.ts";
 import { memoryUnits, type Totals } from "./rank.ts";
 import { cellFull, refusalOf } from "./refusal.ts";
 import type { PlacementDecision, PlacementNode, PlacementRequest, Pool } from "./types.ts";
@@ -43,11 +45,14 @@ export function createPool(nodes: Iterable<PlacementNode>, seed: string, overrid
     get nodesTotal() {
       return state.seats.size;
     },
-    get: (id) => state.seats.get(id)?.node,
+    get(id) {
+      const seat = state.seats.get(id);
+      return seat && { ...seat.node, free: freeOf(seat) };
+    },
     update(node) {
       const seat = state.seats.get(node.id);
       if (!seat) addSeat(state, node, tieOf(node.id));
-      else if (seat.node !== node) changeSeat(state, seat, node);
+      else changeSeat(state, seat, node);
     },
     remove(id) {
       const seat = state.seats.get(id);
@@ -55,6 +60,8 @@ export function createPool(nodes: Iterable<PlacementNode>, seed: string, overrid
       close(state, seat);
       state.seats.delete(id);
     },
+    take: (id, resources) => changeRoom(state, id, resources, -1),
+    give: (id, resources) => changeRoom(state, id, resources, 1),
     place: (request) => decide(state, request),
   };
   for (const node of nodes) pool.update(node);
@@ -94,10 +101,7 @@ function changeSeat(state: PoolState, seat: Seat, node: PlacementNode): void {
 
 function readNode(seat: Seat, node: PlacementNode): void {
   seat.node = node;
-  seat.cpu = node.free.cpuMilli;
-  seat.memory = node.free.memoryBytes;
-  seat.disk = node.free.diskBytes;
-  seat.pids = node.free.pids;
+  setRoom(seat, node.free.cpuMilli, node.free.memoryBytes, node.free.diskBytes, node.free.pids);
   seat.ports = node.hostPorts;
 }
 
@@ -145,12 +149,28 @@ function move(state: PoolState, seat: Seat, cpu: number, memory: number, disk: n
   shift(seat.group!, seat, cpu, memory, disk, pids);
 }
 
+function changeRoom(
+  state: PoolState,
+  id: NodeId,
+  { cpuMilli, memoryBytes, diskBytes, pids }: Resources,
+  sign: 1 | -1,
+): void {
+  const seat = state.seats.get(id);
+  if (!seat) throw new Error(`the pool has no node ${id}`);
+  const cpu = seat.cpu + sign * cpuMilli;
+  const memory = seat.memory + sign * memoryBytes;
+  const disk = seat.disk + sign * diskBytes;
+  const left = seat.pids + sign * pids;
+  if (seat.group !== null) move(state, seat, cpu, memory, disk, left);
+  else setRoom(seat, cpu, memory, disk, left);
+}
+
 /** Slots in their order; each sees what the ones before it took. At the end everything is as it was. */
 function decide(state: PoolState, request: PlacementRequest): PlacementDecision {
   const { slots, slotsMax = Infinity } = request;
   const placements: { slot: ReserveSlot; node: NodeId }[] = [];
   const refusals: { instance: InstanceId; refusal: ReturnType<typeof refusalOf> }[] = [];
-  const taken: Seat[] = [];
+  const taken: Taken[] = [];
   let occupied: readonly Occupied[] = request.occupied;
   for (const slot of slots) {
     if (placements.length >= slotsMax) {
@@ -165,29 +185,40 @@ function decide(state: PoolState, request: PlacementRequest): PlacementDecision 
     }
     placements.push({ slot, node: seat.node.id });
     if (slots.length === 1) break;
-    take(state, seat, ask);
-    taken.push(seat);
+    taken.push(takeForNow(state, seat, ask));
     const { failureDomain, id } = seat.node;
     occupied = [...occupied, { failureDomain, node: id, ordinal: slot.ordinal }];
   }
-  for (const seat of taken) giveBack(state, seat);
+  for (const before of taken.reverse()) giveBack(state, before);
   return { placements, refusals };
 }
 
-function take(state: PoolState, seat: Seat, { slot, policy }: Ask): void {
-  const { cpuMilli, memoryBytes, diskBytes, pids } = slot.resources;
-  move(state, seat, seat.cpu - cpuMilli, seat.memory - memoryBytes, seat.disk - diskBytes, seat.pids - pids);
-  if (policy.hostPorts.length > 0) seat.ports = [...seat.ports, ...policy.hostPorts];
+/** How a node was before a slot was put there for the length of a decision. */
+interface Taken {
+  readonly seat: Seat;
+  readonly free: NodeCapacity;
+  readonly ports: readonly number[];
 }
 
-function giveBack(state: PoolState, seat: Seat): void {
-  const { cpuMilli, memoryBytes, diskBytes, pids } = seat.node.free;
-  move(state, seat, cpuMilli, memoryBytes, diskBytes, pids);
-  seat.ports = seat.node.hostPorts;
+function takeForNow(state: PoolState, seat: Seat, { slot, policy }: Ask): Taken {
+  const before = { seat, free: freeOf(seat), ports: seat.ports };
+  changeRoom(state, seat.node.id, slot.resources, -1);
+  if (policy.hostPorts.length > 0) seat.ports = [...seat.ports, ...policy.hostPorts];
+  return before;
 }
+
+function giveBack(state: PoolState, { seat, free, ports }: Taken): void {
+  move(state, seat, free.cpuMilli, free.memoryBytes, free.diskBytes, free.pids);
+  seat.ports = ports;
+}
+
+const freeOf = ({ cpu, memory, disk, pids }: Seat): NodeCapacity => ({
+  cpuMilli: cpu,
+  memoryBytes: memory,
+  diskBytes: disk,
+  pids,
+});
 
 function* lookAtAll({ seats }: PoolState) {
-  for (const { node, cpu, memory, disk, pids, ports } of seats.values()) {
-    yield { node, free: { cpuMilli: cpu, memoryBytes: memory, diskBytes: disk, pids }, ports };
-  }
+  for (const seat of seats.values()) yield { node: seat.node, free: freeOf(seat), ports: seat.ports };
 }

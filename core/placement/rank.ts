@@ -18,6 +18,10 @@ export function packScore(scarceLeft: number, otherLeft: number): number {
   return scarceLeft + otherLeft + (stranded > 0 ? STRANDED_WEIGHT * stranded : 0);
 }
 
+/** The least that may be left of the other resource for packScore to be at most `score`: packScore solved for otherLeft. */
+export const otherLeftMin = (scarceLeft: number, score: number): number =>
+  ((1 + STRANDED_WEIGHT) * scarceLeft - score) / (STRANDED_WEIGHT - 1);
+
 /** The emptiest node: the one that would have the most left of what it would have the least of. */
 export const spreadScore = (cpuLeft: number, memoryLeft: number): number =>
   cpuLeft < memoryLeft ? -cpuLeft : -memoryLeft;

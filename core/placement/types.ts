@@ -2,6 +2,7 @@
 import type { NodeCapacity, RuntimeKind } from "../../contracts/agent-protocol.ts";
 import type { Refusal } from "../../contracts/failures.ts";
 import type { InstanceId, NodeId } from "../../contracts/ids.ts";
+import type { Resources } from "../../contracts/release.ts";
 import type { Occupied, ReserveSlot } from "../messages.ts";
 
 /**
@@ -59,6 +60,10 @@ export interface Pool {
   /** Adds the node, or replaces what is known of it. Nothing to do for the object it has already. */
   update(node: PlacementNode): void;
   remove(id: NodeId): void;
+  /** As it is now. */
   get(id: NodeId): PlacementNode | undefined;
+  /** Only the room of a node changed: something came, or went. Cheaper than an update. Throws for a node that is not here. */
+  take(id: NodeId, resources: Resources): void;
+  give(id: NodeId, resources: Resources): void;
   place(request: PlacementRequest): PlacementDecision;
 }
