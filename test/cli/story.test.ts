@@ -1,0 +1,101 @@
+// What `berth nodes events` and `berth events` make of events: sentences, for every type there is.
+import { stripVTControlCharacters } from "node:util";
+import { describe, expect, it } from "vitest";
+import { duration, shownMs } from "../../cli/duration.ts";
+import { tellAppEvent } from "../../cli/story/app-events.ts";
+import { tellNodeEvent } from "../../cli/story/node-events.ts";
+import { BerthEvent, EVENT_TYPES, type EventType } from "../../contracts/events.ts";
+
+const event = (type: EventType, data: Record<string, unknown> = {}, actor = "system"): BerthEvent =>
+  BerthEvent.parse({
+    ...{ id: "cell:local.0#1", source: "cell:local.0", seq: 1, type, version: 1, team: null, subject: "node" },
+    ...{ actor, causeId: null, atMs: 1, data },
+  });
+const ofNode = (...given: Parameters<typeof event>): string =>
+  stripVTControlCharacters(tellNodeEvent(event(...given)) ?? "nothing");
+
+const NODE_CASES: [string, Parameters<typeof event>][] = [
+  ["silent for 5.2 s: suspect, its gateway is asked for a second opinion", ["node.suspect", { silentMs: 5_213 }]],
+  ["is heard again", ["node.returned", { from: "suspect" }]],
+  ["drain begun by user:u: each instance moves once its replacement is ready", ["node.draining", {}, "user:u"]],
+  ["drained after 95 s: 3 moved, nothing is left on it", ["node.drained", { moved: 3, tookMs: 95_400 }]],
+  [
+    "disk pressure: the disk is 91 % full",
+    ["node.condition", { kind: "disk_pressure", message: "the disk is 91 % full" }],
+  ],
+  ["disk pressure is over after 11 min", ["node.recovered", { kind: "disk_pressure", lastedMs: 650_000 }]],
+  [
+    "orphan stopped (ins_1): generation 1 ran here",
+    ["node.notice", { kind: "orphan_stopped", instance: "ins_1", message: "generation 1 ran here" }, "node:n"],
+  ],
+  ["removed by user:u, although something ran there", ["node.removed", { forced: true }, "user:u"]],
+  ["rebalance of the cell begun by user:u: 4 to move", ["cell.rebalancing", { state: "started", steps: 4 }, "user:u"]],
+  [
+    "rebalance of the cell stopped after 30 min: 3 moved, 1 stay where they are",
+    ["cell.rebalancing", { state: "stopped", moved: 3, remaining: 1, tookMs: 1_800_000 }],
+  ],
+];
+
+describe("the story of a node", () => {
+  it.each(NODE_CASES)("says: %s", (sentence, given) => {
+    expect(ofNode(...given)).toBe(sentence);
+  });
+
+  it("has a sentence for every event of nodes and cells, and none for others", () => {
+    for (const type of EVENT_TYPES) {
+      const isNodes = type.startsWith("node.") || type.startsWith("cell.");
+      expect(tellNodeEvent(event(type)) !== null, type).toBe(isNodes);
+    }
+  });
+
+  it("survives data that it does not know", () => {
+    expect(ofNode("node.suspect", { silentMs: "long" })).toContain("silent: suspect");
+  });
+});
+
+describe("the story of an app", () => {
+  it("has a sentence for every type, whatever its data", () => {
+    for (const type of EVENT_TYPES) {
+      const told = stripVTControlCharacters(tellAppEvent(event(type, { something: "else" })));
+      expect(told, type).toMatch(/^[a-z#v]/);
+      expect(told).not.toContain("undefined");
+    }
+  });
+
+  it("says how a route is shared, and why nobody serves", () => {
+    const releases = [
+      { version: 2, weight: 90, endpoints: 3 },
+      { version: 3, weight: 10, endpoints: 1 },
+    ];
+    const shared = tellAppEvent(event("route.published", { version: 7, state: { kind: "serving", releases } }));
+    expect(stripVTControlCharacters(shared)).toBe("route 7: v2 90 % by 3 instances, v3 10 % by 1 instance");
+    const away = { kind: "unavailable", reason: "no_ready_instance" };
+    const told = stripVTControlCharacters(tellAppEvent(event("route.published", { version: 8, state: away })));
+    expect(told).toBe("route 8: unavailable (no ready instance)");
+  });
+});
+
+describe("times", () => {
+  it.each([
+    ["250ms", 250],
+    ["90s", 90_000],
+    ["1.5min", 90_000],
+    ["15m", 900_000],
+    ["2h", 7_200_000],
+  ])("%s is %i ms", (text, ms) => {
+    expect(duration(text)).toBe(ms);
+  });
+
+  it.each(["", "90", "fast", "-1s", "1 day"])("%j is refused with an example", (text) => {
+    expect(() => duration(text)).toThrow('such as "90s"');
+  });
+
+  it.each([
+    [900, "0.9 s"],
+    [5_213, "5.2 s"],
+    [95_400, "95 s"],
+    [900_000, "15 min"],
+  ])("%i ms are shown as %s", (ms, text) => {
+    expect(shownMs(ms)).toBe(text);
+  });
+});
