@@ -2,10 +2,12 @@
 import type { CellName, NodeId, RegionName } from "../../contracts/ids.ts";
 import { refusalText } from "../../contracts/refusal-text.ts";
 import { mergeRefusals, noSuchRegion } from "../placement/refusal.ts";
-import type { Occupied, ReserveAnswer, ReserveRequest } from "../messages.ts";
+import type { Occupied, Placement, ReserveAnswer, ReserveRequest } from "../messages.ts";
 import { askRegion, chooseCells, occupiedBy, regionAttempt, slotOf, type PlacingRow } from "./cells.ts";
 import { activeRollout, changeInstance, emit, appOf, type AppContext } from "./context.ts";
 import { openCall } from "./calls.ts";
+import { stop } from "./instances.ts";
+import { policyOf } from "./policy.ts";
 import { hurryDrains, instancesBeingReserved } from "./reconcile.ts";
 import type { InstanceRow } from "./types.ts";
 import { instanceView } from "./views.ts";
@@ -103,7 +105,10 @@ export function reserved(ctx: AppContext, cell: CellName, request: ReserveReques
     const row = ctx.draft.get("instances", instance);
     if (!row || row.generation !== generation) continue;
     const placement = granted.get(instance);
-    if (placement && isPlacing(row)) {
+    if (placement && isPlacing(row) && isCrowded(ctx, row, placement)) {
+      // Given back with the next update; its slot asks again, and says where the sibling is.
+      stop(ctx, changeInstance(ctx, row, { cell, placement }), "stopped");
+    } else if (placement && isPlacing(row)) {
       const phase = { kind: "committing", sinceMs: ctx.nowMs } as const;
       const placed = changeInstance(ctx, row, { cell, placement, phase });
       emit(ctx, { type: "instance.placed", subject: row.id, data: { instance: instanceView(ctx, placed) } });
@@ -117,6 +122,19 @@ export function reserved(ctx: AppContext, cell: CellName, request: ReserveReques
       changeInstance(ctx, row, { phase: { ...row.phase, refused, refusal: mergeRefusals(before, fresh) } });
     }
   }
+}
+
+/** Two calls of one cohort that were out at once, each granted what must not be shared: neither cell knew of the other's. */
+function isCrowded(ctx: AppContext, row: PlacingRow, { failureDomain, node }: Placement): boolean {
+  const spec = ctx.draft.get("releases", row.release)?.release.spec;
+  if (!spec) return false;
+  const { failureDomains, nodes } = policyOf(spec);
+  if (failureDomains !== "required" && nodes !== "required") return false;
+  return occupiedBy(ctx, [row]).some(
+    (taken) =>
+      (failureDomains === "required" && taken.failureDomain === failureDomain) ||
+      (nodes === "required" && taken.node === node),
+  );
 }
 
 /**

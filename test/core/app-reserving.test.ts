@@ -137,6 +137,36 @@ describe("an app with several cells", () => {
     expect(rollout!.phase).toMatchObject({ failure: { kind: "no_capacity", refusal: { impossible: true } } });
   });
 
+  it.each([
+    ["failureDomains", true],
+    ["nodes", true],
+    ["nothing", false],
+  ])("granted twice in one place, where %s must not be shared: gives back the second (%s)", (must, given) => {
+    const app = twoCells();
+    const placement = must === "nothing" ? {} : { [must]: "required" };
+    release(app, 1, { placement });
+    const [first] = app.drain("call_cell");
+    value(app.take({ kind: "scale", input: { ...as(null), replicas: 2 } }));
+    const [second] = app.drain("call_cell").filter(({ call }) => call !== first!.call);
+    const where = placementOf(slotsOf(first!)[0]!);
+    for (const call of [first!, second!]) {
+      const placements = slotsOf(call).map(({ instance, generation }) => ({ ...where, instance, generation }));
+      app.take({ kind: "reserved", call: call.call, answer: { ok: true, value: { placements, refused: [] } } });
+    }
+    const refusedTwice = slotsOf(second!).map(({ instance }) => app.tables.instances.get(instance)!.phase.kind);
+    expect(refusedTwice).toEqual([given ? "stopping" : "committing"]);
+    if (!given) return;
+    const calls = app.drain("call_cell");
+    settle(
+      app,
+      calls.filter(({ request }) => request.kind === "commit"),
+    );
+    calls.push(...app.drain("call_cell"));
+    expect(removes(calls)).toEqual(slotsOf(second!).map(({ instance }) => instance));
+    const again = calls.filter(({ request }) => request.kind === "reserve").at(-1);
+    expect(again?.request).toMatchObject({ request: { occupied: [{ node: where.node }], slots: [{ ordinal: 1 }] } });
+  });
+
   it("passes over a cell that does not answer, and gives back what that granted after all", () => {
     const app = twoCells();
     release(app);
