@@ -3,6 +3,7 @@ import type { InstanceId, NodeId } from "../../../contracts/ids.ts";
 import type { Route } from "../../../contracts/route.ts";
 import type { InstanceRow } from "../../../core/app/types.ts";
 import { seqKey } from "../../../core/keys.ts";
+import { policyOf } from "../app-kinds.ts";
 import type { AppHost, AppSite, Cluster } from "../cluster.ts";
 import type { Fault } from "./checks.ts";
 import { noteEvents } from "./events.ts";
@@ -45,6 +46,7 @@ export class AppChecks {
   /** 1: one node for life; generations rise; one instance meant to run per slot, but for a hand-over. */
   private checkOwners(): void {
     const meant = new Map<string, InstanceRow>();
+    const racks = new Map<string, InstanceRow>();
     for (const row of this.host.tables.instances.values()) {
       if (row.placement) this.checkHome(row, row.placement.node);
       if (!isMeantToStay(row)) continue;
@@ -52,7 +54,17 @@ export class AppChecks {
       const other = meant.get(slot);
       if (other) this.fault(`1: ${row.id} and ${other.id} are both meant for slot ${slot}`);
       meant.set(slot, row);
+      this.checkSpread(row, racks);
     }
+  }
+  /** What must be spread is, whoever granted it. */
+  private checkSpread(row: InstanceRow, racks: Map<string, InstanceRow>): void {
+    const { placement } = row;
+    if (!placement || policyOf(this.site.kind).placement.failureDomains !== "required") return;
+    const rack = `${row.region}/${row.cohort}/${placement.failureDomain}`;
+    const other = racks.get(rack);
+    if (other) this.fault(`spread: ${row.id} and ${other.id} are both in ${placement.failureDomain}`);
+    racks.set(rack, row);
   }
   private checkHome(row: InstanceRow, node: NodeId): void {
     const home = this.homes.get(row.id);

@@ -41,7 +41,7 @@ export class Agent {
       routes: disk.desired?.routes ?? {},
       rows: this.fleet.endpoints(),
     }));
-    this.arrival = new Arrival(contact.silentForMs(), shared.after, () => this.changed());
+    this.arrival = new Arrival(contact.silentForMs(), () => this.changed());
     const ports = {
       ...shared,
       engine,
@@ -79,6 +79,7 @@ export class Agent {
       this.fleet.adopt();
       this.endpoints.write(() => undefined);
       this.fleet.look();
+      this.arrival.begin((delayMs, act) => this.link.later(delayMs, act));
       this.link.start();
       if (Number.isFinite(habits.stopsAfterSilenceMs)) this.watchSilence();
     });

@@ -9,9 +9,13 @@ export class Arrival {
   private readonly changed: () => void;
 
   /** silentForMs: since a heartbeat was last answered in this boot. */
-  constructor(silentForMs: number, after: (delayMs: number, act: () => void) => void, changed: () => void) {
+  constructor(silentForMs: number, changed: () => void) {
     this.changed = changed;
     this.isServing = silentForMs < SIM_AGENT_LIMITS.leaseMs;
+  }
+
+  /** What runs was found, and the first heartbeat leaves. */
+  begin(after: (delayMs: number, act: () => void) => void): void {
     after(SIM_AGENT_LIMITS.firstAnswerMs, () => this.failed());
     after(SIM_AGENT_LIMITS.returnHoldMs, () => this.accepted());
   }
