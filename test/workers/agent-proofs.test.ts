@@ -57,6 +57,22 @@ describe("an honest node", () => {
   });
 });
 
+describe("more heartbeats at once than can be answered in time", () => {
+  it("are refused as overload, and nothing of them lasts", async () => {
+    const answers = await Promise.all(Array.from({ length: 400 }, () => beat()));
+    const codes = new Map<string, number>();
+    for (const answer of answers) {
+      const code = await codeOf(answer);
+      codes.set(code, (codes.get(code) ?? 0) + 1);
+    }
+    // Of one node's, those that others overtook are replays.
+    expect([...codes.keys()].filter((code) => !["200", "proof_replayed", "overloaded"].includes(code))).toEqual([]);
+    expect(codes.get("200")).toBeGreaterThan(0);
+    expect(codes.get("overloaded")).toBeGreaterThan(0);
+    expect((await beat()).status).toBe(200);
+  });
+});
+
 describe("a proof", () => {
   const CASES: [string, () => Promise<Response>][] = [
     ["that is missing", () => beat({ proof: null })],
