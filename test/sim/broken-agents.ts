@@ -76,6 +76,6 @@ export const BROKEN_AGENTS: readonly Broken[] = [
         return converge({ ...input, local });
       },
     }),
-    setup: { faults: only("clock", "power", "crash") },
+    setup: { faults: only("clock", "power", "crash"), nodes: 2 },
   },
 ];
