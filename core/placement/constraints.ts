@@ -5,56 +5,62 @@ import type { ConstraintName, PlacementNode } from "./types.ts";
 
 export const RESOURCE_NAMES = ["cpuMilli", "memoryBytes", "diskBytes", "pids"] as const;
 
-const RESOURCE_CONSTRAINTS = { cpuMilli: "cpu", memoryBytes: "memory", diskBytes: "disk", pids: "pids" } as const;
-
-export interface Exclusion {
-  readonly constraint: ConstraintName;
-  readonly requested: number | null;
-  readonly missing: number | null;
-  /** What was asked for, in words, where it is no amount. */
-  readonly wanted: string | null;
-}
-
-const without = (constraint: ConstraintName, wanted: string | null = null): Exclusion => ({
-  constraint,
-  requested: null,
-  missing: null,
-  wanted,
-});
+/** missing: units of the resource; null where nothing is measured. */
+export type Note = (constraint: ConstraintName, missing: number | null) => void;
 
 /**
- * Empty when the node can take the slot. A node that takes nothing, or of another kind, is not blamed for its room too; of a
- * node that might do, every reason is named. `free` and `ports` are what is so at this moment of the decision.
+ * Notes each reason why the node cannot take the slot; none if it can. A node that takes nothing, or of another kind, is not
+ * blamed for its room too; of a node that might do, every reason is named. `free` and `ports` are what is so at this moment
+ * of the decision.
  */
-export function exclusionsOf(
+export function noteExclusions(
   node: PlacementNode,
   free: NodeCapacity,
   ports: readonly number[],
   ask: Ask,
-): readonly Exclusion[] {
+  note: Note,
+): void {
   const { slot } = ask;
-  if (!slot.runtimes.includes(node.runtime)) return [without("runtime", slot.runtimes.join(" or "))];
-  if (!hasLabels(node, ask))
-    return [without("labels", ask.labels.map(([name, value]) => `${name}=${value}`).join(", "))];
-  if (node.closed !== null) return [without(node.closed)];
-  const exclusions: Exclusion[] = [];
-  if (ask.avoid.has(node.id)) exclusions.push(without("avoided"));
-  if (ask.awayFrom.some((key) => node.apps.has(key)))
-    exclusions.push(without("away_from", ask.policy.awayFrom.join(", ")));
-  if (isDomainTaken(node, ask)) exclusions.push(without("failure_domains"));
-  if (isNodeTaken(node, ask)) exclusions.push(without("nodes"));
-  if (arePortsTaken(ports, ask)) exclusions.push(without("ports", ask.policy.hostPorts.join(", ")));
-  for (const name of RESOURCE_NAMES) {
-    const requested = slot.resources[name];
-    if (requested <= free[name]) continue;
-    exclusions.push({
-      constraint: RESOURCE_CONSTRAINTS[name],
-      requested,
-      missing: requested - free[name],
-      wanted: null,
-    });
-  }
-  return exclusions;
+  if (!slot.runtimes.includes(node.runtime)) return note("runtime", null);
+  if (!hasLabels(node, ask)) return note("labels", null);
+  if (node.closed !== null) return note(node.closed, null);
+  if (ask.avoid.has(node.id)) note("avoided", null);
+  if (isAwayFromAny(node, ask)) note("away_from", null);
+  if (isDomainTaken(node, ask)) note("failure_domains", null);
+  if (isNodeTaken(node, ask)) note("nodes", null);
+  if (arePortsTaken(ports, ask)) note("ports", null);
+  const { cpuMilli, memoryBytes, diskBytes, pids } = slot.resources;
+  if (cpuMilli > free.cpuMilli) note("cpu", cpuMilli - free.cpuMilli);
+  if (memoryBytes > free.memoryBytes) note("memory", memoryBytes - free.memoryBytes);
+  if (diskBytes > free.diskBytes) note("disk", diskBytes - free.diskBytes);
+  if (pids > free.pids) note("pids", pids - free.pids);
+}
+
+export function canTake(node: PlacementNode, free: NodeCapacity, ports: readonly number[], ask: Ask): boolean {
+  let can = true;
+  noteExclusions(node, free, ports, ask, () => {
+    can = false;
+  });
+  return can;
+}
+
+/** How much of it the slot asks for, where it is an amount. */
+export function requestedOf({ slot: { resources } }: Ask, constraint: ConstraintName): number | null {
+  const amounts: Partial<Record<ConstraintName, number>> = {
+    cpu: resources.cpuMilli,
+    memory: resources.memoryBytes,
+    disk: resources.diskBytes,
+    pids: resources.pids,
+  };
+  return amounts[constraint] ?? null;
+}
+
+/** What the slot asks for in words, where it is no amount. */
+export function wantedOf({ slot, labels, policy }: Ask, constraint: ConstraintName): string | null {
+  if (constraint === "runtime") return slot.runtimes.join(" or ");
+  if (constraint === "labels") return labels.map(([name, value]) => `${name}=${value}`).join(", ");
+  if (constraint === "away_from") return policy.awayFrom.join(", ");
+  return constraint === "ports" ? policy.hostPorts.join(", ") : null;
 }
 
 /** Whether it could take the slot if it were empty and open, with the slot's siblings where they are. */
@@ -69,6 +75,10 @@ export function hasLabels({ labels }: Pick<PlacementNode, "labels">, ask: Ask): 
   return true;
 }
 
+export function isAwayFromAny({ apps }: PlacementNode, { awayFrom }: Ask): boolean {
+  for (const key of awayFrom) if (apps.has(key)) return true;
+  return false;
+}
 const isDomainTaken = ({ failureDomain }: PlacementNode, ask: Ask): boolean =>
   ask.policy.failureDomains === "required" && ask.inDomain.has(failureDomain);
 const isNodeTaken = ({ id }: PlacementNode, ask: Ask): boolean => ask.policy.nodes === "required" && ask.onNode.has(id);

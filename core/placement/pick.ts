@@ -1,5 +1,5 @@
 // One slot's node: the failure domains with the fewest siblings first, there the nodes with the fewest, there the best score.
-import { hasLabels, exclusionsOf, arePortsTaken } from "./constraints.ts";
+import { arePortsTaken, canTake, hasLabels, isAwayFromAny } from "./constraints.ts";
 import type { Ask } from "./ask.ts";
 import type { Group } from "./groups.ts";
 import { comesBefore, type Seat } from "./piles.ts";
@@ -78,9 +78,7 @@ function searchFor({ totals, scale }: PoolState, ask: Ask): Search {
 
 /** What the index knows nothing of: constraints on single nodes. */
 function allows({ node, ports }: Seat, ask: Ask): boolean {
-  if (ask.avoid.has(node.id) || arePortsTaken(ports, ask)) return false;
-  for (const key of ask.awayFrom) if (node.apps.has(key)) return false;
-  return true;
+  return !ask.avoid.has(node.id) && !arePortsTaken(ports, ask) && !isAwayFromAny(node, ask);
 }
 
 /** Near equals: a node that has the image wins against one that would be left a little less. */
@@ -96,7 +94,7 @@ function preferImage(
   let best: Seat | null = null;
   let bestScore = search.score;
   for (const seat of byImage.get(image) ?? []) {
-    if (!groups.includes(seat.group!) || ask.onNode.has(seat.node.id) || !canTake(seat, ask)) continue;
+    if (!groups.includes(seat.group!) || ask.onNode.has(seat.node.id) || !fits(seat, ask)) continue;
     const penalty = penalties?.get(seat.node.failureDomain) ?? 0;
     const score = scoreAt(seat, ask, search.scale) + penalty - IMAGE_BONUS;
     if (score > bestScore || (score === bestScore && !comesBefore(seat, best ?? search.seat))) continue;
@@ -117,7 +115,7 @@ function pickAmongSiblings(
   let best: { seat: Seat; count: number; score: number } | null = null;
   for (const [id, count] of ask.onNode) {
     const seat = seats.get(id);
-    if (!seat?.group || !groups.includes(seat.group) || !canTake(seat, ask)) continue;
+    if (!seat?.group || !groups.includes(seat.group) || !fits(seat, ask)) continue;
     const bonus = ask.slot.image && seat.node.images.has(ask.slot.image) ? IMAGE_BONUS : 0;
     const penalty = penalties?.get(seat.node.failureDomain) ?? 0;
     const score = scoreAt(seat, ask, scale) + penalty - bonus;
@@ -127,9 +125,8 @@ function pickAmongSiblings(
   return best?.seat ?? null;
 }
 
-function canTake({ node, cpu, memory, disk, pids, ports }: Seat, ask: Ask): boolean {
-  const free = { cpuMilli: cpu, memoryBytes: memory, diskBytes: disk, pids };
-  return exclusionsOf(node, free, ports, ask).length === 0;
+function fits({ node, cpu, memory, disk, pids, ports }: Seat, ask: Ask): boolean {
+  return canTake(node, { cpuMilli: cpu, memoryBytes: memory, diskBytes: disk, pids }, ports, ask);
 }
 
 const scoreAt = ({ cpu, memory }: Seat, { slot: { resources } }: Ask, scale: Scale): number =>

@@ -1,7 +1,7 @@
 // The refusal that sums up over many nodes why none of them took a slot.
 import type { Refusal } from "../../contracts/failures.ts";
 import type { Ask } from "./ask.ts";
-import { couldEver, exclusionsOf, type Exclusion } from "./constraints.ts";
+import { couldEver, noteExclusions, requestedOf, wantedOf, type Note } from "./constraints.ts";
 import type { ConstraintName, PlacementNode } from "./types.ts";
 
 type Entry = Refusal["constraints"][number];
@@ -15,26 +15,29 @@ export interface Seen {
 
 /** Every node refused: each constraint, how many nodes it excluded, and the least that was missing among them. */
 export function refusalOf(seen: Iterable<Seen>, ask: Ask): Refusal {
-  const merged = new Map<ConstraintName, Entry>();
+  const tallies = new Map<ConstraintName, { nodesExcluded: number; missing: number | null }>();
+  const note: Note = (constraint, missing) => {
+    const tally = tallies.get(constraint);
+    if (!tally) tallies.set(constraint, { nodesExcluded: 1, missing });
+    else {
+      tally.nodesExcluded += 1;
+      if (missing !== null && tally.missing !== null && missing < tally.missing) tally.missing = missing;
+    }
+  };
   let nodesTotal = 0;
   let possible = false;
   for (const { node, free, ports } of seen) {
     nodesTotal += 1;
     possible ||= couldEver(node, ask);
-    for (const exclusion of exclusionsOf(node, free, ports, ask)) count(merged, exclusion);
+    noteExclusions(node, free, ports, ask, note);
+  }
+  const merged = new Map<ConstraintName, Entry>();
+  for (const [constraint, { nodesExcluded, missing }] of tallies) {
+    const wanted = wantedOf(ask, constraint);
+    const requested = requestedOf(ask, constraint);
+    merged.set(constraint, { constraint, nodesExcluded, requested, missing, ...(wanted === null ? {} : { wanted }) });
   }
   return { nodesTotal, constraints: inOrder(merged), ...(nodesTotal > 0 && !possible ? { impossible: true } : {}) };
-}
-
-function count(merged: Map<ConstraintName, Entry>, { constraint, requested, missing, wanted }: Exclusion): void {
-  const known = merged.get(constraint);
-  merged.set(constraint, {
-    constraint,
-    nodesExcluded: (known?.nodesExcluded ?? 0) + 1,
-    requested,
-    missing: known ? leastOf(known.missing, missing) : missing,
-    ...(wanted === null ? {} : { wanted }),
-  });
 }
 
 /** A cell that holds as many instances as it may: its nodes were not looked at one by one. */

@@ -1,7 +1,7 @@
 // The rule of placement as a plain scan over all nodes: what the indexed pool is held against.
 import type { InstanceId } from "../../contracts/ids.ts";
 import { askOf, type Ask } from "../../core/placement/ask.ts";
-import { exclusionsOf, hasLabels } from "../../core/placement/constraints.ts";
+import { canTake, hasLabels } from "../../core/placement/constraints.ts";
 import {
   IMAGE_BONUS,
   domainPenalty,
@@ -36,7 +36,7 @@ export function placeByScan(
     const scale = scaleOver(seen, ask);
     const penalties = penaltiesOver(seen, ask, scale);
     const ranked = seen
-      .filter(({ node, free, ports }) => exclusionsOf(node, free, ports, ask).length === 0)
+      .filter(({ node, free, ports }) => canTake(node, free, ports, ask))
       .map((at) => ({ at, rank: rankAt(at, ask, scale, seed, penalties.get(at.node.failureDomain) ?? 0) }))
       .sort((a, b) => compare(a.rank, b.rank));
     const best = ranked[0]?.at;
