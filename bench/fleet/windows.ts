@@ -1,6 +1,7 @@
 // What the machine, workerd and the fleet did during a stretch of time.
-import { cpus } from "node:os";
+import { availableParallelism, cpus } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
+import type { Stack } from "../../dev/stack.ts";
 import type { Fleet } from "../sim-fleet/fleet.ts";
 import { machineUsage, usageOf } from "../sim-fleet/process-usage.ts";
 import { quantile, rounded, spreadOf } from "../shared/report.ts";
@@ -17,12 +18,21 @@ export async function machineBusyPercent(durationMs: number): Promise<number> {
   return rounded((100 * (after.busyMs - before.busyMs)) / (after.totalMs - before.totalMs), 1);
 }
 
-export async function steadyWindow(fleet: Fleet, workerd: number, durationMs: number) {
+/** Processor time of every process of the stack, and of this one, so far. */
+function oursMs(stack: Stack): number {
+  const { user, system } = process.cpuUsage();
+  const pids = Object.values(stack.processes());
+  return pids.reduce((sum, pid) => sum + usageOf(pid).cpuMs, (user + system) / 1_000);
+}
+
+export async function steadyWindow(stack: Stack, fleet: Fleet, durationMs: number) {
+  const workerd = stack.processes()["control.workerd"];
+  if (workerd === undefined) throw new Error("the control Worker's workerd is not to be found");
   await fleet.report();
-  const before = { workerd: usageOf(workerd), cores: coreTimes(), atMs: performance.now() };
+  const before = { workerd: usageOf(workerd), cores: coreTimes(), oursMs: oursMs(stack), atMs: performance.now() };
   await sleep(durationMs);
   const seconds = (performance.now() - before.atMs) / 1_000;
-  const after = { workerd: usageOf(workerd), cores: coreTimes() };
+  const after = { workerd: usageOf(workerd), cores: coreTimes(), oursMs: oursMs(stack) };
   const { heartbeatMs, pollsTimedOut, pollsAnsweredAtOnce, failures, cpuMs, loopDelayP99Ms } = await fleet.report();
   const busyPercent = after.cores.map(({ idle, total }, core) => {
     const was = before.cores[core] ?? { idle: 0, total: 0 };
@@ -34,6 +44,7 @@ export async function steadyWindow(fleet: Fleet, workerd: number, durationMs: nu
     seconds: rounded(seconds, 1),
     coresBusyPercent: busyPercent,
     busyPercent: rounded(busyPercent.reduce((sum, share) => sum + share, 0) / busyPercent.length, 1),
+    oursPercent: rounded((after.oursMs - before.oursMs + cpuMs) / seconds / 10 / availableParallelism(), 1),
     workerdCorePercent: rounded(workerdMs / seconds / 10, 1),
     fleetCorePercent: rounded(cpuMs / seconds / 10, 1),
     workerdMsPerRequest: rounded(workerdMs / Math.max(1, requests), 3),
