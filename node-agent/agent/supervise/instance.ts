@@ -242,11 +242,11 @@ export class Instance {
     const { state } = this.#record;
     const readySinceMs = state.kind === "running" ? state.readySinceMs : clock.nowMs();
     const failure = fault === null ? null : unreadyFailure(fault);
-    this.#record.becomes({ kind: "running", readySinceMs, failure });
     if (state.kind !== "running") void this.#record.remember({ everReady: true, readySinceMs });
     // The gateway must know it before anyone is sent there: first the file, then the report.
-    await endpoints.write().catch((error: unknown) => log.error({ error: String(error) }, "endpoint file"));
-    this.#ports.changed();
+    await this.#record.becomes({ kind: "running", readySinceMs, failure }, () =>
+      endpoints.write().catch((error: unknown) => log.error({ error: String(error) }, "endpoint file")),
+    );
   }
 
   async #end(unit: Unit, exit: Exit): Promise<void> {

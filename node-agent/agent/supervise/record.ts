@@ -20,6 +20,8 @@ export class InstanceRecord {
   #state: LocalState = { kind: "preparing", pull: null };
   #sinceMs: number;
   #facts: Facts;
+  /** What is told while the gateway does not know yet what is so. */
+  #toldStill: ObservedInstance | null = null;
   /** Ends that no heartbeat has carried yet, oldest first: a restart at once must not hide them from the control plane. */
   #unreportedEnds: ObservedInstance[] = [];
 
@@ -47,7 +49,7 @@ export class InstanceRecord {
   }
 
   observed(): ObservedInstance {
-    return this.#unreportedEnds[0] ?? this.#now();
+    return this.#unreportedEnds[0] ?? this.#toldStill ?? this.#now();
   }
 
   /** The heartbeat that carried this was acknowledged. Whether there is more to say at once. */
@@ -89,10 +91,14 @@ export class InstanceRecord {
     if (this.#state.kind !== "stopped") this.#become(state);
   }
 
-  /** Was ready before, and whether it is now; told by the caller once the gateway knows. */
-  becomes(state: Extract<LocalState, { kind: "running" }>): void {
+  /** Ready or not ready any more. It is told once gatewayKnows has resolved, whatever else is told before. */
+  async becomes(state: Extract<LocalState, { kind: "running" }>, gatewayKnows: () => Promise<void>): Promise<void> {
+    this.#toldStill ??= this.#now();
     this.#state = state;
     this.#sinceMs = this.#ports.clock.nowMs();
+    await gatewayKnows();
+    this.#toldStill = null;
+    this.#ports.changed();
   }
 
   /** A run, or a start (run is null), failed: counted on disk, then told. */
@@ -123,6 +129,7 @@ export class InstanceRecord {
   }
 
   #become(state: LocalState): void {
+    this.#toldStill = null;
     if (state.kind !== this.#state.kind) this.#sinceMs = this.#ports.clock.nowMs();
     this.#state = state;
     this.#ports.changed();
