@@ -23,3 +23,7 @@ umask 077
 printf 'BERTH_CONTROL=%s\nBERTH_JOIN_TOKEN=%s\nBERTH_ARGS=%s\n' "$control" "$token" "$*" >/etc/berth/agent.env
 systemctl daemon-reload
 systemctl enable --now berth-agent
+
+if [ "$(docker info --format '{{.LiveRestoreEnabled}}' 2>/dev/null)" = false ]; then
+  echo 'install.sh: containers end with the Docker daemon here; put "live-restore": true into /etc/docker/daemon.json to have them outlive it' >&2
+fi

@@ -4,7 +4,17 @@ import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { readStat } from "../../../node-agent/agent/state/process-id.ts";
-import { desired, makeBundle, makeWorld, networkAnswer, SERVER_JS, until, untilStatus, type World } from "./world.ts";
+import {
+  desired,
+  freePort,
+  makeBundle,
+  makeWorld,
+  networkAnswer,
+  SERVER_JS,
+  until,
+  untilStatus,
+  type World,
+} from "./world.ts";
 
 let world: World;
 let hash: string;
@@ -83,6 +93,22 @@ test("a process that nobody recorded is ended: its own mark tells whose it was",
   await untilStatus(world, wanted.instance, "ready");
   expect(await readStat(pid)).toBeNull();
   expect(record(wanted.instance).process.pid).not.toBe(pid);
+});
+
+test("a host port that the app listens on is given as it is, also to its next run", async () => {
+  const { peer } = world;
+  const port = await freePort();
+  const wanted = bundled({ port, hostPorts: [port] });
+  peer.publish([wanted]);
+  await untilStatus(world, wanted.instance, "ready");
+  expect(row(wanted.instance).port).toBe(port);
+  expect(await networkAnswer("127.0.0.1", port, "/")).toContain("hello");
+  process.kill(record(wanted.instance).process.pid, "SIGKILL");
+  await until(
+    "it is back",
+    () => peer.observed(wanted.instance)?.restarts === 1 && peer.observed(wanted.instance)?.status.kind === "ready",
+  );
+  expect(await networkAnswer("127.0.0.1", port, "/")).toContain("hello");
 });
 
 test("an exit is reported with its code and last lines", async () => {

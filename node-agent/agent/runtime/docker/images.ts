@@ -55,8 +55,9 @@ export class Images {
     const inUse = new Set(containers.map(({ ImageID }) => ImageID));
     const stored = images.map(async ({ Id, RepoDigests, RepoTags, Size }): Promise<StoredImage> => {
       const row = await this.#ports.ledger.of(Id);
-      const digests = (RepoDigests ?? []).flatMap((name) => digestOf(name) ?? []);
-      const names = [...(RepoTags ?? []), ...(RepoDigests ?? [])].filter((name) => !name.includes("<none>"));
+      const byDigest = (RepoDigests ?? []).filter(isNamed);
+      const digests = byDigest.flatMap((name) => digestOf(name) ?? []);
+      const names = [...(RepoTags ?? []).filter(isNamed), ...byDigest];
       return {
         digests: [...new Set([...(row === undefined ? [] : [row.digest]), ...digests, Id])],
         names: [...names, Id],
@@ -202,6 +203,9 @@ function authconfig(credential: PullCredential | null) {
   const { username, password, registry } = credential;
   return { username, password, serveraddress: registry };
 }
+
+/** The Engine calls an image that lost its tag `<none>@<none>`: no reference, and a parser throws at it. */
+const isNamed = (name: string): boolean => !name.includes("<none>");
 
 function repositoryOf(reference: string): string {
   return parseAll(reference).repositoryUrl;

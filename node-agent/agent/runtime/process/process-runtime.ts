@@ -118,6 +118,8 @@ export class ProcessRuntime implements Runtime {
     const folder = instanceFolder(this.#ports.dir, desired.instance);
     await layOut(folder, prepared.folder);
     const { instance, generation, release, team, resources } = desired;
+    // The process is on the node's own network: it gets that port as it is, and any other asked-for one it opens itself.
+    const isHostPort = desired.hostPorts.includes(desired.port);
     const record: RunRecord = {
       instance,
       generation,
@@ -125,7 +127,8 @@ export class ProcessRuntime implements Runtime {
       team,
       release,
       digest: prepared.digest,
-      port: await this.#freePorts.take(),
+      port: isHostPort ? desired.port : await this.#freePorts.take(),
+      isHostPort,
       command: desired.command ?? DEFAULT_COMMAND,
       memoryBytes: resources.memoryBytes,
       process: null,
@@ -139,6 +142,7 @@ export class ProcessRuntime implements Runtime {
   async restart(unit: Unit): Promise<Restarted> {
     const record = this.#records.get(unit.instance);
     if (record === undefined || !this.#environments.has(unit.instance)) return { kind: "launch" };
+    if (record.isHostPort === true) return { kind: "started", unit: await this.#spawn(record) };
     this.#freePorts.release(record.port);
     const port = await this.#freePorts.take();
     return { kind: "started", unit: await this.#spawn({ ...record, port }) };

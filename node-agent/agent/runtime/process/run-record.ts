@@ -15,6 +15,8 @@ export const RunRecord = z.object({
   team: TeamId,
   release: ReleaseId,
   port: z.int(),
+  /** The port is one that the release asked for by number: every run of it listens there. */
+  isHostPort: z.boolean().optional(),
   digest: z.string().nullable(),
   command: z.array(z.string()),
   memoryBytes: z.int(),
