@@ -60,6 +60,21 @@ const acknowledge = (cell: BenchCell): void => {
   }
 };
 
+describe("a new node", () => {
+  it("is ready, and takes placements, once its gateway is there", () => {
+    const cell = new BenchCell();
+    value(cell.enrol(0));
+    value(cell.beat(0, { gatewayReady: false }));
+    expect(phases(cell)).toEqual(["enrolled"]);
+    value(cell.beat(0));
+    expect(phases(cell)).toEqual(["ready"]);
+    // Later it is its gateway that is away, not the node.
+    value(cell.beat(0, { gatewayReady: false }));
+    expect(phases(cell)).toEqual(["ready"]);
+    expect(value(cell.take({ kind: "summary", input: {} })).readyNodes).toBe(0);
+  });
+});
+
 describe("a silent node", () => {
   it("is suspect at 5 s, asked twice through its gateway, lost at 8 s, and its apps are told", () => {
     const cell = withNodes(1);
