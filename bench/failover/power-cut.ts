@@ -11,7 +11,8 @@ const BEFORE_MS = 1_000;
 const WITHIN_MS = 30_000;
 /** The wires are whole again by then, whatever becomes of this process. */
 const CUT_MS = 60_000;
-const ASK_MS = 25;
+/** Often enough for what takes seconds, and within what one team may ask of the API in a minute. */
+const ASK_MS = 100;
 
 /** Milliseconds since the node went dark. */
 export interface Cut {
@@ -106,7 +107,7 @@ async function lostAt(stack: Stack, node: string, afterMs: number): Promise<numb
     const lost = items.find((event) => event.type === "node.lost" && event.atMs >= afterMs);
     if (lost !== undefined) return lost.atMs;
     if (performance.now() > untilMs) throw new Error("history has no loss of the node");
-    await sleep(100);
+    await sleep(ASK_MS);
   }
 }
 
@@ -116,7 +117,7 @@ async function untilAllReady(stack: Stack): Promise<void> {
     const { items } = await call(stack, "/v1/nodes", page(Node));
     if (items.every(({ phase }) => phase === "ready")) return;
     if (performance.now() > untilMs) throw new Error("the node did not come back");
-    await sleep(100);
+    await sleep(ASK_MS);
   }
 }
 
