@@ -98,7 +98,7 @@ export function cellsBehindRegion(
   const ids = members.map((own) => own.map(({ id }) => id));
   const choice = cellChoice(
     pools.map((pool, cell) => summaryOf(names[cell]!, pool, ids[cell]!)),
-    1,
+    nodesPerCell,
   );
   const changed = new Set<number>();
   let decisions = 0;
@@ -125,13 +125,17 @@ export function cellsBehindRegion(
       const slot = slots[shape]!;
       const occupied = occupiedIn(takenDomains);
       const refused: CellName[] = [];
-      while (refused.length < count) {
-        const plan = choice.plan({ slots: [slot], occupied }, refused).get(slot.instance);
-        // By the summaries nobody has room; as they may be old, everybody is asked.
-        const name = plan?.cell ?? names.find((other) => !refused.includes(other))!;
-        const node = askCell(Number(name.slice(6)), slot, occupied);
+      const request = { slots: [slot], occupied };
+      for (let plan = choice.plan(request, refused); plan.size > 0; plan = choice.plan(request, refused)) {
+        const { cell } = plan.get(slot.instance)!;
+        const node = askCell(Number(cell.slice(6)), slot, occupied);
         if (node >= 0) return node;
-        refused.push(name);
+        refused.push(cell);
+      }
+      // By the summaries nobody else has room; as they may be old, everybody is asked.
+      for (const name of names) {
+        const node = refused.includes(name) ? -1 : askCell(Number(name.slice(6)), slot, occupied);
+        if (node >= 0) return node;
       }
       return -1;
     },

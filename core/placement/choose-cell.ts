@@ -15,7 +15,10 @@ export interface Planned {
 export interface CellChoice {
   /** Takes in what a cell says now. */
   update(summary: CellSummary): void;
-  /** Slots for which some cell but the refused has room, by instance, as far as the summaries know. */
+  /**
+   * Slots for which some cell but the refused has room, by instance, as far as the summaries know. What is planned counts as
+   * taken until the cell says how it is.
+   */
   plan(request: PlacementRequest, refused: readonly CellName[]): ReadonlyMap<InstanceId, Planned>;
 }
 
@@ -24,25 +27,33 @@ interface Known {
   readonly rooms: readonly NodeId[];
 }
 
+/** A room in the pool: as its cell told it, and whose it is. */
+interface RoomSeat {
+  readonly node: PlacementNode;
+  readonly planned: Planned;
+}
+
 /** copiesMax: how many slots of one request may go to alike nodes of a cell. Between equals the first cell wins: it fills up. */
 export function cellChoice(summaries: Iterable<CellSummary>, copiesMax: number): CellChoice {
   const totals: Totals = { nodes: 0, cpuFree: 0, cpuCapacity: 0, memoryFree: 0, memoryCapacity: 0 };
   const pool = createPool([], "", { tieOf: cellNumber, totals });
   const known = new Map<CellName, Known>();
-  const cellOf = new Map<NodeId, CellName>();
+  const seats = new Map<NodeId, RoomSeat>();
   const choice: CellChoice = {
     update(summary) {
       const before = known.get(summary.cell);
       if (before) sum(totals, before.summary, -1);
       sum(totals, summary, 1);
-      known.set(summary.cell, { summary, rooms: enterRooms(pool, cellOf, summary, before?.rooms ?? [], copiesMax) });
+      known.set(summary.cell, { summary, rooms: enterRooms(pool, seats, summary, before?.rooms ?? [], copiesMax) });
     },
     plan(request, refused) {
       const planned = new Map<InstanceId, Planned>();
       const avoid = refused.flatMap((cell) => known.get(cell)?.rooms ?? []);
-      const slots = request.slots.map((slot) => ({ ...slot, avoid }));
-      for (const { slot, node } of pool.place({ ...request, slots }).placements) {
-        planned.set(slot.instance, { cell: cellOf.get(node)!, failureDomain: pool.get(node)!.failureDomain });
+      // The nodes to avoid are names within a cell: the cell itself sees to them.
+      const slots = request.slots.map((slot) => (slot.avoid || avoid.length > 0 ? { ...slot, avoid } : slot));
+      for (const { slot, node } of pool.place({ ...request, slots, unexplained: true }).placements) {
+        planned.set(slot.instance, seats.get(node)!.planned);
+        pool.take(node, slot.resources);
       }
       return planned;
     },
@@ -68,7 +79,7 @@ function sum(totals: Totals, { readyNodes, free, capacity }: CellSummary, sign: 
 /** A room that is as it was keeps its place; what is gone goes. */
 function enterRooms(
   pool: Pool,
-  cellOf: Map<NodeId, CellName>,
+  seats: Map<NodeId, RoomSeat>,
   summary: CellSummary,
   before: readonly NodeId[],
   copiesMax: number,
@@ -77,12 +88,14 @@ function enterRooms(
   for (const kind of kindsIn(summary)) {
     const { failureDomain, runtime, labels, hostPorts } = kind;
     const head = `${summary.cell} ${runtime} ${failureDomain} ${labelsKey(labels)} ${hostPorts.join(",")}`;
+    const planned = { cell: summary.cell, failureDomain };
     for (const room of kind.rooms) {
       for (let copy = 0; copy < Math.min(room[4], copiesMax); copy += 1) {
         const id = `${head} ${room[0]} ${room[1]} ${room[2]} ${room[3]} ${copy}` as NodeId;
         now.push(id);
-        cellOf.set(id, summary.cell);
-        if (!pool.get(id)) pool.update(roomNode(id, kind, freeIn(room)));
+        const seat = seats.get(id) ?? { node: roomNode(id, kind, freeIn(room)), planned };
+        seats.set(id, seat);
+        pool.update(seat.node);
       }
     }
   }
@@ -90,7 +103,7 @@ function enterRooms(
   for (const id of before) {
     if (kept.has(id)) continue;
     pool.remove(id);
-    cellOf.delete(id);
+    seats.delete(id);
   }
   return now;
 }

@@ -180,7 +180,8 @@ function decide(state: PoolState, request: PlacementRequest): PlacementDecision 
     const ask = askOf(slot, request, occupied);
     const seat = pick(state, ask);
     if (seat === null) {
-      refusals.push({ instance: slot.instance, refusal: refusalOf(lookAtAll(state), ask) });
+      const seen = request.unexplained ? [] : lookAtAll(state);
+      refusals.push({ instance: slot.instance, refusal: refusalOf(seen, ask) });
       continue;
     }
     placements.push({ slot, node: seat.node.id });

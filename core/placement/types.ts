@@ -38,6 +38,8 @@ export interface PlacementRequest {
   readonly team?: string;
   /** How many more instances the cell may hold; slots beyond it are refused with cell_full. Absent: no limit. */
   readonly slotsMax?: number;
+  /** Nobody will read why a slot was refused: looking at every node for it is spared. */
+  readonly unexplained?: boolean;
 }
 
 export interface PlacementDecision {
