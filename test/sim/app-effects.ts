@@ -36,12 +36,10 @@ export function runApp(cluster: Cluster, host: AppHost, effect: AppEffect, repor
     }
     case "publish_route": {
       const { route } = effect;
-      const { app, version } = route;
+      const { version } = route;
       const failed = () => report({ kind: "route_failed", version, message: "timeout" });
       if (!cluster.isKvUp) return cluster.world.after(20, failed);
-      const put = (): void => {
-        if (version > (cluster.kv.get(app)?.version ?? -1)) cluster.kv.set(app, route);
-      };
+      const put = () => cluster.writeRoute(route);
       return network.call({ from, to: "kv" }, put, () => report({ kind: "route_written", version }), failed);
     }
     case "verify":

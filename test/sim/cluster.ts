@@ -57,6 +57,8 @@ export interface AppSite {
   readonly id: AppId;
   readonly kind: AppKind;
   readonly host: AppHost;
+  /** A singleton: its old instance stops before the new one starts. */
+  readonly isAlone: boolean;
 }
 
 export interface ClusterSetup {
@@ -71,7 +73,8 @@ export class Cluster {
   readonly regions = new Map<RegionName, RegionHost>();
   readonly machines = new Map<NodeId, Machine>();
   readonly sockets = new Map<NodeId, Socket>();
-  readonly kv = new Map<AppId, Route>();
+  /** What was written of each app's route, newest last: readers may see an older one for a while. */
+  readonly kv = new Map<AppId, { readonly route: Route; readonly atMs: number }[]>();
   readonly postgres = new Postgres();
   readonly truth = new Truth();
   isKvUp = true;
@@ -99,6 +102,11 @@ export class Cluster {
   }
   documentOf(node: NodeId): DesiredDocument | null {
     return documentOf(this.cellFor(node).tables, node);
+  }
+  writeRoute(route: Route): void {
+    const written = this.kv.get(route.app) ?? [];
+    if (route.version <= (written.at(-1)?.route.version ?? -1)) return;
+    this.kv.set(route.app, [...written.slice(-8), { route, atMs: this.world.nowMs }]);
   }
   wake(node: NodeId, document: DesiredDocument): void {
     const socket = this.sockets.get(node);
@@ -183,8 +191,8 @@ export class Cluster {
       empty: emptyAppVolatile,
       run: (effect, report) => runApp(this, host, effect, report),
     });
-    this.apps.set(id, { id, kind, host });
-    const { regions, replicas } = policyOf(kind);
+    const { regions, replicas, placement } = policyOf(kind);
+    this.apps.set(id, { id, kind, host, isAlone: placement.singleton !== undefined });
     host.ask({
       kind: "create",
       input: {

@@ -14,9 +14,13 @@ export class Operators {
   private readonly world: World;
   private readonly cluster: Cluster;
 
-  constructor(world: World, cluster: Cluster) {
+  /** Careful ones remove nothing by force. */
+  private readonly isCareful: boolean;
+
+  constructor(world: World, cluster: Cluster, isCareful: boolean) {
     this.world = world;
     this.cluster = cluster;
+    this.isCareful = isCareful;
   }
 
   start(): void {
@@ -54,7 +58,7 @@ export class Operators {
     if (dice < 0.55) return this.ask(machine, { kind: "drain", input });
     if (dice < 0.7) return this.ask(machine, { kind: "cordon", input });
     if (dice < 0.85) return this.rebalance(cluster.cellFor(machine.id));
-    if (present.length > 4 && world.elapsedMs > 20_000) this.remove(machine, dice > 0.95);
+    if (present.length > 4 && world.elapsedMs > 20_000) this.remove(machine, dice > 0.95 && !this.isCareful);
   }
 
   private ask(machine: Machine, event: CellMethodEvent): void {

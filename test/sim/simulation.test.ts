@@ -31,6 +31,14 @@ describe("the simulated installation", () => {
     holds(simulate({ seed, minutes: 2, nodes: 4, apps: 8 }));
   });
 
+  it.each([3_001, 3_011, 3_021])(
+    "fails no request while people deploy, drain and rebalance and nothing breaks, seeds %i on",
+    (from) => {
+      for (let seed = from; seed < from + PIECE; seed += 1) holds(simulate({ seed, minutes: 2, faults: new Set() }));
+      expect(total.get("request served")).toBeGreaterThan(1_000);
+    },
+  );
+
   it.each(FAULT_CLASSES)("really had the faults of the class %s", (name) => {
     for (const counter of FAULTS[name]) expect(total.get(counter) ?? 0, counter).toBeGreaterThan(0);
   });

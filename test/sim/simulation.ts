@@ -9,6 +9,7 @@ import { Network } from "./network.ts";
 import type { Behaviour } from "./node/engine.ts";
 import { Operators } from "./operators.ts";
 import { breakThings } from "./weather.ts";
+import { Visitors } from "./visitors.ts";
 import { World } from "./world.ts";
 
 export interface SimulationSetup {
@@ -50,8 +51,10 @@ export function simulate(setup: SimulationSetup): SimulationResult {
   const nodesPerCellMax = world.pick([3, 4, 64]);
   const cluster = new Cluster(world, network, core, { nodes, apps: kinds, nodesPerCellMax });
   const customers = new Customers(world, cluster, behavioursOf(faults));
-  const operators = new Operators(world, cluster);
-  const checks = new Checks(world, cluster, customers);
+  const isCalm = faults.size === 0;
+  const operators = new Operators(world, cluster, isCalm);
+  const visitors = new Visitors(world, cluster, isCalm);
+  const checks = new Checks(world, cluster, [customers, visitors]);
   const stopAtFirst = () => {
     checks.afterEvent();
     if (checks.faults.length > 0) throw new StopEarly();
@@ -62,6 +65,7 @@ export function simulate(setup: SimulationSetup): SimulationResult {
     world.runUntil(world.nowMs + 4_000, stopAtFirst);
     customers.start();
     operators.start();
+    visitors.start();
     world.isStormy = true;
     network.rates = ratesOf(weather, faults);
     const endMs = world.nowMs + minutes * 60_000;

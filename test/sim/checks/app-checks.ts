@@ -71,8 +71,7 @@ export class AppChecks {
     if (home === node) return;
     if (home) return this.fault(`1: ${row.id} moved from ${home} to ${node}`);
     this.homes.set(row.id, node);
-    const slot =
-      this.site.kind === "singleton" || this.site.kind === "strict" ? "the app" : `${row.release}/${row.ordinal}`;
+    const slot = this.site.isAlone ? "the app" : `${row.release}/${row.ordinal}`;
     if (this.generations.has(`${slot}#${row.generation}`)) {
       this.fault(`1: two instances are generation ${row.generation} of ${slot}`);
     }
@@ -143,8 +142,7 @@ export class AppChecks {
     const floor = Math.min(before, serving, current.replicas, active?.to.replicas ?? current.replicas);
     const hasShed = [...tables.rollouts.values()].some((row) => row.shed > 0);
     // A singleton's hand-over stops the old one first: two at once is what it must never be.
-    const isSingle = this.site.kind === "singleton" || this.site.kind === "strict";
-    if (now < floor && !hasShed && !isSingle)
+    if (now < floor && !hasShed && !this.site.isAlone)
       this.fault(`11: ${before} endpoints became ${now} by ${lastEvent}; floor ${floor}`);
     if (active || !tables.route.get("route")) return;
     const { state } = tables.route.get("route")!.route;
@@ -197,6 +195,8 @@ function readyByCohort(host: AppHost): Map<string, number> {
   const counts = new Map<string, number>();
   for (const row of host.tables.instances.values()) {
     if (row.phase.kind !== "running" || row.nodeGone || row.observed?.kind !== "ready") continue;
+    // Edges cannot reach it.
+    if (host.tables.health.get(row.id)?.out) continue;
     counts.set(row.cohort, (counts.get(row.cohort) ?? 0) + 1);
   }
   return counts;

@@ -1,6 +1,5 @@
 // The invariants, asked of the whole simulated installation after every event. Each fault found names its number.
 import type { AppSite, CellHost, Cluster } from "../cluster.ts";
-import type { Customers } from "../customers.ts";
 import type { Machine } from "../node/machine.ts";
 import type { World } from "../world.ts";
 import { AppChecks } from "./app-checks.ts";
@@ -18,10 +17,10 @@ export class Checks {
   private readonly cluster: Cluster;
   private readonly world: World;
 
-  constructor(world: World, cluster: Cluster, customers: Customers) {
+  constructor(world: World, cluster: Cluster, people: readonly { readonly faults: readonly string[] }[]) {
     this.world = world;
     this.cluster = cluster;
-    this.sources = [cluster.postgres.faults, cluster.truth.faults, customers.faults];
+    this.sources = [cluster.postgres.faults, cluster.truth.faults, ...people.map(({ faults }) => faults)];
   }
 
   /** Whatever changed nothing since is as it was. */

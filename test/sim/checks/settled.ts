@@ -76,7 +76,8 @@ function ofRoute(cluster: Cluster, id: AppId, { name, tables }: AppSite["host"],
   const version = route?.version ?? 0;
   const endpoints = route?.state.kind === "serving" ? route.state.releases.flatMap((release) => release.endpoints) : [];
   if (endpoints.length !== expected) faults.push(`20: ${name} routes to ${endpoints.length} of ${expected}`);
-  if (version > 0 && cluster.kv.get(id)?.version !== version) faults.push(`20: KV has an older route of ${name}`);
+  if (version > 0 && cluster.kv.get(id)?.at(-1)?.route.version !== version)
+    faults.push(`20: KV has an older route of ${name}`);
   for (const { node, instance, generation } of endpoints) {
     const machine = cluster.machines.get(node)!;
     const known = machine.gateway.routeVersion(id);
