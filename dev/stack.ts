@@ -154,14 +154,15 @@ interface AgentsWanted {
   readonly networks: Networks | null;
 }
 
-/** Each node in a rack of its own: rack-a, rack-b, … */
+/** Each node in a rack of its own, where not asked for otherwise: rack-a, rack-b, … */
 function planAgents({ options, state }: Start, wanted: AgentsWanted): AgentPlan[] {
   const { nodeNames, controlPort, networks, ...shared } = wanted;
   return nodeNames.map((name, index) => ({
     controlUrl: `http://${networks?.nodes[index]?.hostAddress ?? "127.0.0.1"}:${controlPort}`,
     network: networks?.nodes[index] ?? null,
     name,
-    failureDomain: `rack-${String.fromCharCode(97 + (index % 26))}`,
+    failureDomain: options.places?.[name]?.failureDomain ?? `rack-${String.fromCharCode(97 + (index % 26))}`,
+    labels: options.places?.[name]?.labels ?? {},
     region: REGION,
     gatewayPort: chosenPort(state.ports, `${GATEWAY_PORT_PREFIX}${name}`),
     stateDir: options.stateDir,

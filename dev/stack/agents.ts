@@ -17,6 +17,7 @@ export type Runtime = "docker" | "process";
 export interface AgentPlan {
   readonly name: string;
   readonly failureDomain: string;
+  readonly labels: Readonly<Record<string, string>>;
   readonly region: string;
   readonly runtime: Runtime;
   readonly gatewayPort: number;
@@ -78,6 +79,7 @@ export function agentSpec(plan: AgentPlan, makeJoinToken: () => Promise<string>)
             String(plan.gatewayPort),
           ],
           ...(plan.network === null ? [] : ["--gateway-host", plan.network.address]),
+          ...Object.entries(plan.labels).flatMap(([name, value]) => ["--label", `${name}=${value}`]),
         ],
         logFile,
         // Not in the arguments, which every user of the machine can read.

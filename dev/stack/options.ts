@@ -13,6 +13,8 @@ export interface StackOptions {
   readonly runtime?: "auto" | Runtime;
   /** true: each node in a network namespace of its own, so that its packets can be dropped. As root, with the process runtime. */
   readonly ownNetworks?: boolean;
+  /** By node name: its failure domain, where it is not a rack of its own, and its labels. */
+  readonly places?: Readonly<Record<string, NodePlace>>;
   /** Wanted ports; another free one is taken where they are busy. Without: any. */
   readonly ports?: { readonly control?: number; readonly edge?: number };
   readonly log?: (line: string) => void;
@@ -26,6 +28,11 @@ export interface StackOptions {
   readonly fsync?: boolean;
   /** Gives up a start that is under way, and ends what it began. A stack that is up is ended with `stop`. */
   readonly signal?: AbortSignal;
+}
+
+export interface NodePlace {
+  readonly failureDomain?: string;
+  readonly labels?: Readonly<Record<string, string>>;
 }
 
 export const BASE_DOMAIN = "localhost";

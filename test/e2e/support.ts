@@ -35,14 +35,15 @@ export interface Visit {
 
 /** Brings a stack up in a fresh folder. Drains are short, so that a test sees their end. */
 export async function createWorld(
-  options: Partial<StackOptions> & { tuning?: Record<string, number> } = {},
+  options: Partial<StackOptions> & { tuning?: Record<string, number>; agentTuning?: Record<string, number> } = {},
 ): Promise<World> {
   const home = mkdtempSync(join(tmpdir(), "berth-e2e-"));
   // Else Postgres, which does not run as root, would keep its data outside of this folder.
   chmodSync(home, 0o755);
-  const { tuning, ...rest } = options;
+  const { tuning, agentTuning, ...rest } = options;
   const control = { TUNING: JSON.stringify({ drainMs: 4_000, drainMinMs: 1_000, ...tuning }) };
-  const stack = await startStack({ stateDir: join(home, "state"), fsync: false, vars: { control }, ...rest });
+  const agent: Record<string, string> = agentTuning === undefined ? {} : { BERTH_TUNING: JSON.stringify(agentTuning) };
+  const stack = await startStack({ stateDir: join(home, "state"), fsync: false, vars: { control, agent }, ...rest });
   mkdirSync(join(home, ".berth"));
   const { controlUrl: apiUrl, edgeUrl, operator } = stack;
   writeFileSync(join(home, ".berth/config.json"), JSON.stringify({ apiUrl, edgeUrl, token: operator.token }));

@@ -1,0 +1,182 @@
+// Singletons on the real stack (invariant 4): released, moved, cut off and orphaned, there are never two of one at once. The
+// instances themselves write down when they ran.
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { hasFailed } from "../../dev/load/visitors.ts";
+import { deployed, instancesOf, nodeIs, nodesAre, storyOf, visitorsOf } from "./nodes-support.ts";
+import { expectNeverTwo, presentServer, runsIn } from "./presence.ts";
+import { createWorld, eventually, type World } from "./support.ts";
+
+/** The fence, at a third of its size: the stop by the node, the replacement by the control plane, and what lies between. */
+const STOP_MS = 7_000;
+const REPLACE_MS = 10_000;
+const BEAT_MS = 1_000;
+const AGENT_TUNING = { heartbeatMs: BEAT_MS, strictStopMs: STOP_MS, strictHungMs: 500, strictGraceMs: 800 };
+/** From its end by the agent or the watchdog to its last word, on a busy machine. */
+const SLACK_MS = 2_500;
+const CUT_MS = 90_000;
+
+const [KEPT, STRICT] = ["kept", "strict"] as const;
+const APPS = [KEPT, STRICT];
+const NODES = ["node-1", "node-2", "node-3"];
+const tomlOf = (app: string) => `[placement]\nsingleton = "${app === KEPT ? "available" : "strict"}"\n`;
+
+let world: World;
+beforeAll(async () => {
+  world = await createWorld({
+    ...{ ownNetworks: true, runtime: "process", agentTuning: AGENT_TUNING },
+    tuning: { strictReplaceMs: REPLACE_MS },
+  });
+  await nodesAre(world, "ready");
+});
+afterAll(async () => await world?.end());
+
+const fileOf = (app: string) => join(world.home, `${app}.presence`);
+const runsOf = (app: string) => runsIn(fileOf(app));
+const deploy = (app: string) => deployed(world, app, tomlOf(app), presentServer(fileOf(app)));
+const one = async (app: string) => {
+  const [ready] = await eventually(
+    async () => (await instancesOf(world, app)).filter(({ phase }) => phase === "ready"),
+    (now) => now.length === 1,
+  );
+  return { id: ready?.id ?? "", node: ready?.nodeName ?? "", generation: ready?.generation ?? 0 };
+};
+const answering = (app: string, instance: string) =>
+  eventually(
+    () => world.visit(app),
+    ({ status, body }) => status === 200 && JSON.parse(body).instance === instance,
+  );
+const command = async (...args: string[]) => {
+  const ran = await world.berth(args);
+  expect(ran, ran.stderr).toMatchObject({ exitCode: 0 });
+  return ran;
+};
+
+/** Everything that is placed meanwhile goes to this node. */
+async function onlyOn<Value>(node: string, during: () => Promise<Value>): Promise<Value> {
+  const others = NODES.filter((name) => name !== node);
+  await Promise.all(others.map((name) => command("nodes", "cordon", name)));
+  const value = await during();
+  await Promise.all(others.map((name) => command("nodes", "uncordon", name)));
+  return value;
+}
+
+test("a release of a singleton stops the old one before the new one starts, and says that it waits for that", async () => {
+  await onlyOn("node-1", async () => {
+    for (const app of APPS) {
+      await deploy(app);
+      const first = await one(app);
+      await deploy(app);
+      const second = await one(app);
+      expect(second).toMatchObject({ node: "node-1", generation: first.generation + 1 });
+      await answering(app, second.id);
+      const runs = runsOf(app);
+      expect(runs.map(({ instance, version }) => [instance, version])).toEqual([
+        [first.id, 1],
+        [second.id, 2],
+      ]);
+      expectNeverTwo(runs);
+      const story = await storyOf(world, ["events", app], /v2 completed/);
+      expect(story).toMatch(/v1 #0 on node-1 stopped[^]*v2 #0 on node-1 placed[^]*v2 #0 on node-1 ready/);
+    }
+  });
+});
+
+test("more than one replica of a singleton is refused, and nothing is started", async () => {
+  const ran = await world.berth(["scale", "2", STRICT]);
+  expect(ran.exitCode).toBe(1);
+  expect(ran.stderr).toMatch(/singleton/);
+  expect(await instancesOf(world, STRICT).then((all) => all.filter(({ phase }) => phase === "ready"))).toHaveLength(1);
+});
+
+test("a drain without room elsewhere stops no singleton; with room it moves them, stop-first", async () => {
+  const before = new Map(await Promise.all(APPS.map(async (app) => [app, await one(app)] as const)));
+  await Promise.all(["node-2", "node-3"].map((name) => command("nodes", "cordon", name)));
+  const held = await world.berth(["nodes", "drain", "node-1", "--timeout", "2s"]);
+  expect(held, held.stderr).toMatchObject({ exitCode: 6 });
+  for (const app of APPS) {
+    expect(held.stderr).toMatch(new RegExp(`${app} v2 \\(ins_\\w+\\): .*excluded by`));
+    expect(await one(app)).toEqual(before.get(app));
+  }
+  await command("nodes", "uncordon", "node-2");
+  await command("nodes", "drain", "node-1");
+  for (const app of APPS) {
+    const moved = await one(app);
+    expect(moved).toMatchObject({ node: "node-2", generation: (before.get(app)?.generation ?? 0) + 1 });
+    await answering(app, moved.id);
+    expect(runsOf(app).at(-1)?.instance).toBe(moved.id);
+    expect(runsOf(app)).toHaveLength(3);
+    expectNeverTwo(runsOf(app));
+  }
+  await Promise.all(["node-1", "node-3"].map((name) => command("nodes", "uncordon", name)));
+});
+
+test("its node cut off: strict is stopped by its node and replaced after the fence, available is never doubled", async () => {
+  const strict = await one(STRICT);
+  const kept = await one(KEPT);
+  expect([strict.node, kept.node]).toEqual(["node-2", "node-2"]);
+  const wires = world.stack.nodeSwitch("node-2");
+  const cutAtMs = Date.now();
+  await wires.drop(["power"], CUT_MS);
+  await nodeIs(world, "node-2", "lost", 20_000);
+  const successor = await eventually(
+    () => one(STRICT),
+    ({ id }) => id !== strict.id,
+  );
+  expect(successor.node).not.toBe("node-2");
+  expect(successor.generation).toBe(strict.generation + 1);
+  const [old, next] = runsOf(STRICT).slice(-2);
+  expect([old?.instance, next?.instance]).toEqual([strict.id, successor.id]);
+  expectNeverTwo(runsOf(STRICT));
+  expect(old!.lastMs - cutAtMs).toBeLessThan(STOP_MS + SLACK_MS);
+  expect(next!.firstMs - cutAtMs).toBeGreaterThan(REPLACE_MS - 2 * BEAT_MS);
+  await answering(STRICT, successor.id);
+
+  // Silence stops nothing that is not strict, and starts no second one: it runs on, unreached.
+  await sleep(1_000);
+  expect(runsOf(KEPT).at(-1)).toMatchObject({ instance: kept.id });
+  expect(Date.now() - runsOf(KEPT).at(-1)!.lastMs).toBeLessThan(1_000);
+  await eventually(
+    () => world.visit(KEPT),
+    ({ status }) => status === 503,
+  );
+  await wires.heal();
+  await nodeIs(world, "node-2", "ready", 30_000);
+  await answering(KEPT, kept.id);
+  expect(await one(KEPT)).toEqual(kept);
+  expect(await one(STRICT)).toEqual(successor);
+  expect(runsOf(STRICT).at(-2)).toEqual(old);
+  expect(await storyOf(world, ["nodes", "events", "node-2"], /is back/)).toMatch(/singleton fenced/);
+});
+
+test("its agent dead: the watchdog stops strict, its successor comes after the fence, and available serves on", async () => {
+  await onlyOn("node-3", async () => {
+    for (const app of APPS) await command("restart", app);
+  });
+  const strict = await one(STRICT);
+  const kept = await one(KEPT);
+  expect([strict.node, kept.node]).toEqual(["node-3", "node-3"]);
+  const visitors = visitorsOf(world, KEPT, 20);
+  const deadAtMs = Date.now();
+  await world.stack.kill("agent:node-3", "SIGKILL", { hold: true });
+  const successor = await eventually(
+    () => one(STRICT),
+    ({ id }) => id !== strict.id,
+  );
+  await nodeIs(world, "node-3", "unreachable");
+  const [old, next] = runsOf(STRICT).slice(-2);
+  expect([old?.instance, next?.instance]).toEqual([strict.id, successor.id]);
+  expect(successor.node).not.toBe("node-3");
+  expect(old!.lastMs - deadAtMs).toBeLessThan(STOP_MS + SLACK_MS);
+  expect(next!.firstMs - deadAtMs).toBeGreaterThan(REPLACE_MS - 2 * BEAT_MS);
+  await world.stack.start("agent:node-3");
+  await nodeIs(world, "node-3", "ready", 30_000);
+  const seen = await visitors.stop();
+  expect(seen.filter(hasFailed).map((visit) => ({ ...visit, afterMs: visit.startedAtMs - deadAtMs }))).toEqual([]);
+  expect(new Set(seen.map(({ instance }) => instance))).toEqual(new Set([kept.id]));
+  expect(await one(KEPT)).toEqual(kept);
+  for (const app of APPS) expectNeverTwo(runsOf(app));
+  const story = await storyOf(world, ["nodes", "events", "node-3"], /singleton fenced/);
+  expect(story).toMatch(/singleton fenced \(ins_\w+\): the watchdog stopped it .*the agent is dead/);
+});
