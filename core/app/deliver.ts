@@ -44,6 +44,8 @@ function take(ctx: AppContext, cell: CellName, message: CellToApp): void {
   }
 }
 
+const MAY_STILL_RUN = " This singleton has no successor before it is known to have stopped there.";
+
 /** Those of `kept` leave the route too, but keep their slots; whoever is named among `instances` later gives it up. */
 function nodeGone(ctx: AppContext, instances: readonly InstanceId[], kept: readonly InstanceId[]): void {
   const mayRun = new Set(kept);
@@ -58,7 +60,7 @@ function nodeGone(ctx: AppContext, instances: readonly InstanceId[], kept: reado
     }
     const failure = {
       code: "node_lost" as const,
-      message: `${row.placement?.nodeName ?? "Its node"} does not answer.`,
+      message: `${row.placement?.nodeName ?? "Its node"} does not answer.${isKept ? MAY_STILL_RUN : ""}`,
       exitCode: null,
       signal: null,
       logTail: [],

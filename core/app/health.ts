@@ -38,8 +38,9 @@ export function reportUnreachable(ctx: AppContext, report: Report): Result<null>
   return ok(null);
 }
 
-/** Rows end with what they are about; then the route's gaps are decided anew, and told. */
-export function lookAtHealth(ctx: AppContext): void {
+/** Rows end with what they are about; then the route's gaps are decided anew, and told. Answers whether they are others now. */
+export function lookAtHealth(ctx: AppContext): boolean {
+  let changed = false;
   for (const [id, health] of [...ctx.draft.entries("health")]) {
     const row = ctx.draft.get("instances", id);
     const gone = !row || !isReady(row) || row.generation !== health.generation;
@@ -50,7 +51,9 @@ export function lookAtHealth(ctx: AppContext): void {
     if (health.out === out.has(id)) continue;
     ctx.draft.put("health", id, { ...health, out: !health.out });
     tell(ctx, id, health);
+    changed = true;
   }
+  return changed;
 }
 
 /** An alarm that proved false is remembered for a while, so that the same reporters do not raise it again and again. */

@@ -2,6 +2,7 @@
 import type { RolloutRow, Target } from "../rollout/types.ts";
 import { activeRollout, appOf, changeInstance, type AppContext } from "./context.ts";
 import { judge } from "./evacuation.ts";
+import { isOutOfRoute } from "./health.ts";
 import { end, isBroken, isMeant, isReady, noteFailure, retire, stop } from "./instances.ts";
 import { isSingleton, isStopFirst, needsConfirmation } from "./policy.ts";
 import { fillSlot } from "./slots.ts";
@@ -77,7 +78,7 @@ function look(ctx: AppContext, row: InstanceRow, wanted: readonly Wanted[]): Ins
     else retire(ctx, row, drainMsOf(ctx, row));
   } else if (row.ordinal >= home.slots) {
     // Surplus serves on while one of those that stay does not (invariant 11).
-    if (!isReady(row) || readyWithin(ctx, home) >= home.slots) retire(ctx, row, drainMsOf(ctx, row));
+    if (!isReady(row) || servingWithin(ctx, home) >= home.slots) retire(ctx, row, drainMsOf(ctx, row));
   } else if (isBroken(row) && !isOnTrial(ctx, row)) {
     noteFailure(ctx, row);
     stop(ctx, row, "failed");
@@ -104,10 +105,12 @@ function abandonSilent(ctx: AppContext): void {
   }
 }
 
-function readyWithin(ctx: AppContext, { target, slots }: Wanted): number {
+/** How many slots serve: ready, and within the edges' reach. */
+function servingWithin(ctx: AppContext, { target, slots }: Wanted): number {
   const ready = new Set<number>();
   for (const row of ctx.draft.values("instances")) {
-    if (row.cohort === target.cohort && row.ordinal < slots && isReady(row)) ready.add(row.ordinal);
+    if (row.cohort === target.cohort && row.ordinal < slots && isReady(row) && !isOutOfRoute(ctx, row))
+      ready.add(row.ordinal);
   }
   return ready.size;
 }

@@ -78,7 +78,7 @@ function lookAgain(ctx: AppContext, event: AppEvent): void {
   if (event.kind === "create") for (const region of regions) askRegion(ctx, region);
   reconcile(ctx);
   if (lookAtRollout(ctx, results)) reconcile(ctx);
-  lookAtHealth(ctx);
+  if (lookAtHealth(ctx)) reconcile(ctx);
   updateRoute(ctx);
   findRoom(ctx);
   syncCells(ctx);

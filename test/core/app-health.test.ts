@@ -48,6 +48,24 @@ class Ailing extends BenchApp {
   }
 }
 
+describe("a surplus instance", () => {
+  it("serves on while one of those that stay cannot be reached", () => {
+    const app = new Ailing(2);
+    value(app.take({ kind: "scale", input: { replicas: 3, actor: "user:lab", idempotencyKey: null } }));
+    app.grantAll();
+    const [surplus] = app.of(1).filter((id) => !app.ids.includes(id));
+    app.observe([surplus!], { kind: "ready" });
+    app.report(0);
+    value(app.take({ kind: "scale", input: { replicas: 2, actor: "user:lab", idempotencyKey: null } }));
+    app.answerVerify();
+    app.grantAll();
+    expect(app.routed()).toEqual([app.id(1), surplus]);
+    app.answer(true);
+    expect(app.routed()).toEqual([app.id(0), app.id(1)]);
+    expect(app.tables.instances.get(surplus!)!.phase.kind).toBe("draining");
+  });
+});
+
 describe("a reported instance", () => {
   it("leaves the route at once while others remain, and a second opinion is asked for", () => {
     const app = new Ailing(3);
