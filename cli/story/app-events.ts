@@ -23,6 +23,7 @@ const Data = z.object({
   version: z.int().optional(),
   from: z.int().optional(),
   to: z.int().optional(),
+  cause: z.string().optional(),
   reason: z.string().optional(),
   message: z.string().optional(),
 });
@@ -84,13 +85,27 @@ const COLOURS: Partial<Record<BerthEvent["type"], (text: string) => string>> = {
   "instance.failed": pc.red,
 };
 const SAYS_WHY = new Set<BerthEvent["type"]>(["instance.unready", "instance.restarting", "instance.failed"]);
+/** What an instance is to move for; the last failure is told where it is about the instance itself. */
+const ORDERS: Record<string, string> = { drain: "its node is being drained", rebalance: "its node is to be freed" };
+const TROUBLES: Record<string, string> = {
+  crash_loop: "it keeps ending there",
+  pull_failed: "what it runs cannot be fetched there",
+  disk_pressure: "its node has no room on its disk",
+};
 
 function tellInstance(event: BerthEvent, instance: Instance, data: Data): string {
   const word = INSTANCE_WORDS[event.type] ?? event.type.slice("instance.".length);
   const failure = SAYS_WHY.has(event.type) ? instance.failure?.message : undefined;
-  const why = failure ?? data.message ?? data.reason;
+  const why =
+    failure ?? (event.type === "instance.evacuating" ? whyItMoves(instance, data) : data.message) ?? data.reason;
   const which = `v${instance.version} #${instance.ordinal} on ${instance.nodeName ?? "–"}`;
   return (COLOURS[event.type] ?? String)(`${which} ${word}${why === undefined ? "" : `: ${why}`}`);
+}
+
+function whyItMoves({ failure }: Instance, { cause = "" }: Data): string | undefined {
+  const trouble = TROUBLES[cause];
+  if (trouble === undefined) return ORDERS[cause];
+  return failure === null ? trouble : `${trouble} (${failure.message})`;
 }
 
 function tellRollout(event: BerthEvent, rollout: Rollout): string {

@@ -53,6 +53,13 @@ describe("the story of a node", () => {
   });
 });
 
+const id = (kind: string): string => `${kind}_${"0".repeat(25)}1`;
+const INSTANCE = {
+  ...{ id: id("ins"), app: id("app"), release: id("rel"), version: 2, ordinal: 1, generation: 4 },
+  ...{ node: id("node"), nodeName: "node-3", cell: "local.0", phase: "ready", observed: null },
+  ...{ restarts: 0, createdAtMs: 1, readyAtMs: null },
+};
+
 describe("the story of an app", () => {
   it("has a sentence for every type, whatever its data", () => {
     for (const type of EVENT_TYPES) {
@@ -60,6 +67,19 @@ describe("the story of an app", () => {
       expect(told, type).toMatch(/^[a-z#v]/);
       expect(told).not.toContain("undefined");
     }
+  });
+
+  it.each([
+    ["its node is being drained", "drain", null],
+    ["its node is to be freed", "rebalance", null],
+    ["it keeps ending there (it exited with code 3)", "crash_loop", "it exited with code 3"],
+    ["what it runs cannot be fetched there (no such host)", "pull_failed", "no such host"],
+    ["its node has no room on its disk", "disk_pressure", null],
+  ])("says of an instance that is to move: %s", (why, cause, message) => {
+    const failure = message === null ? null : { code: "exited", message };
+    const instance = { ...INSTANCE, failure };
+    const told = tellAppEvent(event("instance.evacuating", { instance, cause, node: INSTANCE.node }));
+    expect(stripVTControlCharacters(told)).toBe(`v2 #1 on node-3 is to move: ${why}`);
   });
 
   it("says how a route is shared, and why nobody serves", () => {
