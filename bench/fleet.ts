@@ -63,7 +63,9 @@ async function measure(stack: Stack): Promise<void> {
 }
 
 /** Where others keep the machine busy too, our own share of it says more. */
-const busyOf = ({ busyPercent, oursPercent }: SteadyWindow): number => (isQuiet ? busyPercent : oursPercent);
+function busyOf({ busyPercent, oursPercent }: SteadyWindow): number {
+  return isQuiet ? busyPercent : oursPercent;
+}
 
 interface Bearable {
   readonly agents: number;
