@@ -97,6 +97,7 @@ describe("a proof", () => {
     ["that names no key", () => beat({ header: { jwk: undefined } })],
     ["that names a symmetric key", () => beat({ header: { jwk: { kty: "oct", k: "AAAA" } } })],
     ["signed by another node's key", () => beat({ signedBy: other.keys })],
+    ["that is larger than any honest one", () => beat({ header: { pad: "x".repeat(2_000) } })],
   ];
   it.each(CASES)("%s is refused", async (_, call) => {
     expect(await codeOf(await call())).toBe("proof_invalid");

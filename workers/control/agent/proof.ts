@@ -7,6 +7,8 @@ import { fail } from "../http/problem.ts";
 export const PROOF_WINDOW_MS = 30_000;
 /** About 500 bytes each; beyond this an isolate forgets its oldest ones. */
 const KEYS_MAX = 10_000;
+/** Honest ones have about 700. Headers are remembered, and anybody may send one to enrol: 10,000 must stay far below 128 MB. */
+const PROOF_CHARS_MAX = 2_048;
 
 interface ProofKey {
   readonly key: CryptoKey;
@@ -40,6 +42,7 @@ export interface Proven {
  */
 export async function verifyProof(proof: string | null, request: ProvenRequest, nowMs: number): Promise<Proven> {
   if (proof === null) return refuse("the header berth-proof is missing");
+  if (proof.length > PROOF_CHARS_MAX) return refuse(`it is longer than ${PROOF_CHARS_MAX} characters`);
   const header = proof.slice(0, proof.indexOf("."));
   const claims = claimsOf(proof);
   if (claims !== null && Math.abs(claims.iatMs - nowMs) > PROOF_WINDOW_MS)

@@ -27,6 +27,12 @@ async function answered(request: Request, answer: () => Promise<Response>): Prom
   try {
     return await answer();
   } catch (error) {
-    return answerError(error, request.headers.get("x-request-id"));
+    return answerError(error, requestIdOf(request));
   }
+}
+
+/** The sender's, where the router would have taken it too: it goes into answers and logs. */
+function requestIdOf(request: Request): string | null {
+  const sent = request.headers.get("x-request-id");
+  return sent !== null && /^[\w=-]{1,128}$/.test(sent) ? sent : null;
 }
