@@ -35,7 +35,7 @@ export const DesiredInstance = z.object({
   hasEnvironment: z.boolean(),
   privateImage: z.boolean(),
   hostPorts: z.array(z.int()).default([]),
-  /** strict: the agent stops it once no acknowledged lease covers it any more (see HeartbeatResponse.fencedUntilMs). */
+  /** strict: the agent stops it once no acknowledged lease covers it any more (see HeartbeatResponse.leaseCommitted). */
   singleton: z.enum(["available", "strict"]).nullable().default(null),
   /** Digests and bundle hashes of releases that a rollback of the app may go to: a node that has them keeps them. */
   keepImages: z.array(z.string().max(128)).max(32).optional(),
