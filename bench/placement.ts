@@ -1,13 +1,15 @@
 // `npm run bench:placement [-- folder]`: decisions per second and how tightly they pack, beside the published rules of others.
 // The folder holds traces in the formats of its README (default ../shared/data); --nodes, --pods, --arrivals name single files.
+import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { cellsBehindRegion, onePool, type CellCounts } from "./placement/berth.ts";
+import { onePool } from "./placement/berth.ts";
 import type { EngineKind } from "./placement/engine.ts";
+import { BERTH, ENGINES, inCells } from "./placement/engines.ts";
 import { PEERS } from "./placement/peers.ts";
 import { compaction, firstRefusal } from "./placement/quality.ts";
-import { churnOf, speedOf } from "./placement/speed.ts";
+import { measureHere, type SpeedAsked, type SpeedFound } from "./placement/one-speed.ts";
 import { readArrivals, readShapes, type Shape } from "./placement/traces.ts";
 import { note, printReport, rounded, spreadOf, type Aim } from "./shared/report.ts";
 
@@ -19,8 +21,14 @@ const { values, positionals } = parseArgs({
     arrivals: { type: "string" },
     rounds: { type: "string", default: "5" },
     seeds: { type: "string", default: "200" },
+    /** For this benchmark's own processes. */
+    "speed-of": { type: "string" },
   },
 });
+if (values["speed-of"] !== undefined) {
+  process.stdout.write(JSON.stringify(measureHere(JSON.parse(values["speed-of"]) as SpeedAsked)));
+  process.exit();
+}
 const folder = positionals[0] ?? join(import.meta.dirname, "../../shared/data");
 const fileOf = (named: string | undefined, name: string): string => {
   const path = named ?? join(folder, name);
@@ -30,11 +38,8 @@ const fileOf = (named: string | undefined, name: string): string => {
 const ROUNDS = Number(values.rounds);
 const SEEDS = Number(values.seeds);
 const SIZES = [1_523, 10_006, 100_000];
-const NODES_PER_CELL = 64;
-/** In the trace about one request a second arrives: this is how old a list of cells may be (5 s) and what it told then (5 s). */
-const REPORT_EVERY_REQUESTS = 16;
-/** At half a million a second: what happens in a thousandth of one. */
-const REPORT_EVERY_AT_SPEED = 512;
+/** In the trace about one request a second arrives: a list of cells may be 5 s old, and what the cells told then 5 s more. */
+const OF_MANY_APPS = { reportEvery: 16, apps: "many" } as const;
 /** A full scan of a fleet this large takes long; the first of its decisions cost what the last do. */
 const PEER_SECONDS_MAX = 1.5;
 const BERTH_SECONDS_MAX = 20;
@@ -42,47 +47,45 @@ const CHURN_TURNS = 100_000;
 const LARGE: Shape = { cpuMilli: 64_000, memoryMib: 256 * 1_024 };
 const SMALL: Shape = { cpuMilli: 32_000, memoryMib: 128 * 1_024 };
 
-const openbNodes = readShapes(fileOf(values.nodes, "openb_nodes.csv"));
-const openbPods = readShapes(fileOf(values.pods, "openb_pods.csv"));
+const nodesPath = fileOf(values.nodes, "openb_nodes.csv");
+const podsPath = fileOf(values.pods, "openb_pods.csv");
+const openbNodes = readShapes(nodesPath);
+const openbPods = readShapes(podsPath);
 const azure = readArrivals(fileOf(values.arrivals, "azure2017_arrivals_3d.csv.gz"));
-
-const inCells =
-  (reportEvery: number, counts?: CellCounts): EngineKind =>
-  (fleet, shapes) =>
-    cellsBehindRegion(fleet, shapes, { nodesPerCell: NODES_PER_CELL, reportEvery }, counts);
-const BERTH: Readonly<Record<string, EngineKind>> = { berth: onePool, berthCells: inCells(REPORT_EVERY_AT_SPEED) };
-const fleetOf = (size: number) => ({
-  nodes: Array.from({ length: size }, (_, node) => openbNodes[node % openbNodes.length]!),
-  domains: 1,
-});
 
 const speed = measureSpeed();
 const quality = { openb: measureFirstRefusal(), azure: measureCompaction() };
 report();
 
-/** Every engine in turn, round by round, after a warm-up of each on a small fleet. */
+/** Every engine in turn, round by round, each time in a process of its own. */
 function measureSpeed() {
-  const engines = { ...BERTH, ...PEERS };
-  for (const kind of Object.values(engines)) speedOf(kind, fleetOf(500), openbPods, 1, 1);
   const samples = new Map<string, number[]>();
   const add = (name: string, value: number): void => void samples.set(name, [...(samples.get(name) ?? []), value]);
   for (let round = 1; round <= ROUNDS; round += 1) {
     for (const size of SIZES) {
-      for (const [name, kind] of Object.entries(engines)) {
-        const secondsMax = name in BERTH ? BERTH_SECONDS_MAX : PEER_SECONDS_MAX;
-        const { perSecond, decisions, full } = speedOf(kind, fleetOf(size), openbPods, round, secondsMax);
-        add(`${name} ${size}`, perSecond);
-        note(`${size} nodes, ${name}: ${rounded(perSecond, 0)}/s over ${decisions} decisions${full ? "" : " (cut)"}`);
+      for (const engine of Object.keys(ENGINES)) {
+        const ours = engine in BERTH;
+        const secondsMax = ours ? BERTH_SECONDS_MAX : PEER_SECONDS_MAX;
+        const churnTurns = engine === "berth" ? CHURN_TURNS : 0;
+        const asked = { engine, nodes: nodesPath, pods: podsPath, size, seed: round, secondsMax, churnTurns };
+        const { perSecond, decisions, full, churn } = inItsOwnProcess(asked);
+        add(`${engine} ${size}`, perSecond);
+        if (churn !== null) add(`${engine} nearly full ${size}`, churn);
+        note(`${size} nodes, ${engine}: ${rounded(perSecond, 0)}/s over ${decisions} decisions${full ? "" : " (cut)"}`);
       }
-      add(`churn ${size}`, churnOf(onePool, fleetOf(size), openbPods, round, CHURN_TURNS));
     }
   }
   return new Map([...samples].map(([name, values]) => [name, spreadOf(values, 0)]));
 }
 
+function inItsOwnProcess(asked: SpeedAsked): SpeedFound {
+  const args = [process.argv[1]!, "--speed-of", JSON.stringify(asked)];
+  return JSON.parse(execFileSync(process.execPath, args, { encoding: "utf8" })) as SpeedFound;
+}
+
 function measureFirstRefusal() {
-  const rules = { berth: onePool, berthCells: inCells(REPORT_EVERY_REQUESTS), ...PEERS };
-  const fleet = fleetOf(openbNodes.length);
+  const rules = { berth: onePool, berthCells: inCells(OF_MANY_APPS), ...PEERS };
+  const fleet = { nodes: openbNodes, domains: 1 };
   const means: Record<string, number> = {};
   for (const [name, kind] of Object.entries(rules)) {
     let sum = 0;
@@ -95,7 +98,7 @@ function measureFirstRefusal() {
 
 function measureCompaction() {
   const counts = { asked: 0, refused: 0, reports: 0 };
-  const cells = inCells(REPORT_EVERY_REQUESTS, counts);
+  const cells = inCells(OF_MANY_APPS, counts);
   const runs: [string, EngineKind, Shape, number][] = [
     ["onePool64", onePool, LARGE, 1],
     ["onePool32", onePool, SMALL, 1],

@@ -79,11 +79,18 @@ export interface CellCounts {
   reports: number;
 }
 
-/** reportEvery: the App's list is this many decisions old at the most; then every cell that changed has said so. */
+export interface Cells {
+  readonly nodesPerCell: number;
+  /** The list of cells is this many decisions old at the most; then every cell that changed has said so. */
+  readonly reportEvery: number;
+  /** one: all requests are one App's, which knows what it was granted. many: each is another App's, with the same old list. */
+  readonly apps: "one" | "many";
+}
+
 export function cellsBehindRegion(
   { nodes, domains }: Fleet,
   shapes: readonly Shape[],
-  { nodesPerCell, reportEvery }: { nodesPerCell: number; reportEvery: number },
+  { nodesPerCell, reportEvery, apps }: Cells,
   counts: CellCounts = { asked: 0, refused: 0, reports: 0 },
 ): Engine {
   const slots = slotsFor(shapes, domains > 1);
@@ -96,10 +103,8 @@ export function cellsBehindRegion(
   );
   const pools = members.map((own) => createPool(own, SEED));
   const ids = members.map((own) => own.map(({ id }) => id));
-  const choice = cellChoice(
-    pools.map((pool, cell) => summaryOf(names[cell]!, pool, ids[cell]!)),
-    nodesPerCell,
-  );
+  const told = pools.map((pool, cell) => summaryOf(names[cell]!, pool, ids[cell]!));
+  const choice = cellChoice(told, nodesPerCell);
   const changed = new Set<number>();
   let decisions = 0;
   const askCell = (cell: number, slot: ReserveSlot, occupied: readonly Occupied[]): number => {
@@ -114,7 +119,10 @@ export function cellsBehindRegion(
     return numberOf(placed.node);
   };
   const report = (): void => {
-    for (const cell of changed) choice.update(summaryOf(names[cell]!, pools[cell]!, ids[cell]!));
+    for (const cell of changed) {
+      told[cell] = summaryOf(names[cell]!, pools[cell]!, ids[cell]!);
+      choice.update(told[cell]);
+    }
     counts.reports += changed.size;
     changed.clear();
   };
@@ -128,7 +136,9 @@ export function cellsBehindRegion(
       const request = { slots: [slot], occupied };
       for (let plan = choice.plan(request, refused); plan.size > 0; plan = choice.plan(request, refused)) {
         const { cell } = plan.get(slot.instance)!;
-        const node = askCell(Number(cell.slice(6)), slot, occupied);
+        const number = Number(cell.slice(6));
+        const node = askCell(number, slot, occupied);
+        if (apps === "many") choice.update(told[number]!);
         if (node >= 0) return node;
         refused.push(cell);
       }
