@@ -75,7 +75,7 @@ export interface Around {
 
 /** Everything of an agent that needs its folder or its runtime. Nothing is started yet. */
 export async function openFolder(options: RunOptions, parts: Parts, around: Around): Promise<Opened> {
-  const { dir, limits } = options;
+  const { dir, limits, gatewayPort } = options;
   const { runtime, asks, clock, bundles, gate } = parts;
   const { log, endpoints, gateway, conditions, platformEnvironment, changed, lapsed } = around;
   const store = await DesiredStore.open(dir, limits.fencesMax);
@@ -91,7 +91,7 @@ export async function openFolder(options: RunOptions, parts: Parts, around: Arou
   const strict = new StrictSingletons({ dir, limits, log, contact, runtime, watchdog, notices, lapsed });
   const fleet = new Fleet({
     ...{ runtime, asks, clock, limits, log, logs, meter, store, facts, notices, strict, arrival },
-    ...{ endpoints, gateway, platformEnvironment, changed },
+    ...{ endpoints, gateway, gatewayPort, platformEnvironment, changed },
     starts: new StartQueue(limits.startsAtOnceMax),
   });
   const desired = () => store.desired;

@@ -1,7 +1,7 @@
 // From a desired instance to a running unit: environment, image or bundle, then the start itself.
 import type { DesiredInstance } from "../../../contracts/desired.ts";
 import { NO_SECRETS } from "../link/asks.ts";
-import type { OnProgress, Unit } from "../runtime/runtime.ts";
+import { type OnProgress, StartFailed, type Unit } from "../runtime/runtime.ts";
 import type { SupervisePorts } from "./ports.ts";
 
 /** Throws StartFailed, EngineAway or Refused. */
@@ -11,7 +11,11 @@ export async function launch(
   onProgress: OnProgress,
   signal: AbortSignal,
 ): Promise<Unit> {
-  const { asks, runtime, starts, platformEnvironment } = ports;
+  const { asks, runtime, starts, gatewayPort, platformEnvironment } = ports;
+  // Whoever had it while the gateway is being replaced would get other tenants' visitors, tickets and all (invariant 8).
+  if (desired.hostPorts.includes(gatewayPort)) {
+    throw new StartFailed("start_failed", `port ${gatewayPort} of this node is its gateway's: no instance can have it`);
+  }
   const asking = desired.hasEnvironment || desired.privateImage ? asks.secrets(desired, signal) : NO_SECRETS;
   // A public image is looked for while the environment is on its way; a private one needs the credential first.
   const credential = desired.privateImage ? (await asking).pullCredential : null;

@@ -25,6 +25,8 @@ export interface SupervisePorts {
   readonly store: DesiredStore;
   readonly endpoints: EndpointWriter;
   readonly gateway: GatewaySocket;
+  /** The node's one public port. */
+  readonly gatewayPort: number;
   readonly facts: FactsStore;
   readonly notices: Notices;
   readonly strict: StrictSingletons;

@@ -111,6 +111,15 @@ test("a host port that the app listens on is given as it is, also to its next ru
   expect(await networkAnswer("127.0.0.1", port, "/")).toContain("hello");
 });
 
+test("the gateway's own port is given to no instance, not even while nobody listens on it", async () => {
+  const { peer, gatewayPort } = world;
+  const wanted = bundled({ port: gatewayPort, hostPorts: [gatewayPort] });
+  peer.publish([wanted]);
+  const { status } = await untilStatus(world, wanted.instance, "failed");
+  const message = `port ${gatewayPort} of this node is its gateway's: no instance can have it`;
+  expect(status).toMatchObject({ failure: { code: "start_failed", message } });
+});
+
 test("an exit is reported with its code and last lines", async () => {
   const { peer } = world;
   const wanted = bundled();
