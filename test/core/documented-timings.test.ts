@@ -6,7 +6,7 @@ import { AGENT_LIMITS } from "../../core/converge/limits.ts";
 import { DEFAULT_LIMITS } from "../../core/limits.ts";
 
 const text = readFileSync(new URL("../../docs/OPERATING.md", import.meta.url), "utf8");
-const rows = (pattern: RegExp): RegExpMatchArray[] => [...text.matchAll(pattern)];
+const rows = (pattern: RegExp): string[][] => [...text.matchAll(pattern)].map((match) => [...match]);
 const limits = { agent: AGENT_LIMITS, control: DEFAULT_LIMITS } as unknown as Record<string, Record<string, number>>;
 
 const timings = rows(/^\| `(\w+)` \| (agent|control) \| ([\d.]+) s \|/gm);
