@@ -5,7 +5,7 @@ import type { AppId, NodeId } from "../../contracts/ids.ts";
 import type { Limits } from "../limits.ts";
 import type { Occupied, ReserveSlot } from "../messages.ts";
 import { RESOURCE_NAMES } from "../placement/constraints.ts";
-import { subtract } from "../placement/place.ts";
+import { subtract } from "../placement/resources.ts";
 import { createPool } from "../placement/pool.ts";
 import { awayFromKey, type PlacementNode, type Pool } from "../placement/types.ts";
 import { append } from "./node-news.ts";

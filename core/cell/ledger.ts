@@ -1,7 +1,7 @@
 // The capacity ledger: what each node has left after desired, stopping and reserved instances (invariant 10).
 import type { NodeCapacity } from "../../contracts/agent-protocol.ts";
 import type { NodeId } from "../../contracts/ids.ts";
-import { subtract } from "../placement/place.ts";
+import { subtract } from "../placement/resources.ts";
 import { createPool } from "../placement/pool.ts";
 import type { PlacementNode, Pool } from "../placement/types.ts";
 import { closedReason } from "./availability.ts";

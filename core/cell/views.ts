@@ -4,7 +4,7 @@ import type { Node, NodeInstance } from "../../contracts/api.ts";
 import type { NodeId } from "../../contracts/ids.ts";
 import type { CellSummary } from "../messages.ts";
 import { RESOURCE_NAMES } from "../placement/constraints.ts";
-import { subtract } from "../placement/place.ts";
+import { subtract } from "../placement/resources.ts";
 import { kindsOf } from "../placement/rooms.ts";
 import { beatOf, type CellContext } from "./context.ts";
 import { drainView } from "./evacuation.ts";

@@ -4,10 +4,9 @@ import { describe, expect, it } from "vitest";
 import type { CellName } from "../../contracts/ids.ts";
 import type { CellSummary } from "../../core/messages.ts";
 import { cellChoice } from "../../core/placement/choose-cell.ts";
-import { place } from "../../core/placement/place.ts";
 import { freeIn, kindsOf } from "../../core/placement/rooms.ts";
 import type { PlacementNode } from "../../core/placement/types.ts";
-import { HEX, anyNodes, anySlots, nodeOf, policyOf, roomOf, slotsOf } from "./placement-world.ts";
+import { HEX, anyNodes, anySlots, nodeOf, policyOf, roomOf, slotsOf, place } from "./placement-world.ts";
 import { SEED, announced } from "./seed.ts";
 
 const ROOMS_MAX = 40;

@@ -3,10 +3,9 @@ import { describe, expect, it } from "vitest";
 import type { NodeId } from "../../contracts/ids.ts";
 import { refusalText } from "../../contracts/refusal-text.ts";
 import type { Refusal } from "../../contracts/failures.ts";
-import { place } from "../../core/placement/place.ts";
 import { mergeRefusals, noSuchRegion } from "../../core/placement/refusal.ts";
 import type { PlacementNode, PlacementRequest } from "../../core/placement/types.ts";
-import { HEX, nodeOf, policyOf, roomOf, slotOf, slotsOf } from "./placement-world.ts";
+import { HEX, nodeOf, policyOf, roomOf, slotOf, slotsOf, place } from "./placement-world.ts";
 
 const refusalOn = (nodes: readonly PlacementNode[], request: Partial<PlacementRequest> = {}): Refusal | undefined =>
   place(nodes, { slots: slotsOf(1), occupied: [], team: "t", ...request }, HEX).refusals[0]?.refusal;

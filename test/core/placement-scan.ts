@@ -12,7 +12,7 @@ import {
   type Scale,
 } from "../../core/placement/rank.ts";
 import { refusalOf } from "../../core/placement/refusal.ts";
-import { subtract } from "../../core/placement/place.ts";
+import { subtract } from "../../core/placement/resources.ts";
 import type { PlacementDecision, PlacementNode, PlacementRequest } from "../../core/placement/types.ts";
 import { rankOf } from "../../core/random.ts";
 

@@ -3,7 +3,12 @@ import fc from "fast-check";
 import type { InstanceId, NodeId } from "../../contracts/ids.ts";
 import { PlacementPolicy } from "../../contracts/release.ts";
 import type { ReserveSlot } from "../../core/messages.ts";
-import { NONE, type PlacementNode } from "../../core/placement/types.ts";
+import { createPool } from "../../core/placement/pool.ts";
+import { NONE, type PlacementDecision, type PlacementNode, type PlacementRequest } from "../../core/placement/types.ts";
+
+/** One decision over these nodes alone. */
+export const place = (nodes: readonly PlacementNode[], request: PlacementRequest, seed: string): PlacementDecision =>
+  createPool(nodes, seed).place(request);
 
 export const HEX = "0123456789abcdef0123456789abcdef";
 const MEMORY = 1_048_576;

@@ -3,11 +3,21 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { NodeId } from "../../contracts/ids.ts";
 import { RESOURCE_NAMES } from "../../core/placement/constraints.ts";
-import { place } from "../../core/placement/place.ts";
 import { createPool } from "../../core/placement/pool.ts";
 import type { PlacementNode, PlacementRequest } from "../../core/placement/types.ts";
 import { placeByScan } from "./placement-scan.ts";
-import { HEX, anyNode, anyNodes, anySlots, nodeOf, policyOf, roomOf, slotOf, slotsOf } from "./placement-world.ts";
+import {
+  HEX,
+  anyNode,
+  anyNodes,
+  anySlots,
+  nodeOf,
+  policyOf,
+  roomOf,
+  slotOf,
+  slotsOf,
+  place,
+} from "./placement-world.ts";
 import { SEED, announced } from "./seed.ts";
 
 const nodesOf = (nodes: readonly PlacementNode[], request: Partial<PlacementRequest>): (string | undefined)[] =>
