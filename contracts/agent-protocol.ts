@@ -3,6 +3,7 @@ import { z } from "zod";
 import { DesiredDocument } from "./desired.ts";
 import { InstanceFailure } from "./failures.ts";
 import { AppId, AtMs, CellName, InstanceId, NodeId, RegionName, ReleaseId, TeamId } from "./ids.ts";
+import { atMost, LABELS_MAX, TOO_MANY_LABELS } from "./release.ts";
 
 export const AGENT_PROTOCOL = 1;
 
@@ -67,7 +68,10 @@ export const EnrolRequest = z.object({
   sealKey: PublicKeyX,
   region: RegionName,
   failureDomain: z.string().min(1).max(63),
-  labels: z.record(z.string().max(63), z.string().max(63)).default({}),
+  labels: z
+    .record(z.string().max(63), z.string().max(63))
+    .refine(atMost(LABELS_MAX), { message: TOO_MANY_LABELS })
+    .default({}),
   gatewayUrl: z.url().max(253),
   capacity: NodeCapacity,
   runtime: RuntimeKind,
@@ -125,7 +129,7 @@ export const ObservedInstance = z.object({
   app: AppId,
   status: ObservedStatus,
   restarts: z.int().nonnegative(),
-  digest: z.string().nullable(),
+  digest: z.string().max(128).nullable(),
   sinceMs: AtMs,
 });
 export type ObservedInstance = z.infer<typeof ObservedInstance>;

@@ -70,6 +70,11 @@ export const LabelName = z.string().regex(/^[A-Za-z0-9]([A-Za-z0-9._/-]{0,61}[A-
   message: "must be 1 to 63 of letters, digits, '.', '_', '/' and '-', beginning and ending with a letter or digit",
 });
 
+/** Of a node, or asked of one: each is looked at for every slot and stands in what cells say of their nodes. */
+export const LABELS_MAX = 16;
+export const TOO_MANY_LABELS = `may be at most ${LABELS_MAX}`;
+export const atMost = (max: number) => (labels: Readonly<Record<string, string>>) => Object.keys(labels).length <= max;
+
 /**
  * Where instances may go. strategy pack fills used nodes first, spread the emptiest. failureDomains and nodes: whether two
  * replicas may share one when there is no other room (preferred) or never (required). awayFrom: apps of the same team whose
@@ -81,7 +86,7 @@ export const PlacementPolicy = z.strictObject({
   strategy: z.enum(["pack", "spread"]).default("pack"),
   failureDomains: z.enum(["preferred", "required"]).default("preferred"),
   nodes: z.enum(["preferred", "required"]).default("preferred"),
-  labels: z.record(LabelName, z.string().max(63)).default({}),
+  labels: z.record(LabelName, z.string().max(63)).refine(atMost(LABELS_MAX), { message: TOO_MANY_LABELS }).default({}),
   awayFrom: z.array(DnsLabel).max(16).default([]),
   hostPorts: z.array(z.int().min(1).max(65_535)).max(16).default([]),
   singleton: z.enum(["available", "strict"]).optional(),
