@@ -19,7 +19,7 @@ export interface AppPolicy {
   readonly replicas: number;
   readonly replicasMax: number;
   readonly regions: number;
-  /** The whole installation, in good order, has room for it. */
+  /** An installation in good order has room for it, whichever servers are left of it. */
   readonly isAlwaysPlaceable: boolean;
 }
 
@@ -35,13 +35,17 @@ const policy = (change: Partial<AppPolicy> & { placement?: PlacementPolicy }): A
 const POLICIES: Record<AppKind, AppPolicy> = {
   plain: policy({}),
   spread: policy({ placement: PlacementPolicy.parse({ strategy: "spread", nodes: "preferred" }), replicas: 3 }),
-  racks: policy({ placement: PlacementPolicy.parse({ failureDomains: "required" }), replicasMax: 3 }),
+  racks: policy({
+    isAlwaysPlaceable: false,
+    placement: PlacementPolicy.parse({ failureDomains: "required" }),
+    replicasMax: 3,
+  }),
   singleton: policy({ placement: PlacementPolicy.parse({ singleton: "available" }), replicas: 1, replicasMax: 1 }),
   strict: policy({ placement: PlacementPolicy.parse({ singleton: "strict" }), replicas: 1, replicasMax: 1 }),
   "two-regions": policy({ replicas: 4, regions: 2 }),
-  labelled: policy({ placement: PlacementPolicy.parse({ labels: { disk: "nvme" } }) }),
-  ports: policy({ placement: PlacementPolicy.parse({ hostPorts: [7_000] }), replicasMax: 3 }),
-  away: policy({ placement: PlacementPolicy.parse({ awayFrom: ["app-0"] }) }),
+  labelled: policy({ isAlwaysPlaceable: false, placement: PlacementPolicy.parse({ labels: { disk: "nvme" } }) }),
+  ports: policy({ isAlwaysPlaceable: false, placement: PlacementPolicy.parse({ hostPorts: [7_000] }), replicasMax: 3 }),
+  away: policy({ isAlwaysPlaceable: false, placement: PlacementPolicy.parse({ awayFrom: ["app-0"] }) }),
 };
 
 export const policyOf = (kind: AppKind): AppPolicy => POLICIES[kind];

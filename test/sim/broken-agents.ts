@@ -43,7 +43,7 @@ export const BROKEN_AGENTS: readonly Broken[] = [
     name: "runs strict singletons on without a lease",
     invariant: 4,
     core: withHabits({ converge: (input) => converge({ ...input, covered: true }), isFencing: false }),
-    setup: { faults: only("isolation"), kinds: ["strict", "strict", "strict"] },
+    setup: { minutes: 4, faults: only("isolation"), kinds: ["strict", "strict", "strict"] },
   },
   {
     name: "stops its instances when the control plane is silent",

@@ -194,6 +194,35 @@ const hoarding = withCell((durable, volatile, event, at, limits) => {
   return { ...decision, rowChanges };
 });
 
+/** Gives room on nodes that an operator keeps free. */
+const unheeding = withCell((durable, volatile, event, at, limits) => {
+  if (event.kind !== "reserve") return REAL_CORE.stepCell(durable, volatile, event, at, limits);
+  const nodes = new Map([...durable.nodes].map(([id, node]) => [id, { ...node, cordoned: false, drain: null }]));
+  const decision = REAL_CORE.stepCell({ ...durable, nodes }, volatile, event, at, limits);
+  return { ...decision, rowChanges: decision.rowChanges.filter(({ table }) => table !== "nodes") };
+});
+
+/** Asks for room without a word of how its instances are to be spread. */
+const crowding = withApp((durable, volatile, event, at, limits) => {
+  const releases = new Map(
+    [...durable.releases].map(([id, row]) => {
+      const placement = { ...row.release.spec.placement, failureDomains: "preferred" as const };
+      const release = { ...row.release, spec: { ...row.release.spec, placement } };
+      return [id, { ...row, release }] as const;
+    }),
+  );
+  const decision = REAL_CORE.stepApp({ ...durable, releases }, volatile, event, at, limits);
+  return {
+    ...decision,
+    rowChanges: decision.rowChanges.filter((row) => row.table !== "releases" || !releases.has(row.key)),
+  };
+});
+
+/** Stops what is replaced while edges may still send it requests. */
+const abrupt = withApp((durable, volatile, event, at, limits) =>
+  REAL_CORE.stepApp(durable, volatile, event, at, { ...limits, drainMs: 0, drainMinMs: 0 }),
+);
+
 /** Serves on with what a failed rollout has brought up. */
 const stubborn = droppingAppRows(
   (row) => row.table === "route" && row.kind === "put" && row.value.route.state.kind === "serving" && isBackTo(row),
@@ -233,7 +262,7 @@ export const BROKEN_CORES: readonly Broken[] = [
   { name: "gives weights that sum to 99", invariant: 6, core: () => unbalanced },
   { name: "routes to an instance that is not ready", invariant: 7, core: () => tooEager },
   { name: "reserves more than a node has", invariant: 10, core: () => generous, setup: { nodes: 2, apps: 5 } },
-  { name: "frees room before the node has stopped", invariant: 10, core: () => hasty, setup: { nodes: 2, apps: 5 } },
+  { name: "frees room before the node has stopped", invariant: 10, core: () => hasty, setup: { nodes: 2, apps: 10 } },
   { name: "takes the old out before the new is ready", invariant: 11, core: () => stopFirst },
   { name: "serves on with what a rollout left behind", invariant: 11, core: () => stubborn },
   { name: "forgets idempotency keys", invariant: 13, core: () => forgetful },
@@ -246,5 +275,18 @@ export const BROKEN_CORES: readonly Broken[] = [
     invariant: 22,
     core: () =>
       droppingAppRows((row) => row.table === "rollouts" && row.kind === "put" && row.value.phase.kind === "failed"),
+  },
+  {
+    name: "spreads nothing that must be spread",
+    invariant: "spread",
+    core: () => crowding,
+    setup: { kinds: ["racks", "racks", "racks"] },
+  },
+  { name: "places on cordoned nodes", invariant: "cordon", core: () => unheeding },
+  {
+    name: "does not let what it replaces serve on",
+    invariant: "moves",
+    core: () => abrupt,
+    setup: { faults: new Set() },
   },
 ];

@@ -8,26 +8,27 @@ import { simulate } from "./simulation.ts";
 const SEEDS_MAX = 30;
 
 /** The invariants named by the first seeds, until one of them is the one that is broken. */
-function named({ invariant, core, setup }: Broken): number[] {
-  const found: number[] = [];
-  for (let seed = 1; seed <= SEEDS_MAX && !found.includes(invariant); seed += 1) {
+function named({ invariant, core, setup }: Broken): string[] {
+  const found: string[] = [];
+  for (let seed = 1; seed <= SEEDS_MAX && !found.includes(String(invariant)); seed += 1) {
     const { violations } = simulate({ minutes: 2, ...setup, seed, core: core() });
-    found.push(...violations.map((text) => Number(text.split(":")[0])));
+    found.push(...violations.map((text) => text.slice(0, text.indexOf(":"))));
   }
   return found;
 }
 
 describe("the simulator catches", () => {
   it.each(BROKEN_CORES)("a core that $name (invariant $invariant)", (broken) => {
-    expect(named(broken)).toContain(broken.invariant);
+    expect(named(broken)).toContain(String(broken.invariant));
   });
 
   it.each(BROKEN_AGENTS)("an agent that $name (invariant $invariant)", (broken) => {
-    expect(named(broken)).toContain(broken.invariant);
+    expect(named(broken)).toContain(String(broken.invariant));
   });
 
   it("one of every invariant that it checks", () => {
     const invariants = new Set([...BROKEN_CORES, ...BROKEN_AGENTS].map(({ invariant }) => invariant));
-    expect([...invariants].sort((a, b) => a - b)).toEqual([1, 2, 3, 4, 5, 6, 7, 10, 11, 13, 14, 20, 21, 22]);
+    const promises = ["spread", "cordon", "moves"] as const;
+    expect(invariants).toEqual(new Set([1, 2, 3, 4, 5, 6, 7, 10, 11, 13, 14, 20, 21, 22, ...promises]));
   });
 });

@@ -17,6 +17,7 @@ export const FAULTS = {
   engine: ["engine restarted"],
   container: ["container removed", "orphan container appeared"],
   restart: ["object restarted", "effects lost", "outcome lost", "reply lost"],
+  skew: ["object moved to another clock"],
   alarm: ["alarm lagged"],
   pull: ["slow pull", "pull failed"],
   crash: ["instance crashed", "crash-looping release"],
@@ -34,6 +35,8 @@ export interface FaultRates {
   readonly duplication: number;
   /** Chance of a restart before, and again after, each step of an object. */
   readonly restart: number;
+  /** Chance that a restarted object comes to life where the clock differs. */
+  readonly skew: number;
   readonly alarmLag: number;
   readonly reordering: boolean;
 }
@@ -42,6 +45,7 @@ export const NO_FAULTS: FaultRates = {
   delay: 0,
   duplication: 0,
   restart: 0,
+  skew: 0,
   alarmLag: 0,
   reordering: true,
 };
@@ -49,8 +53,8 @@ export const NO_FAULTS: FaultRates = {
 /** rough: bad days. harsh: what no network does for long: a fifth of everything lost, objects restart at every tenth step. */
 export type Weather = "rough" | "harsh";
 const RATES: Record<Weather, FaultRates> = {
-  rough: { loss: 0.03, delay: 0.02, duplication: 0.04, restart: 0.01, alarmLag: 0.03, reordering: true },
-  harsh: { loss: 0.2, delay: 0.05, duplication: 0.2, restart: 0.1, alarmLag: 0.1, reordering: true },
+  rough: { loss: 0.03, delay: 0.02, duplication: 0.04, restart: 0.01, skew: 0.3, alarmLag: 0.03, reordering: true },
+  harsh: { loss: 0.2, delay: 0.05, duplication: 0.2, restart: 0.1, skew: 0.3, alarmLag: 0.1, reordering: true },
 };
 
 export function ratesOf(weather: Weather, classes: ReadonlySet<FaultClass>): FaultRates {
@@ -60,6 +64,7 @@ export function ratesOf(weather: Weather, classes: ReadonlySet<FaultClass>): Fau
     delay: classes.has("delay") ? full.delay : 0,
     duplication: classes.has("duplication") ? full.duplication : 0,
     restart: classes.has("restart") ? full.restart : 0,
+    skew: classes.has("skew") ? full.skew : 0,
     alarmLag: classes.has("alarm") ? full.alarmLag : 0,
     reordering: classes.has("reordering"),
   };

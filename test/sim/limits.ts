@@ -4,7 +4,7 @@ import { limitsFrom, type Limits } from "../../core/limits.ts";
 
 const SHORTER = {
   drainMs: 6_000,
-  drainMinMs: 2_000,
+  drainMinMs: 5_500,
   deadlineMs: 60_000,
   startupBudgetMs: 15_000,
   placementPatienceMs: 6_000,

@@ -42,6 +42,8 @@ export class ObjectHost<
   private life = 0;
   private alarmAtMs: number | null = null;
   private alarmOrder = 0;
+  /** Where it runs now, the time is a little another. */
+  private clockOffsetMs = 0;
   private tickedAtMs = 0;
   private ticksNow = 0;
   /** It asks to be woken at once, again and again, and does nothing then. */
@@ -61,7 +63,7 @@ export class ObjectHost<
     const { restart } = network.rates;
     if (world.chance(restart)) this.restart();
     this.lastEvent = event.kind;
-    const at = { nowMs: world.nowMs, seed: world.hexSeed() };
+    const at = { nowMs: world.nowMs + this.clockOffsetMs, seed: world.hexSeed() };
     const decision = this.setup.step(this.tables, this.volatile, event, at);
     for (const change of decision.rowChanges) this.apply(change);
     this.volatile = decision.volatile;
@@ -94,9 +96,13 @@ export class ObjectHost<
   }
 
   private restart(): void {
-    const { world, empty, restarted } = this.setup;
+    const { world, empty, restarted, network } = this.setup;
     this.life += 1;
-    this.volatile = empty(world.nowMs);
+    if (world.chance(network.rates.skew)) {
+      world.happened("object moved to another clock");
+      this.clockOffsetMs = world.between(-200, 200);
+    }
+    this.volatile = empty(world.nowMs + this.clockOffsetMs);
     world.happened("object restarted");
     world.note(`${this.name} restarts`);
     restarted?.();
@@ -122,7 +128,7 @@ export class ObjectHost<
       world.happened("alarm lagged");
       lagMs = world.between(300, 8_000);
     }
-    world.after(wakeAtMs - world.nowMs + lagMs, () => {
+    world.after(wakeAtMs - this.clockOffsetMs - world.nowMs + lagMs, () => {
       if (this.alarmOrder !== order || this.alarmAtMs === null) return;
       this.alarmAtMs = null;
       this.ticksNow = this.tickedAtMs === world.nowMs ? this.ticksNow + 1 : 1;

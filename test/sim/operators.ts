@@ -32,13 +32,15 @@ export class Operators {
     );
   }
 
-  /** Whoever cordoned something lifts it in the end, so that the installation has its room again. */
+  /** Whoever cordoned something lifts it in the end, so that the installation has its room again; but for one drain, sometimes. */
   leave(): void {
     this.isActive = false;
+    let left = this.world.chance(0.3) ? 1 : 0;
     for (const machine of this.cluster.machines.values()) {
       const row = this.rowOf(machine);
-      if (row.phase !== "removed" && isCordoned(row))
-        this.ask(machine, { kind: "uncordon", input: { node: machine.id, actor } });
+      if (row.phase === "removed" || !isCordoned(row)) continue;
+      if (row.drain && left > 0) left -= 1;
+      else this.ask(machine, { kind: "uncordon", input: { node: machine.id, actor } });
     }
   }
 

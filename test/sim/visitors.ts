@@ -13,6 +13,13 @@ const FRESH_MS = 1_500;
 const KV_LAG_MS = 2_500;
 const TRIES_MAX = 3;
 
+interface Request {
+  readonly site: AppSite;
+  readonly isRepeatable: boolean;
+  /** instanceKey of each endpoint that was tried in vain. */
+  readonly tried: Set<string>;
+}
+
 interface Known {
   readonly route: Route;
   readonly readAtMs: number;
@@ -49,7 +56,7 @@ export class Visitors {
   private visit(site: AppSite): void {
     const route = this.routeOf(site.id);
     if (route?.state.kind !== "serving") return;
-    this.attempt(site, route, new Set());
+    this.attempt({ site, isRepeatable: this.world.chance(0.7), tried: new Set() }, route);
   }
 
   /** KV copies appear at an edge a while after they were written. */
@@ -65,8 +72,9 @@ export class Visitors {
     return route;
   }
 
-  private attempt(site: AppSite, route: Route, tried: Set<string>): void {
+  private attempt(request: Request, route: Route): void {
     const { world } = this;
+    const { site, tried } = request;
     // Scaled to nothing, or destroyed, since the older route was read.
     if (route.state.kind !== "serving") return world.happened("request to an app that is off");
     const avoids = (endpoint: Endpoint): boolean =>
@@ -74,12 +82,13 @@ export class Visitors {
       standing(this.held.get(instanceKey(endpoint)), world.nowMs) === "out";
     const choice = choose(route, { tried, avoids, load: () => 0 }, Math.floor(world.random() * 2 ** 32));
     if (choice.kind === "none" || tried.size >= TRIES_MAX) return this.failed(site, route);
-    this.send(site, route, choice.endpoint, tried);
+    this.send(request, route, choice.endpoint);
   }
 
   /** The ticket names app, instance and generation; the gateway answers for that one alone. */
-  private send(site: AppSite, route: Route, endpoint: Endpoint, tried: Set<string>): void {
+  private send(request: Request, route: Route, endpoint: Endpoint): void {
     const { world, cluster } = this;
+    const { site, tried, isRepeatable } = request;
     const { node, instance, generation } = endpoint;
     const key = instanceKey(endpoint);
     tried.add(key);
@@ -97,8 +106,10 @@ export class Visitors {
     }
     world.happened(`request tried: ${answer ?? "no answer"}`);
     if (answer === null || answer === 502) this.eject(site, endpoint, answer === null ? node : key, answer === null);
-    if (answer === 421) return this.askFirst(site, (newer) => this.attempt(site, newer ?? route, tried));
-    world.after(answer === null ? 300 : 5, () => this.attempt(site, route, tried));
+    // A body that was sent on cannot be sent again.
+    if (!isRepeatable && answer !== null) return this.failed(site, route);
+    if (answer === 421) return this.askFirst(site, (newer) => this.attempt(request, newer ?? route));
+    world.after(answer === null ? 300 : 5, () => this.attempt(request, route));
   }
 
   /** The instance has gone, so that the route is old: the App object has the newest. */
@@ -141,6 +152,8 @@ export class Visitors {
   /** Zero failed requests are promised for planned moves; what crashes and power cuts fail is counted apart. */
   private failed(site: AppSite, route: Route): void {
     this.world.happened("request failed");
+    // Whoever destroys an app wants it to stop.
+    if (site.host.tables.app.get("app")?.phase !== "live") return;
     if (this.isCalm && !site.isAlone) {
       this.faults.push(`moves: a request of ${site.host.name} by route v${route.version} failed, though nothing broke`);
     }

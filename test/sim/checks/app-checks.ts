@@ -140,9 +140,8 @@ export class AppChecks {
     const active = rollout ? tables.rollouts.get(rollout) : undefined;
     const serving = readyBefore.get(current.cohort) ?? 0;
     const floor = Math.min(before, serving, current.replicas, active?.to.replicas ?? current.replicas);
-    const hasShed = [...tables.rollouts.values()].some((row) => row.shed > 0);
     // A singleton's hand-over stops the old one first: two at once is what it must never be.
-    if (now < floor && !hasShed && !this.site.isAlone)
+    if (now < floor && !this.site.isAlone)
       this.fault(`11: ${before} endpoints became ${now} by ${lastEvent}; floor ${floor}`);
     if (active || !tables.route.get("route")) return;
     const { state } = tables.route.get("route")!.route;

@@ -16,6 +16,8 @@ interface Seen {
 
 export class CellChecks {
   private readonly seen = new Map<NodeId, Seen>();
+  private held: ReadonlySet<string> = new Set();
+  private cordoned: ReadonlySet<NodeId> = new Set();
   private eventsSeen = 0;
   private readonly cluster: Cluster;
   private readonly host: CellHost;
@@ -31,6 +33,7 @@ export class CellChecks {
     const { tables, name } = this.host;
     this.eventsSeen = noteEvents(this.cluster.world, name, tables, this.eventsSeen);
     this.checkRoom();
+    this.checkCordons();
     for (const node of tables.nodes.values()) this.checkDocument(node.id, node.phase === "removed");
     const { nowMs } = this.cluster.world;
     for (const [id, { untilMs }] of tables.reservations) {
@@ -66,6 +69,18 @@ export class CellChecks {
           this.fault(`10: ${node.name} holds ${sum[resource]} of ${node.capacity[resource]} ${resource}`);
       }
     }
+  }
+
+  /** What an operator keeps free gets nothing new. */
+  private checkCordons(): void {
+    const { nodes, instances, reservations } = this.host.tables;
+    const held = new Set([...instances.keys(), ...reservations.keys()]);
+    for (const [id, { node }] of [...instances, ...reservations]) {
+      if (this.held.has(id) || !this.cordoned.has(node)) continue;
+      this.fault(`cordon: ${id} came to ${nodes.get(node)?.name}, which is cordoned`);
+    }
+    this.held = held;
+    this.cordoned = new Set([...nodes.values()].filter((node) => node.cordoned || node.drain).map(({ id }) => id));
   }
 
   /** 2: a document changes only with a higher revision. 5: nothing leaves it that its App did not take out, but for strict singletons. */

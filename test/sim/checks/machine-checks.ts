@@ -6,8 +6,14 @@ export function checkMachine(machine: Machine, fault: Fault): void {
   // What an operator wrote off, nobody counts on.
   if (machine.isDisowned) return;
   let cpuMilli = 0;
+  const ports = new Set<number>();
   for (const { state, desired } of machine.engine.containers.values()) {
-    if (state === "running") cpuMilli += desired.resources.cpuMilli;
+    if (state !== "running") continue;
+    cpuMilli += desired.resources.cpuMilli;
+    for (const port of desired.hostPorts) {
+      if (ports.has(port)) fault(`10: two containers of ${machine.name} have its port ${port}`);
+      ports.add(port);
+    }
   }
   if (cpuMilli > machine.cpuMilli) fault(`10: ${machine.name} runs ${cpuMilli} of ${machine.cpuMilli} cpuMilli`);
   // 2: whatever its document does not name has left the gateway before anything else is told.

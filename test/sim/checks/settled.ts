@@ -29,6 +29,7 @@ function ofNode(cluster: Cluster, node: NodeRow): string[] {
   const faults: string[] = [];
   if (node.phase !== "ready") faults.push(`20: ${node.name} is ${node.phase}`);
   if (node.gone.length > 0) faults.push(`20: ${node.name} holds room of ${node.gone.length} stopped instances`);
+  faults.push(...ofDrain(cluster, node));
   const machine = cluster.machines.get(node.id)!;
   const containers = machine.engine.list().map(({ instance, generation }) => `${instance}/${generation}`);
   const wanted = cluster.documentOf(node.id)!.instances.map(({ instance, generation }) => `${instance}/${generation}`);
@@ -37,6 +38,21 @@ function ofNode(cluster: Cluster, node: NodeRow): string[] {
   if (orphans.length > 0) faults.push(`20: ${node.name} has orphan containers ${orphans.join()}`);
   if (missing.length > 0) faults.push(`20: ${node.name} lacks ${missing.join()}`);
   return faults;
+}
+
+/** 22: a drain has ended, or says of each instance what holds it. */
+function ofDrain(cluster: Cluster, { id, name, drain }: NodeRow): string[] {
+  if (drain?.state !== "draining") return [];
+  const { instances, held } = cluster.cellFor(id).tables;
+  const residents = [...instances.values()].filter(({ node }) => node === id);
+  const silent = residents.filter(({ desired }) => !held.get(desired.instance)?.reason);
+  if (residents.length > 0 && silent.length === 0) {
+    cluster.world.happened("drain is held, and says by what");
+    return [];
+  }
+  return [
+    `22: the drain of ${name} neither ends nor says what holds ${silent.map(({ desired }) => desired.instance).join()}`,
+  ];
 }
 
 function ofApp(cluster: Cluster, { id, host, kind }: AppSite): string[] {
@@ -56,7 +72,11 @@ function ofApp(cluster: Cluster, { id, host, kind }: AppSite): string[] {
       `20: ${host.name} (${kind}) wants ${expected}, has ${live.length} (${kinds}) and ${placed} in documents`,
     );
   }
-  if (refused > 0 && policyOf(kind).isAlwaysPlaceable) faults.push(`20: ${host.name} (${kind}) finds no room`);
+  const isWhole = ![...cluster.cells.values()].some(({ tables }) =>
+    [...tables.nodes.values()].some(({ drain }) => drain),
+  );
+  if (refused > 0 && isWhole && policyOf(kind).isAlwaysPlaceable)
+    faults.push(`20: ${host.name} (${kind}) finds no room`);
   return [...faults, ...ofRoute(cluster, id, host, expected - refused)];
 }
 
