@@ -1,6 +1,6 @@
 // Which cell each slot is asked for: where it fits best by what the Region said; and, as that may be old, any other in turn.
 import type { CellName, InstanceId, RegionName } from "../../contracts/ids.ts";
-import { cellChoice, type Planned } from "../placement/choose-cell.ts";
+import { cellChoice, withRoomFor, type Planned } from "../placement/choose-cell.ts";
 import { rankOf } from "../random.ts";
 import type { CellSummary, Occupied, ReserveSlot } from "../messages.ts";
 import { appOf, type AppContext } from "./context.ts";
@@ -48,7 +48,7 @@ function planOver(
   const slots = rows.flatMap((row) => slotOf(ctx, row) ?? []);
   const occupied = occupiedBy(ctx, rows);
   const refused = rows[0]?.phase.refused ?? [];
-  return cellChoice(cells, slots.length).plan({ slots, occupied, team: appOf(ctx).team }, refused);
+  return cellChoice(withRoomFor(slots, cells), slots.length).plan({ slots, occupied, team: appOf(ctx).team }, refused);
 }
 
 /** By what they say none of them has room. The emptiest first, those without a ready node last; equal ones by chance. */

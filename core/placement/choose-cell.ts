@@ -1,6 +1,8 @@
 // Which Cell to ask, by what the Region's summaries say: the same pool as in a Cell, over the rooms of all cells.
+import type { NodeCapacity } from "../../contracts/agent-protocol.ts";
 import type { CellName, InstanceId, NodeId } from "../../contracts/ids.ts";
-import type { CellSummary, NodeKind } from "../messages.ts";
+import type { CellSummary, NodeKind, ReserveSlot } from "../messages.ts";
+import { RESOURCE_NAMES } from "./constraints.ts";
 import { labelsKey } from "./groups.ts";
 import { createPool } from "./pool.ts";
 import { memoryUnits, type Totals } from "./rank.ts";
@@ -60,6 +62,16 @@ export function cellChoice(summaries: Iterable<CellSummary>, copiesMax: number):
   };
   for (const summary of summaries) choice.update(summary);
   return choice;
+}
+
+/** What the cells say, without the rooms in which none of the slots fits: of a full fleet that leaves little to look at. */
+export function withRoomFor(slots: readonly ReserveSlot[], summaries: readonly CellSummary[]): CellSummary[] {
+  const fits = (free: NodeCapacity): boolean =>
+    slots.some(({ resources }) => RESOURCE_NAMES.every((name) => resources[name] <= free[name]));
+  return summaries.map((summary) => ({
+    ...summary,
+    kinds: kindsIn(summary).map((kind) => ({ ...kind, rooms: kind.rooms.filter((room) => fits(freeIn(room))) })),
+  }));
 }
 
 /** Cells are numbered within their region: fra.12 → 12. */
