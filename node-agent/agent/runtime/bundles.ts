@@ -38,7 +38,14 @@ export class Bundles {
   /** Once per hash, however many instances wait for it. Throws StartFailed. */
   ensure(hash: string, instance: string, signal: AbortSignal): Promise<Unpacked> {
     const known = this.#underWay.get(hash);
-    if (known !== undefined) return known;
+    if (known !== undefined) {
+      return known.catch((error: unknown) => {
+        // Whoever began it was stopped; we were not.
+        if ((error as Error | null)?.name === "AbortError" && !signal.aborted)
+          return this.ensure(hash, instance, signal);
+        throw error;
+      });
+    }
     const made = this.#make(hash, instance, signal).finally(() => this.#underWay.delete(hash));
     this.#underWay.set(hash, made);
     return made;
