@@ -72,6 +72,7 @@ export function simulate(setup: SimulationSetup): SimulationResult {
     breakThings(world, cluster, faults, () => world.nowMs >= endMs);
     world.runUntil(endMs, stopAtFirst);
     becalm(world, network, cluster, customers, operators);
+    stopAtFirst();
     settledAfterMs = settle(world, cluster, checks.faults, stopAtFirst);
   } catch (thrown) {
     if (!(thrown instanceof StopEarly)) throw thrown;
