@@ -6,10 +6,8 @@ import type { AppInputs } from "../../core/app/types.ts";
 import { BenchApp, value } from "./bench-object.ts";
 import { announced, SEED } from "./seed.ts";
 
-const UNREADY = {
-  kind: "unready" as const,
-  failure: { code: "liveness_failed" as const, message: "503", exitCode: null, signal: null, logTail: [] },
-};
+const FAILURE = { code: "liveness_failed" as const, message: "503", exitCode: null, signal: null, logTail: [] };
+const UNREADY = { kind: "unready" as const, failure: FAILURE };
 type Report = AppInputs["reportUnreachable"];
 
 class Ailing extends BenchApp {
