@@ -17,6 +17,8 @@ export interface SpeedFound extends Speed {
   readonly churn: number | null;
 }
 
+const WARM_UP_SECONDS = 1;
+
 export function measureHere({ engine, nodes, pods, size, seed, secondsMax, churnTurns }: SpeedAsked): SpeedFound {
   const kind = ENGINES[engine];
   if (!kind) throw new Error(`no engine is called ${engine}`);
@@ -26,8 +28,9 @@ export function measureHere({ engine, nodes, pods, size, seed, secondsMax, churn
     nodes: Array.from({ length: count }, (_, node) => makes[node % makes.length]!),
     domains: 1,
   });
-  // Enough for the compiler: the same code on the smallest fleet of the trace.
+  // For the compiler, and so that memory is there: other draws on the smallest fleet of the trace, and on this one.
   for (let round = 1; round <= 3; round += 1) speedOf(kind, fleetOf(makes.length), shapes, seed + round, 1);
+  speedOf(kind, fleetOf(size), shapes, seed + 1, WARM_UP_SECONDS);
   const speed = speedOf(kind, fleetOf(size), shapes, seed, secondsMax);
   return { ...speed, churn: churnTurns === 0 ? null : churnOf(kind, fleetOf(size), shapes, seed, churnTurns) };
 }

@@ -6,12 +6,12 @@ import { pushSeat, setRoom, takeSeat, type Pile, type Seat } from "./piles.ts";
 import type { PlacementNode } from "./types.ts";
 
 /**
- * Levels of each resource by the group's size: a small group is scanned; a large one is looked up, and has a pile or two in
- * most of its places, so that what a search looks at does not grow with the group.
+ * Levels of each resource by the group's size: a small group is scanned; a large one is looked up, and has a few piles in most
+ * of its places, so that what a search looks at hardly grows with the group. More levels were tried: rows then cost more
+ * than piles.
  */
 const GRIDS = [
-  { sizeMin: 32_000, levels: 1_024 },
-  { sizeMin: 4_000, levels: 512 },
+  { sizeMin: 32_000, levels: 256 },
   { sizeMin: 500, levels: 128 },
   { sizeMin: 64, levels: 32 },
   { sizeMin: 0, levels: 1 },
