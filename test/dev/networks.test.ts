@@ -83,7 +83,7 @@ test(
   "what was made by a process that was killed is removed, with all that ran there",
   { timeout: 20_000 },
   async () => {
-    const script = fileURLToPath(new URL("networks-script.ts", import.meta.url));
+    const script = fileURLToPath(new URL("./networks-script.ts", import.meta.url));
     const child = spawn(process.execPath, [script, `crash-${process.pid}`]);
     const namespace = await output(child);
     expect(existsSync(`${NAMESPACES_DIR}/${namespace}`)).toBe(true);

@@ -46,19 +46,8 @@ export function runApp(cluster: Cluster, host: AppHost, effect: AppEffect, repor
       return verify(cluster, host, effect);
     case "notify_events":
       return;
-    case "probe_instances": {
-      // The verifier's code: the edge's own way to the gateway.
-      const results = effect.targets.map(({ endpoint: { instance, generation, node } }) => {
-        const ok = reaches(cluster, node, instance, generation);
-        return { instance, generation, ok, message: ok ? "" : "no answer" };
-      });
-      return network.call(
-        { from, to: "edge" },
-        () => results,
-        () => report({ kind: "instances_probed", results }),
-        () => undefined,
-      );
-    }
+    case "probe_instances":
+      return probe(cluster, host, effect, report);
     case "drain_outbox":
       return drainOutbox(cluster, from, effect, report);
     case "claim_host": {
@@ -84,6 +73,25 @@ export function runApp(cluster: Cluster, host: AppHost, effect: AppEffect, repor
     default:
       return assertNever(effect);
   }
+}
+
+/** A second opinion: the verifier's code, which is the edge's own way to the gateway. */
+function probe(
+  cluster: Cluster,
+  host: AppHost,
+  { targets }: Extract<AppEffect, { kind: "probe_instances" }>,
+  report: (event: AppEvent) => void,
+): void {
+  const results = targets.map(({ endpoint: { instance, generation, node } }) => {
+    const ok = reaches(cluster, node, instance, generation);
+    return { instance, generation, ok, message: ok ? "" : "no answer" };
+  });
+  cluster.network.call(
+    { from: host.name, to: "edge" },
+    () => results,
+    () => report({ kind: "instances_probed", results }),
+    () => undefined,
+  );
 }
 
 /** Asks each instance through its gateway, as the edge would, and tells the App. */

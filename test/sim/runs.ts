@@ -56,7 +56,7 @@ export async function runSeeds(seeds: Seeds, take: (result: SimulationResult) =>
 
 function worker(run: Run, piece: () => number[], note: (result: SimulationResult) => void): Promise<void> {
   return new Promise((resolve, reject) => {
-    const child: ChildProcess = fork(fileURLToPath(new URL("worker.ts", import.meta.url)));
+    const child: ChildProcess = fork(fileURLToPath(new URL("./worker.ts", import.meta.url)));
     const hand = (): void => {
       const seeds = piece();
       if (seeds.length === 0) child.disconnect();
