@@ -18,6 +18,7 @@ export const EVENT_TYPES = [
   "rollout.cancelled",
   "rollout.superseded",
   "route.published",
+  "instance.reserved",
   "instance.placed",
   "instance.pulling",
   "instance.starting",

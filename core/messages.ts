@@ -90,6 +90,15 @@ export type CellToApp =
       readonly kept?: readonly InstanceId[];
     }
   | { readonly seq: number; readonly kind: "node_back"; readonly node: NodeId }
+  /** The node is silent. Should it be called lost, these are to be replaced: room is held for that, nothing starts yet. */
+  | {
+      readonly seq: number;
+      readonly kind: "node_suspect";
+      readonly node: NodeId;
+      readonly instances: readonly InstanceId[];
+    }
+  /** Suspect no more, and not lost: it was heard, its gateway answers, or rescheduling is frozen. */
+  | { readonly seq: number; readonly kind: "node_cleared"; readonly node: NodeId }
   /**
    * What an update's `confirm` named is known not to run any more: its node said so, was removed, its strict lease ran out
    * (strictReplaceMs), or it never was in a document.

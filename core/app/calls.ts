@@ -9,6 +9,7 @@ import { end, stop } from "./instances.ts";
 import { blockersOf, needsConfirmation, policyOf } from "./policy.ts";
 import { imagesToKeep } from "./releases.ts";
 import { routeOf } from "./route.ts";
+import { tellPlaced } from "./standby.ts";
 import type { CallRow, CellCall, CellLinkRow, InstanceRow } from "./types.ts";
 
 const NEW_LINK: CellLinkRow = { inSeq: 0, outSeq: 0, routeVersionTold: 0, routeToldAtMs: 0, openCall: null };
@@ -91,6 +92,7 @@ function syncCell(ctx: AppContext, cell: CellName, link: CellLinkRow, owed: Owed
       kind: "commit",
       request: { key, app, seq, instances, routeVersion },
     }));
+    for (const row of owed.commit) if (row.standsInFor) tellPlaced(ctx, row);
   } else if (isUpdateDue(ctx, link, owed, routeVersion)) {
     const confirm = owed.remove.filter((row) => needsConfirmation(ctx, row)).map((row) => row.id);
     const request = {

@@ -9,6 +9,7 @@ import { changeInstance, emit, type AppContext } from "./context.ts";
 import { evacuate, stay } from "./evacuation.ts";
 import { end } from "./instances.ts";
 import { isSingleton } from "./policy.ts";
+import { callUp, nodeCleared, nodeSuspect } from "./standby.ts";
 import type { AppInputs, InstanceRow } from "./types.ts";
 import { instanceView } from "./views.ts";
 
@@ -33,6 +34,10 @@ function take(ctx: AppContext, cell: CellName, message: CellToApp): void {
       return nodeGone(ctx, message.instances, message.kept ?? []);
     case "node_back":
       return nodeBack(ctx, cell, message.node);
+    case "node_suspect":
+      return nodeSuspect(ctx, cell, message.instances);
+    case "node_cleared":
+      return nodeCleared(ctx, cell, message.node);
     case "gone":
       return gone(ctx, cell, message.instances);
     case "evacuate":
@@ -67,6 +72,7 @@ function nodeGone(ctx: AppContext, instances: readonly InstanceId[], kept: reado
     };
     const lost = changeInstance(ctx, row, {
       nodeGone: true,
+      suspect: false,
       kept: isKept,
       gone: isGone,
       observed: null,
@@ -75,10 +81,12 @@ function nodeGone(ctx: AppContext, instances: readonly InstanceId[], kept: reado
     });
     emit(ctx, { type: "instance.failed", subject: id, data: { instance: instanceView(ctx, lost) } });
   }
+  callUp(ctx, new Set(instances));
 }
 
 /** What it runs there is said anew after this message. */
 function nodeBack(ctx: AppContext, cell: CellName, node: NodeId): void {
+  nodeCleared(ctx, cell, node);
   for (const row of [...ctx.draft.values("instances")]) {
     if (row.nodeGone && !row.gone && row.cell === cell && row.placement?.node === node) {
       changeInstance(ctx, row, { nodeGone: false, kept: false, failure: null });

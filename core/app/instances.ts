@@ -18,10 +18,11 @@ export const isMeant = (row: InstanceRow): boolean =>
 export const isBroken = (row: InstanceRow): boolean =>
   row.phase.kind === "running" && (row.observed?.kind === "failed" || row.observed?.kind === "stopped");
 
-/** avoid: nodes that it must not go to. passedOver: cells that are not asked in the first round. */
+/** avoid: nodes that it must not go to. passedOver: cells that are not asked in the first round. standsInFor: standby.ts. */
 interface Where {
   readonly avoid?: readonly NodeId[];
   readonly passedOver?: readonly CellName[];
+  readonly standsInFor?: InstanceId | null;
 }
 
 /** A new instance of the slot, one generation above all before it. Its regions are taken in turn by ordinal. */
@@ -46,6 +47,7 @@ export function createInstance(ctx: AppContext, target: Target, ordinal: number,
     phase: { kind: "placing", refused, refusal: null, refusedSinceMs: null, retryAtMs: ctx.nowMs, tries: 0 },
     observed: null,
     nodeGone: false,
+    ...(where.standsInFor ? { standsInFor: where.standsInFor } : {}),
     avoid: where.avoid ?? [],
     avoidAtFirst: failedOn.map(({ node }) => node),
     restarts: 0,
@@ -83,6 +85,8 @@ export function stop(ctx: AppContext, row: InstanceRow, as: InstanceEnd): void {
 
 export function end(ctx: AppContext, row: InstanceRow): void {
   if (row.phase.kind !== "stopping") return;
+  // It stood in for one that was not lost, and never was to start.
+  if (row.standsInFor) return ctx.draft.drop("instances", row.id);
   const ended = changeInstance(ctx, row, { phase: { kind: "ended", atMs: ctx.nowMs, as: row.phase.as } });
   emit(ctx, { type: "instance.stopped", subject: row.id, data: { instance: instanceView(ctx, ended) } });
 }

@@ -7,10 +7,10 @@ import { askRegion, chooseCells, occupiedBy, regionAttempt, slotOf, type Placing
 import { activeRollout, changeInstance, emit, appOf, type AppContext } from "./context.ts";
 import { openCall } from "./calls.ts";
 import { stop } from "./instances.ts";
-import { policyOf } from "./policy.ts";
+import { heldFor, policyOf } from "./policy.ts";
 import { hurryDrains, instancesBeingReserved } from "./reconcile.ts";
+import { inCaseOf, tellPlaced } from "./standby.ts";
 import type { InstanceRow } from "./types.ts";
-import { instanceView } from "./views.ts";
 
 const isPlacing = (row: InstanceRow): row is PlacingRow => row.phase.kind === "placing";
 
@@ -87,14 +87,21 @@ const isSilent = (ctx: AppContext, region: RegionName): boolean =>
 function reserve(ctx: AppContext, { cell, rows }: Asking, elsewhere: readonly Occupied[]): void {
   const occupied = [...occupiedBy(ctx, rows), ...elsewhere];
   const slots = rows.flatMap((row) => slotOf(ctx, row) ?? []);
-  let leaseMs: number = ctx.limits.reservationLeaseMs;
-  for (const { release } of rows) {
-    const spec = ctx.draft.get("releases", release)?.release.spec;
-    // A singleton's room is held until the one before it is known to be stopped.
-    if (spec?.placement?.singleton) leaseMs = Math.max(leaseMs, ctx.limits.reservationLeaseMs + spec.stopGraceMs);
-  }
+  const leaseMs = Math.max(...rows.map((row) => leaseMsOf(ctx, row)));
   const { app, team, name: appName } = appOf(ctx);
   openCall(ctx, cell, (key) => ({ kind: "reserve", request: { key, app, team, appName, leaseMs, occupied, slots } }));
+}
+
+/**
+ * A singleton's room is held until the one before it is known to be stopped; what stands in, until the silent node is heard or
+ * called lost. Where that takes longer (a Cell that lags starts its windows anew), the refused commit asks for room anew.
+ */
+function leaseMsOf(ctx: AppContext, row: InstanceRow): number {
+  const { reservationLeaseMs, leaseTtlMs, strictReplaceMs } = ctx.limits;
+  const spec = ctx.draft.get("releases", row.release)?.release.spec;
+  const singleton = spec?.placement?.singleton;
+  if (heldFor(ctx, row)) return reservationLeaseMs + (singleton ? strictReplaceMs : leaseTtlMs);
+  return reservationLeaseMs + (singleton ? (spec?.stopGraceMs ?? 0) : 0);
 }
 
 /** answer null: the cell takes no part, as if it had no nodes. */
@@ -111,7 +118,7 @@ export function reserved(ctx: AppContext, cell: CellName, request: ReserveReques
     } else if (placement && isPlacing(row)) {
       const phase = { kind: "committing", sinceMs: ctx.nowMs } as const;
       const placed = changeInstance(ctx, row, { cell, placement, phase });
-      emit(ctx, { type: "instance.placed", subject: row.id, data: { instance: instanceView(ctx, placed) } });
+      tellPlaced(ctx, placed);
     } else if (placement && row.phase.kind === "stopping") {
       changeInstance(ctx, row, { cell, placement }); // Its room is given back with the next update.
     } else if (!placement && isPlacing(row)) {
@@ -130,7 +137,9 @@ function isCrowded(ctx: AppContext, row: PlacingRow, { failureDomain, node }: Pl
   if (!spec) return false;
   const { failureDomains, nodes } = policyOf(spec);
   if (failureDomains !== "required" && nodes !== "required") return false;
-  return occupiedBy(ctx, [row]).some(
+  // Whoever has its own slot goes when it comes.
+  const others = occupiedBy(ctx, [row]).filter(({ ordinal }) => ordinal !== row.ordinal);
+  return others.some(
     (taken) =>
       (failureDomains === "required" && taken.failureDomain === failureDomain) ||
       (nodes === "required" && taken.node === node),
@@ -165,7 +174,8 @@ function refusedEverywhere(ctx: AppContext, row: PlacingRow): PlacingRow[] {
   });
   ctx.wakeBy(retryAtMs);
   askRegionIfStale(ctx, row.region);
-  hurryDrains(ctx);
+  const held = heldFor(ctx, row);
+  if (!held) hurryDrains(ctx);
   if (refusedSinceMs === null) {
     // A rollout need not wait for what cannot come.
     if (refusal.impossible) ctx.wakeBy(ctx.nowMs);
@@ -175,6 +185,7 @@ function refusedEverywhere(ctx: AppContext, row: PlacingRow): PlacingRow[] {
       message: refusalText(refusal),
       version: row.version,
       ...roomless(ctx, row),
+      ...(held ? inCaseOf(held) : {}),
     };
     emit(ctx, { type: "placement.refused", subject: row.id, data });
   }

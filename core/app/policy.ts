@@ -12,10 +12,12 @@ export const policyOf = (spec: ReleaseSpec): PlacementPolicy =>
 
 type OfRelease = Pick<InstanceRow | Target, "release">;
 
-export function isSingleton(ctx: AppContext, { release }: OfRelease): boolean {
+export function singletonOf(ctx: AppContext, { release }: OfRelease): PlacementPolicy["singleton"] {
   const kept = ctx.draft.get("releases", release);
-  return kept !== undefined && policyOf(kept.release.spec).singleton !== undefined;
+  return kept && policyOf(kept.release.spec).singleton;
 }
+
+export const isSingleton = (ctx: AppContext, of: OfRelease): boolean => singletonOf(ctx, of) !== undefined;
 
 /** Key of a slot's row: generations of a singleton rise over releases, because its slot is the app alone. */
 export const slotKey = (ctx: AppContext, of: OfRelease, ordinal: number): string =>
@@ -37,9 +39,18 @@ export function mayRun({ phase, cell, gone, observed }: InstanceRow): boolean {
   return phase.kind !== "stopping" || cell !== null;
 }
 
-/** Whoever must be known stopped before an instance of the target may start. */
+/** The instance on a silent node that it only stands in for: it may have room, but must not start. */
+export function heldFor(ctx: AppContext, { standsInFor }: InstanceRow): InstanceRow | null {
+  const row = standsInFor ? ctx.draft.get("instances", standsInFor) : undefined;
+  // One that was told to leave its node meanwhile is moved like any other.
+  if (!row?.suspect || row.leaving) return null;
+  return row.phase.kind === "running" || row.phase.kind === "committing" ? row : null;
+}
+
+/** Whoever must be known stopped, or its node lost, before an instance of the target (`self`, once it has room) may start. */
 export function blockersOf(ctx: AppContext, target: OfRelease, self?: InstanceRow): InstanceRow[] {
-  const blockers: InstanceRow[] = [];
+  const held = self && heldFor(ctx, self);
+  const blockers: InstanceRow[] = held ? [held] : [];
   // Most apps never had a singleton, and may have a thousand instances that ask.
   if (![...ctx.draft.values("releases")].some(({ release }) => policyOf(release.spec).singleton)) return blockers;
   const alone = isSingleton(ctx, target);

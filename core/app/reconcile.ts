@@ -4,29 +4,30 @@ import { activeRollout, appOf, changeInstance, type AppContext } from "./context
 import { judge } from "./evacuation.ts";
 import { isOutOfRoute } from "./health.ts";
 import { end, isBroken, isMeant, isReady, noteFailure, retire, stop } from "./instances.ts";
-import { isSingleton, isStopFirst, needsConfirmation } from "./policy.ts";
+import { heldFor, isSingleton, isStopFirst, needsConfirmation } from "./policy.ts";
 import { fillSlot } from "./slots.ts";
 import type { InstanceRow } from "./types.ts";
 
-/** A target and how many of its slots are wanted now. */
+/** A target and its slots that are wanted now: those below `slots` but for the ones that were given up. */
 interface Wanted {
   readonly target: Target;
   readonly slots: number;
+  readonly givenUp: ReadonlySet<number>;
 }
+const NONE: ReadonlySet<number> = new Set();
+const has = ({ slots, givenUp }: Wanted, ordinal: number): boolean => ordinal < slots && !givenUp.has(ordinal);
 
 /** What serves, and what is coming. A scale is one cohort: the larger of its two sizes until it has ended. */
 function wantedOf(ctx: AppContext): Wanted[] {
   const { phase, current } = appOf(ctx);
   if (phase !== "live") return [];
   const rollout = activeRollout(ctx);
-  if (!rollout) return current ? [{ target: current, slots: current.replicas }] : [];
+  if (!rollout) return current ? [{ target: current, slots: current.replicas, givenUp: NONE }] : [];
   const { to } = rollout;
-  if (!current || isStopFirst(ctx, rollout)) return [{ target: to, slots: to.replicas }];
-  if (current.cohort === to.cohort) return [{ target: to, slots: Math.max(current.replicas, to.replicas) }];
-  return [
-    { target: current, slots: Math.max(0, current.replicas - rollout.shed) },
-    { target: to, slots: to.replicas },
-  ];
+  const coming = { target: to, slots: to.replicas, givenUp: NONE };
+  if (!current || isStopFirst(ctx, rollout)) return [coming];
+  if (current.cohort === to.cohort) return [{ ...coming, slots: Math.max(current.replicas, to.replicas) }];
+  return [{ target: current, slots: current.replicas, givenUp: givenUpFor(ctx, rollout, current) }, coming];
 }
 
 /** Whether the rollout answers for the instance: its failure is the rollout's, nobody replaces it. */
@@ -49,8 +50,10 @@ export function reconcile(ctx: AppContext): void {
     const kept = look(ctx, row, wanted);
     if (kept) slots.set(slotOf(kept), [...(slots.get(slotOf(kept)) ?? []), kept]);
   }
-  for (const { target, slots: size } of wanted) {
-    for (let ordinal = 0; ordinal < size; ordinal += 1) {
+  for (const home of wanted) {
+    const { target } = home;
+    for (let ordinal = 0; ordinal < home.slots; ordinal += 1) {
+      if (!has(home, ordinal)) continue;
       fillSlot(ctx, target, ordinal, slots.get(slotOf({ cohort: target.cohort, ordinal })) ?? []);
     }
   }
@@ -76,9 +79,10 @@ function look(ctx: AppContext, row: InstanceRow, wanted: readonly Wanted[]): Ins
   else if (!home) {
     if (alone) stop(ctx, row, row.nodeGone ? "lost" : "stopped");
     else retire(ctx, row, drainMsOf(ctx, row));
-  } else if (row.ordinal >= home.slots) {
+  } else if (!has(home, row.ordinal)) {
     // Surplus serves on while one of those that stay does not (invariant 11).
-    if (!isReady(row) || servingWithin(ctx, home) >= home.slots) retire(ctx, row, drainMsOf(ctx, row));
+    if (!isReady(row) || servingWithin(ctx, home) >= home.slots - home.givenUp.size)
+      retire(ctx, row, drainMsOf(ctx, row));
   } else if (isBroken(row) && !isOnTrial(ctx, row)) {
     noteFailure(ctx, row);
     stop(ctx, row, "failed");
@@ -106,10 +110,10 @@ function abandonSilent(ctx: AppContext): void {
 }
 
 /** How many slots serve: ready, and within the edges' reach. */
-function servingWithin(ctx: AppContext, { target, slots }: Wanted): number {
+function servingWithin(ctx: AppContext, home: Wanted): number {
   const ready = new Set<number>();
   for (const row of ctx.draft.values("instances")) {
-    if (row.cohort === target.cohort && row.ordinal < slots && isReady(row) && !isOutOfRoute(ctx, row))
+    if (row.cohort === home.target.cohort && has(home, row.ordinal) && isReady(row) && !isOutOfRoute(ctx, row))
       ready.add(row.ordinal);
   }
   return ready.size;
@@ -140,12 +144,30 @@ function shedForRoom(ctx: AppContext): void {
   for (const row of ctx.draft.values("instances")) {
     if (row.cohort !== rollout.to.cohort) continue;
     if (isReady(row)) ready.add(row.ordinal);
-    if (row.phase.kind === "placing" && row.phase.refusedSinceMs !== null) refused.add(row.ordinal);
+    if (row.phase.kind === "placing" && row.phase.refusedSinceMs !== null && !heldFor(ctx, row))
+      refused.add(row.ordinal);
   }
   // The replacement of one that is ready, but has to leave its node, waits for room like any other move.
   for (const ordinal of ready) refused.delete(ordinal);
   const shed = Math.min(ready.size, current.replicas);
   if (refused.size > 0 && shed > rollout.shed) putRollout(ctx, { ...rollout, shed });
+}
+
+/**
+ * Which slots of the old these are: what is empty anyway, then those whose replacement serves (of one release a route names
+ * the newer instance of a slot alone, so that the older one of it serves nobody), then the last.
+ */
+function givenUpFor(ctx: AppContext, { shed, to }: RolloutRow, current: Target): ReadonlySet<number> {
+  if (shed === 0) return NONE;
+  const filled = new Set<number>();
+  const handedOver = new Set<number>();
+  for (const row of ctx.draft.values("instances")) {
+    if (row.cohort === current.cohort && isMeant(row)) filled.add(row.ordinal);
+    if (row.cohort === to.cohort && isReady(row)) handedOver.add(row.ordinal);
+  }
+  const worth = (ordinal: number): number => (filled.has(ordinal) ? 2 : 0) - (handedOver.has(ordinal) ? 1 : 0);
+  const ordinals = Array.from({ length: current.replicas }, (_, ordinal) => ordinal);
+  return new Set(ordinals.sort((a, b) => worth(a) - worth(b) || b - a).slice(0, shed));
 }
 
 export function putRollout(ctx: AppContext, row: RolloutRow): void {
@@ -183,6 +205,8 @@ export function meantInSlots(ctx: AppContext, target: Target): (InstanceRow | nu
   const slots: (InstanceRow | null)[] = Array.from({ length: target.replicas }, () => null);
   for (const row of ctx.draft.values("instances")) {
     if (row.cohort !== target.cohort || row.ordinal >= target.replicas || !isMeant(row) || row.nodeGone) continue;
+    // Whom it stands in for is not lost yet: that one's doings count.
+    if (heldFor(ctx, row)) continue;
     const known = slots[row.ordinal];
     const better =
       !known ||

@@ -10,18 +10,20 @@ import type { InstanceRow, SlotRow } from "./types.ts";
 /** group: the slot's instances that are meant to run, of whatever generation. */
 export function fillSlot(ctx: AppContext, target: Target, ordinal: number, group: readonly InstanceRow[]): void {
   const byGeneration = [...group].sort((a, b) => a.generation - b.generation);
-  const staying = byGeneration.filter((row) => !row.leaving);
+  const staying = byGeneration.filter((row) => !row.leaving && !row.suspect);
   if (handOver(ctx, byGeneration, staying)) return;
   const leavers = thinOut(ctx, byGeneration);
   if (staying.some((row) => !row.nodeGone)) return;
   const slot = ctx.draft.get("slots", slotKey(ctx, target, ordinal));
   const notBeforeMs = slot?.notBeforeMs ?? 0;
   if (notBeforeMs > ctx.nowMs && !isOrderNew(leavers, slot)) return ctx.wakeBy(notBeforeMs);
-  // Room for a singleton that is to leave is held before it stops; it starts only afterwards (calls.ts).
-  const blockers = blockersOf(ctx, target).filter((row) => !leavers.includes(row) || row.nodeGone);
-  if (blockers.length > 0) return;
-  const avoid = byGeneration.filter((row) => row.leaving).flatMap((row) => row.placement?.node ?? []);
-  createInstance(ctx, target, ordinal, { avoid, passedOver: silentCells(ctx, target, ordinal) });
+  const suspects = byGeneration.filter((row) => row.suspect && !row.leaving);
+  // Room for a singleton that is to leave, or may be lost, is held before it stops; it starts only afterwards (calls.ts).
+  const yielding = new Set([...leavers, ...suspects].filter((row) => !row.nodeGone).map(({ id }) => id));
+  if (blockersOf(ctx, target).some(({ id }) => !yielding.has(id))) return;
+  const avoid = byGeneration.filter((row) => row.leaving || row.suspect).flatMap((row) => row.placement?.node ?? []);
+  const standsInFor = suspects.at(-1)?.id ?? null;
+  createInstance(ctx, target, ordinal, { avoid, passedOver: silentCells(ctx, target, ordinal), standsInFor });
 }
 
 /** Whoever can serve for good takes the slot, and the others go. Answers whether somebody has it. */

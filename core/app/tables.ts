@@ -117,6 +117,10 @@ export interface InstanceRow {
   readonly kept?: boolean;
   /** Known not to run any more, whatever its phase. */
   readonly gone?: boolean;
+  /** Its node is silent: room for a replacement is held elsewhere, which starts only once the node is called lost. */
+  readonly suspect?: boolean;
+  /** Whom it is to replace if that one's node is lost. Null once it is to start. */
+  readonly standsInFor?: InstanceId | null;
   /** It serves until a replacement elsewhere can; then it is retired. */
   readonly leaving?: Leaving | null;
   /** Nodes it must not be placed on; and those it need not be placed on if there is room elsewhere. */

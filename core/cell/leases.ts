@@ -4,6 +4,7 @@ import { earliest } from "../attempts.ts";
 import { beatOf, cellOf, emit, type CellContext } from "./context.ts";
 import { watchFreeze, type Silent } from "./freeze.ts";
 import { tellGone } from "./node-news.ts";
+import { watchSuspicions } from "./suspicion.ts";
 import type { NodeRow } from "./types.ts";
 
 const probeKey = (node: NodeId): string => `probe:${node}`;
@@ -21,6 +22,7 @@ export function watchLeases(ctx: CellContext): void {
     if (silentMs >= ctx.limits.leaseTtlMs && isGivenUp(ctx, node) && !frozen) lose(ctx, node);
     else probe(ctx, node);
   }
+  watchSuspicions(ctx, frozen);
 }
 
 /** This Cell was late, or has just started: what gateways said until now counts no more, and they are asked after a new silence. */

@@ -15,6 +15,7 @@ export function resendIfStale(ctx: CellContext, app: AppId): void {
   ctx.draft.put("apps", app, { ...link, stale: false });
   const gone = new Map<NodeId, InstanceId[]>();
   const kept = new Map<NodeId, InstanceId[]>();
+  const suspected = new Map<NodeId, InstanceId[]>();
   const staying = new Set<NodeId>();
   const here = new Set<NodeId>();
   const present: { node: NodeId; observed: ObservedInstance }[] = [];
@@ -23,6 +24,8 @@ export function resendIfStale(ctx: CellContext, app: AppId): void {
     if (where !== "here") append(where === "gone" ? gone : kept, row.node, row.desired.instance);
     if (where !== "here" || row.state.kind !== "desired") continue;
     here.add(row.node);
+    const doubted = ctx.draft.get("nodes", row.node)?.suspectTold && row.desired.intent === "run";
+    if (doubted) append(suspected, row.node, row.desired.instance);
     // One of the two was perhaps among what was left out.
     if (isEmptied(ctx, row.node)) evacuateSoon(ctx, row.node);
     else staying.add(row.node);
@@ -30,6 +33,7 @@ export function resendIfStale(ctx: CellContext, app: AppId): void {
     if (observed) present.push({ node: row.node, observed });
   }
   for (const node of here) writeMessage(ctx, app, { kind: "node_back", node });
+  for (const [node, instances] of suspected) writeMessage(ctx, app, { kind: "node_suspect", node, instances });
   for (const node of staying) writeMessage(ctx, app, { kind: "stay", node });
   for (const { node, observed } of present) writeMessage(ctx, app, { kind: "observed", node, observed });
   for (const node of new Set([...gone.keys(), ...kept.keys()])) {

@@ -67,6 +67,8 @@ export interface NodeRow {
   readonly conditions?: readonly NodeCondition[];
   /** The last notice that became an event. */
   readonly noticeSeq?: number;
+  /** Its Apps hold room elsewhere, because they were told that it is suspect. */
+  readonly suspectTold?: boolean;
   /** Of a removed node: the Region has given its place away. */
   readonly placeReleased?: boolean;
 }

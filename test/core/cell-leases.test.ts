@@ -2,6 +2,7 @@
 import { describe, expect, it } from "vitest";
 import type { AppId, ReleaseId, TeamId } from "../../contracts/ids.ts";
 import { BenchCell, idFor, insId, nodeId, spec, value } from "./bench-object.ts";
+import { told } from "./cell-bench.ts";
 
 const APP = idFor<AppId>("app", 1);
 const BEAT_MS = 2_000;
@@ -85,6 +86,7 @@ describe("a silent node", () => {
     expect(phases(cell)).toEqual(["ready"]);
     cell.tick(1);
     expect(phases(cell)).toEqual(["suspect"]);
+    expect(told(cell)).toMatchObject([{ kind: "node_suspect", node: nodeId(0), instances: [insId(1)] }]);
     expect(cell.drain("probe_gateway").length).toBe(1);
     cell.take({ kind: "gateway_probed", node: nodeId(0), answered: false });
     cell.tick(750);
@@ -95,7 +97,7 @@ describe("a silent node", () => {
     cell.tick(750);
     cell.tick(750);
     expect(phases(cell)).toEqual(["lost"]);
-    expect(cell.drain("deliver_messages")[0]?.messages).toMatchObject([{ kind: "node_gone", instances: [insId(1)] }]);
+    expect(told(cell)).toMatchObject([{ kind: "node_gone", instances: [insId(1)] }]);
   });
 
   it("is unreachable, not lost, when its gateway answers; it keeps its instances and takes no new ones", () => {
@@ -108,7 +110,7 @@ describe("a silent node", () => {
       for (const { node } of cell.drain("probe_gateway")) cell.take({ kind: "gateway_probed", node, answered: true });
     }
     expect(phases(cell)).toEqual(["unreachable"]);
-    expect(cell.drain("deliver_messages")).toEqual([]);
+    expect(told(cell).map(({ kind }) => kind)).toEqual(["node_suspect", "node_cleared"]);
     expect(value(cell.take({ kind: "summary", input: {} })).readyNodes).toBe(0);
   });
 
@@ -119,11 +121,10 @@ describe("a silent node", () => {
     acknowledge(cell);
     for (let second = 0; second < 12; second += 1) cell.tick(1_000);
     expect(phases(cell)).toEqual(["lost"]);
-    acknowledge(cell);
+    told(cell);
     value(cell.beat(0, { observed: [seen(1, { kind: "ready" })] }));
     expect(phases(cell)).toEqual(["ready"]);
-    const kinds = cell.drain("deliver_messages").flatMap(({ messages }) => messages.map((message) => message.kind));
-    expect(kinds).toEqual(["node_back", "observed"]);
+    expect(told(cell).map(({ kind }) => kind)).toEqual(["node_back", "observed"]);
   });
 
   it("gets a fresh window after a restart of the cell, and when the cell's own alarm was late", () => {

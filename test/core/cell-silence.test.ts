@@ -165,7 +165,11 @@ describe("an unreachable node", () => {
     value(cell.beat(0, { observed: statuses.map((status, index) => seen(index + 1, status)) }));
     told(cell);
     silence(cell, 30, { answers: () => true });
-    expect(told(cell)).toMatchObject([{ kind: "node_gone", instances: [insId(2), insId(3)] }]);
+    expect(told(cell)).toMatchObject([
+      { kind: "node_suspect", instances: [insId(1), insId(2), insId(3)] },
+      { kind: "node_gone", instances: [insId(2), insId(3)] },
+      { kind: "node_cleared" },
+    ]);
     expect(reserve(cell, "k", [9]).refused[0]?.refusal.constraints).toMatchObject([{ constraint: "not_ready" }]);
     value(cell.beat(0, { observed: [seen(2, { kind: "backoff", failure, retryAtMs: 9 })] }));
     expect(told(cell).map(({ kind }) => kind)).toEqual(["node_back", "observed"]);

@@ -15,7 +15,10 @@ describe("an available singleton", () => {
     told(cell);
     silence(cell, 120);
     expect(view(cell, 0).phase).toBe("lost");
-    expect(told(cell)).toMatchObject([{ kind: "node_gone", node: nodeId(0), instances: [insId(2)], kept: [insId(1)] }]);
+    expect(told(cell)).toMatchObject([
+      { kind: "node_suspect", node: nodeId(0) },
+      { kind: "node_gone", node: nodeId(0), instances: [insId(2)], kept: [insId(1)] },
+    ]);
   });
 
   it("is told to be back with its node, and what it does there is news again", () => {
