@@ -35,7 +35,8 @@ export function takeNotices(ctx: CellContext, id: NodeId, notices: readonly Node
 export function takeConditions(ctx: CellContext, id: NodeId, conditions: readonly NodeCondition[]): void {
   const node = ctx.draft.get("nodes", id)!;
   const before = node.conditions ?? [];
-  const begun = conditions.filter(({ kind }) => !before.some((known) => known.kind === kind));
+  const named = [...new Map(conditions.map((condition) => [condition.kind, condition])).values()];
+  const begun = named.filter(({ kind }) => !before.some((known) => known.kind === kind));
   const ended = before.filter(({ kind }) => !conditions.some((now) => now.kind === kind));
   if (begun.length === 0 && ended.length === 0) return;
   const kept = before.filter((known) => !ended.includes(known));

@@ -46,6 +46,13 @@ describe("a condition of a node", () => {
     ]);
     for (const event of cell.tables.events.values()) BerthEvent.parse(event);
   });
+
+  it("that is named twice in one heartbeat is one", () => {
+    const cell = cellOf(1);
+    value(cell.beat(0, { conditions: [condition("disk_pressure"), condition("disk_pressure", "of another disk")] }));
+    value(cell.beat(0));
+    expect(eventsOf(cell, nodeId(0)).slice(2)).toEqual(["node.condition", "node.recovered"]);
+  });
 });
 
 describe("a notice", () => {
