@@ -50,9 +50,10 @@ export function cellChoice(summaries: Iterable<CellSummary>, copiesMax: number):
     },
     plan(request, refused) {
       const planned = new Map<InstanceId, Planned>();
-      const avoid = refused.flatMap((cell) => known.get(cell)?.rooms ?? []);
       // The nodes to avoid are names within a cell: the cell itself sees to them.
-      const slots = request.slots.map((slot) => (slot.avoid || avoid.length > 0 ? { ...slot, avoid } : slot));
+      const named = refused.length > 0 || request.slots.some((slot) => slot.avoid !== undefined);
+      const avoid = refused.flatMap((cell) => known.get(cell)?.rooms ?? []);
+      const slots = named ? request.slots.map((slot) => ({ ...slot, avoid })) : request.slots;
       for (const { slot, node } of pool.place({ ...request, slots, unexplained: true }).placements) {
         planned.set(slot.instance, seats.get(node)!.planned);
         pool.take(node, slot.resources);
