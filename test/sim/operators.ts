@@ -3,7 +3,6 @@ import type { Rebalance } from "../../contracts/api.ts";
 import type { Result } from "../../contracts/failures.ts";
 import type { CellMethodEvent, NodeRow } from "../../core/cell/types.ts";
 import type { CellHost, Cluster } from "./cluster.ts";
-import { LOST_REPLY } from "./network.ts";
 import type { Machine } from "./node/machine.ts";
 import type { World } from "./world.ts";
 
@@ -78,9 +77,8 @@ export class Operators {
   /** By force, the operator vouches that nothing runs there any more; here that is sometimes a lie. */
   private remove(machine: Machine, force: boolean): void {
     const { world, cluster } = this;
-    const reply = cluster.cellFor(machine.id).take({ kind: "remove", input: { node: machine.id, actor, force } });
-    if (reply === LOST_REPLY) return;
-    const result = reply as Result<unknown>;
+    const asked = { kind: "remove", input: { node: machine.id, actor, force } } as const;
+    const result = cluster.cellFor(machine.id).ask(asked) as Result<unknown>;
     this.note(force ? "remove by force" : "remove", machine.name, result);
     if (!result.ok) return;
     machine.isDisowned = true;

@@ -1,5 +1,6 @@
 // 20, 22, 14: faults have ended and time has passed; nothing is left over and everything agrees.
 import type { AppId } from "../../../contracts/ids.ts";
+import type { InstanceRow } from "../../../core/app/types.ts";
 import type { NodeRow } from "../../../core/cell/types.ts";
 import { policyOf } from "../app-kinds.ts";
 import type { AppSite, CellHost, Cluster } from "../cluster.ts";
@@ -63,10 +64,12 @@ function ofApp(cluster: Cluster, { id, host, kind }: AppSite): string[] {
   if (host.tables.calls.size > 0) faults.push(`20: ${host.name} keeps ${host.tables.calls.size} unanswered calls`);
   const live = [...host.tables.instances.values()].filter((row) => row.phase.kind !== "ended");
   const expected = current?.replicas ?? 0;
+  const slots = slotsOf(live);
+  // A slot that cannot be placed as its customer wishes says so, and why; there is nothing else to do for it.
+  const refused = [...slots.values()].filter((slot) => slot === "refused").length;
   const placed = inDocuments(cluster, id);
-  // An app that cannot be placed as it wishes says so, and why; there is nothing else to do for it.
-  const refused = live.filter((row) => row.phase.kind === "placing" && row.phase.refusal !== null).length;
-  if (live.length !== expected || placed + refused !== expected) {
+  const lost = live.filter(({ nodeGone }) => nodeGone).length;
+  if (slots.size !== expected || placed + refused < expected || placed > expected + lost) {
     const kinds = live.map((row) => `${row.phase.kind}/${row.observed?.kind}`).join(" ");
     faults.push(
       `20: ${host.name} (${kind}) wants ${expected}, has ${live.length} (${kinds}) and ${placed} in documents`,
@@ -78,6 +81,17 @@ function ofApp(cluster: Cluster, { id, host, kind }: AppSite): string[] {
   if (refused > 0 && isWhole && policyOf(kind).isAlwaysPlaceable)
     faults.push(`20: ${host.name} (${kind}) finds no room`);
   return [...faults, ...ofRoute(cluster, id, host, expected - refused)];
+}
+
+/** Each slot that somebody has: filled, or only with one that finds no room. */
+function slotsOf(live: readonly InstanceRow[]): Map<string, "filled" | "refused"> {
+  const slots = new Map<string, "filled" | "refused">();
+  for (const { cohort, ordinal, phase, nodeGone } of live) {
+    const slot = `${cohort}/${ordinal}`;
+    const isRefused = nodeGone || (phase.kind === "placing" && phase.refusal !== null);
+    if (!isRefused || !slots.has(slot)) slots.set(slot, isRefused ? "refused" : "filled");
+  }
+  return slots;
 }
 
 function inDocuments(cluster: Cluster, app: AppId): number {
