@@ -27,6 +27,14 @@ export function standing(known: Ejection | undefined, nowMs: number): Standing {
   return nowMs < known.untilMs ? "out" : "due";
 }
 
+/**
+ * Whether to look at once whether a node is back, whatever its ejection says: a route that was made since then names it, so that
+ * something became ready there. Each look that fails ejects it anew: one for each newer route.
+ */
+export function mayBeBack(known: Ejection | undefined, routeAtMs: number): boolean {
+  return known?.kind === "out" && routeAtMs > known.sinceMs;
+}
+
 /** After a failure. Further failures of what was sent before the ejection change nothing. */
 export function ejected(known: Ejection | undefined, nowMs: number, limits: RoutingLimits): Out {
   if (known?.kind === "out" && nowMs < known.untilMs) return known;

@@ -6,7 +6,7 @@ import { AGENT_LIMITS } from "../../core/converge/limits.ts";
 import { DEFAULT_LIMITS } from "../../core/limits.ts";
 
 const text = readFileSync(new URL("../../docs/OPERATING.md", import.meta.url), "utf8");
-const rows = (pattern: RegExp): string[][] => [...text.matchAll(pattern)].map((match) => [...match]);
+const rows = (pattern: RegExp): string[][] => [...text.matchAll(pattern)].map((match) => [...match].slice(1));
 const limits = { agent: AGENT_LIMITS, control: DEFAULT_LIMITS } as unknown as Record<string, Record<string, number>>;
 
 const timings = rows(/^\| `(\w+)` \| (agent|control) \| ([\d.]+) s \|/gm);
@@ -24,11 +24,11 @@ describe("docs/OPERATING.md", () => {
     expect(costs).toHaveLength(4);
   });
 
-  it.each(timings)("says of %s what the code does", (_row, name, where, seconds) => {
+  it.each(timings)("says of %s at the %s what the code does", (name, where, seconds) => {
     expect(limits[where ?? ""]?.[name ?? ""]).toBe(Number(seconds) * 1_000);
   });
 
-  it.each(costs)("computes %s from the counts it names", (_row, beat, suspect, lost, usd) => {
+  it.each(costs)("computes what a beat of %s s costs from the counts it names", (beat, suspect, lost, usd) => {
     const everyS = Number(beat);
     const { heartbeatMs } = AGENT_LIMITS;
     expect(Number(suspect)).toBe((everyS * DEFAULT_LIMITS.suspectMs) / heartbeatMs);

@@ -2,7 +2,7 @@
 import { instanceKey } from "../../contracts/desired.ts";
 import type { NodeId } from "../../contracts/ids.ts";
 import type { Endpoint } from "../../contracts/route.ts";
-import { answered, ejected, mayTry, onTrial, standing, type Ejection, type Out } from "../../core/routing/ejections.ts";
+import { answered, ejected, mayBeBack, mayTry, onTrial, standing, type Ejection, type Out } from "../../core/routing/ejections.ts";
 import { ROUTING_LIMITS } from "../../core/routing/limits.ts";
 import { Flights } from "./flight.ts";
 
@@ -34,8 +34,10 @@ export class Ejections {
     };
   }
 
-  nodeStanding(node: NodeId, nowMs: number): { readonly kind: "in" | "due" } | Out {
+  /** routeAtMs: when the route that names the node was made. */
+  nodeStanding(node: NodeId, routeAtMs: number, nowMs: number): { readonly kind: "in" | "due" } | Out {
     const known = this.#nodes.get(node);
+    if (mayBeBack(known, routeAtMs)) return { kind: "due" };
     if (known?.kind === "out" && nowMs < known.untilMs) return known;
     return { kind: standing(known, nowMs) === "due" ? "due" : "in" };
   }

@@ -76,12 +76,12 @@ export async function serve(serving: Serving, first: Route, startedAtMs: number)
  * While anything is held against anybody: nodes of the route that are due are probed, and the App object hears of its instances
  * on nodes whose gateway is dead, whichever app's request found that out.
  */
-function lookAround({ env, keepAlive }: Serving, { app, state }: Route): void {
+function lookAround({ env, keepAlive }: Serving, { app, state, atMs }: Route): void {
   if (state.kind !== "serving") return;
   const nowMs = Date.now();
   for (const { endpoints } of state.releases) {
     for (const endpoint of endpoints) {
-      const node = ejections.nodeStanding(endpoint.node, nowMs);
+      const node = ejections.nodeStanding(endpoint.node, atMs, nowMs);
       if (node.kind === "due") keepAlive(ejections.probe(endpoint, keepAlive));
       if (node.kind === "out" && reports.admit(endpoint, node.untilMs, nowMs))
         keepAlive(report(env, app, endpoint, "connect"));

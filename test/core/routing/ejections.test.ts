@@ -5,6 +5,7 @@ import { GATEWAY_ERRORS, type GatewayError } from "../../../contracts/ticket.ts"
 import {
   answered,
   ejected,
+  mayBeBack,
   mayTry,
   onTrial,
   standing,
@@ -32,6 +33,15 @@ describe("an ejection", () => {
   ];
   test.each(table)("%s: %s", (_name, known, expected) => {
     expect(standing(known, T)).toBe(expected);
+  });
+
+  test("of a node is looked at anew by each route that was made since it and names the node, once", () => {
+    const known = out(T + 30_000, 6);
+    expect(mayBeBack(known, T)).toBe(false);
+    expect(mayBeBack(known, T + 5_000)).toBe(true);
+    const failed = ejected(onTrial(known, T + 5_100, limits), T + 5_100, limits);
+    expect(mayBeBack(failed, T + 5_000)).toBe(false);
+    for (const other of [undefined, trial(T + 1), back(T + 1)]) expect(mayBeBack(other, T + 5_000)).toBe(false);
   });
 
   test("waits twice as long each time a trial fails, up to the maximum", () => {
