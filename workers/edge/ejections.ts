@@ -2,7 +2,16 @@
 import { instanceKey } from "../../contracts/desired.ts";
 import type { NodeId } from "../../contracts/ids.ts";
 import type { Endpoint } from "../../contracts/route.ts";
-import { answered, ejected, mayBeBack, mayTry, onTrial, standing, type Ejection, type Out } from "../../core/routing/ejections.ts";
+import {
+  answered,
+  ejected,
+  mayBeBack,
+  mayTry,
+  onTrial,
+  standing,
+  type Ejection,
+  type Out,
+} from "../../core/routing/ejections.ts";
 import { ROUTING_LIMITS } from "../../core/routing/limits.ts";
 import { Flights } from "./flight.ts";
 
