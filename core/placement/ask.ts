@@ -10,6 +10,8 @@ export interface Ask {
   readonly labels: readonly (readonly [string, string])[];
   /** Keys of apps whose nodes are not taken. */
   readonly awayFrom: readonly string[];
+  /** How apps that stay away from this one name it. */
+  readonly self: string | null;
   readonly avoid: ReadonlySet<NodeId>;
   /** Siblings by failure domain and by node. Without the slot's own instance, which it is to replace. */
   readonly inDomain: ReadonlyMap<string, number>;
@@ -22,7 +24,7 @@ const NO_NAMES: readonly string[] = [];
 const NO_NODES: ReadonlySet<NodeId> = new Set();
 const NOWHERE: ReadonlyMap<never, number> = new Map<never, number>();
 
-export function askOf(slot: ReserveSlot, { team }: PlacementRequest, occupied: readonly Occupied[]): Ask {
+export function askOf(slot: ReserveSlot, { team, appName }: PlacementRequest, occupied: readonly Occupied[]): Ask {
   const policy = slot.placement ?? DEFAULT_POLICY;
   let inDomain: Map<string, number> | null = null;
   let onNode: Map<NodeId, number> | null = null;
@@ -38,6 +40,7 @@ export function askOf(slot: ReserveSlot, { team }: PlacementRequest, occupied: r
     policy,
     labels: policy === DEFAULT_POLICY ? NO_LABELS : Object.entries(policy.labels),
     awayFrom: policy.awayFrom.length === 0 ? NO_NAMES : policy.awayFrom.map((name) => awayFromKey(team ?? "", name)),
+    self: team && appName ? awayFromKey(team, appName) : null,
     avoid: slot.avoid && slot.avoid.length > 0 ? new Set(slot.avoid) : NO_NODES,
     inDomain: inDomain ?? NOWHERE,
     onNode: onNode ?? NOWHERE,

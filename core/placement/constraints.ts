@@ -59,7 +59,7 @@ export function requestedOf({ slot: { resources } }: Ask, constraint: Constraint
 export function wantedOf({ slot, labels, policy }: Ask, constraint: ConstraintName): string | null {
   if (constraint === "runtime") return slot.runtimes.join(" or ");
   if (constraint === "labels") return labels.map(([name, value]) => `${name}=${value}`).join(", ");
-  if (constraint === "away_from") return policy.awayFrom.join(", ");
+  if (constraint === "away_from") return policy.awayFrom.join(", ") || null;
   return constraint === "ports" ? policy.hostPorts.join(", ") : null;
 }
 
@@ -75,9 +75,9 @@ export function hasLabels({ labels }: Pick<PlacementNode, "labels">, ask: Ask): 
   return true;
 }
 
-export function isAwayFromAny({ apps }: PlacementNode, { awayFrom }: Ask): boolean {
+export function isAwayFromAny({ apps, shunned }: PlacementNode, { awayFrom, self }: Ask): boolean {
   for (const key of awayFrom) if (apps.has(key)) return true;
-  return false;
+  return shunned !== undefined && self !== null && shunned.has(self);
 }
 const isDomainTaken = ({ failureDomain }: PlacementNode, ask: Ask): boolean =>
   ask.policy.failureDomains === "required" && ask.inDomain.has(failureDomain);

@@ -137,7 +137,7 @@ function join(group: Group, seat: Seat, own: Pile | null): void {
 }
 
 /** In a cell the piles with the most cpu come first: the place of the first that has no more than this. */
-function firstUpTo(cell: readonly Pile[], cpu: number): number {
+export function firstUpTo(cell: readonly Pile[], cpu: number): number {
   let low = 0;
   let high = cell.length;
   while (low < high) {

@@ -59,10 +59,11 @@ function penaltiesOf(scale: Scale, groups: readonly Group[]): Penalties | null {
   return new Map([...free].map(([domain, sum]) => [domain, domainPenalty(scale, sum, most!)]));
 }
 
-function searchFor({ totals, scale }: PoolState, ask: Ask): Search {
+function searchFor({ totals, scale, shunned }: PoolState, ask: Ask): Search {
   const { cpuMilli, memoryBytes, diskBytes, pids } = ask.slot.resources;
   const { onNode, avoid, awayFrom, policy } = ask;
-  const free = onNode.size + avoid.size + awayFrom.length + policy.hostPorts.length === 0;
+  const welcome = ask.self === null || !shunned.has(ask.self);
+  const free = welcome && onNode.size + avoid.size + awayFrom.length + policy.hostPorts.length === 0;
   return {
     scale: scaleOf(policy.strategy, scale ?? totals),
     cpu: cpuMilli,

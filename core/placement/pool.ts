@@ -6,6 +6,7 @@ import type { Occupied, ReserveSlot } from "../messages.ts";
 import { rankOf } from "../random.ts";
 import { askOf, type Ask } from "./ask.ts";
 import { enter, groupFor, groupKey, leave, shift, type Group } from "./groups.ts";
+import type { Shunned } from "./neighbours.ts";
 import { pick } from "./pick.ts";
 import { setRoom, type Seat } from "./piles.ts";
 import { memoryUnits, type Totals } from "./rank.ts";
@@ -18,6 +19,8 @@ export interface PoolState {
   readonly groups: Map<string, Group>;
   /** Open nodes by an image that they have. */
   readonly byImage: Map<string, Set<Seat>>;
+  /** On how many nodes something stays away from an app. */
+  readonly shunned: Map<string, number>;
   readonly totals: Totals;
   /** Measured by this instead of by the totals. */
   readonly scale: Totals | null;
@@ -38,6 +41,7 @@ export function createPool(nodes: Iterable<PlacementNode>, seed: string, overrid
     seats: new Map(),
     groups: new Map(),
     byImage: new Map(),
+    shunned: new Map(),
     scale: overrides?.totals ?? null,
     totals: { nodes: 0, cpuFree: 0, cpuCapacity: 0, memoryFree: 0, memoryCapacity: 0 },
   };
@@ -58,6 +62,7 @@ export function createPool(nodes: Iterable<PlacementNode>, seed: string, overrid
       const seat = state.seats.get(id);
       if (!seat) return;
       close(state, seat);
+      countShunned(state, seat.node.shunned, -1);
       state.seats.delete(id);
     },
     take: (id, resources) => changeRoom(state, id, resources, -1),
@@ -71,6 +76,7 @@ export function createPool(nodes: Iterable<PlacementNode>, seed: string, overrid
 function addSeat(state: PoolState, node: PlacementNode, tie: number): void {
   const seat: Seat = { node, tie, cpu: 0, memory: 0, disk: 0, pids: 0, ports: [], group: null, pile: null, at: 0 };
   state.seats.set(node.id, seat);
+  countShunned(state, node.shunned, 1);
   readNode(seat, node);
   open(state, seat);
 }
@@ -78,6 +84,10 @@ function addSeat(state: PoolState, node: PlacementNode, tie: number): void {
 function changeSeat(state: PoolState, seat: Seat, node: PlacementNode): void {
   const before = seat.node;
   const { group } = seat;
+  if (before.shunned !== node.shunned) {
+    countShunned(state, before.shunned, -1);
+    countShunned(state, node.shunned, 1);
+  }
   const sameMake =
     group !== null &&
     node.closed === null &&
@@ -97,6 +107,14 @@ function changeSeat(state: PoolState, seat: Seat, node: PlacementNode): void {
   close(state, seat);
   readNode(seat, node);
   open(state, seat);
+}
+
+function countShunned({ shunned }: PoolState, keys: Shunned | undefined, by: 1 | -1): void {
+  for (const key of keys?.keys() ?? []) {
+    const now = (shunned.get(key) ?? 0) + by;
+    if (now === 0) shunned.delete(key);
+    else shunned.set(key, now);
+  }
 }
 
 function readNode(seat: Seat, node: PlacementNode): void {

@@ -26,18 +26,29 @@ export function refusalOf(seen: Iterable<Seen>, ask: Ask): Refusal {
   };
   let nodesTotal = 0;
   let possible = false;
+  const shunning = new Set<string>();
   for (const { node, free, ports } of seen) {
     nodesTotal += 1;
     possible ||= couldEver(node, ask);
     noteExclusions(node, free, ports, ask, note);
+    for (const name of (ask.self && node.shunned?.get(ask.self)) || []) shunning.add(name);
   }
   const merged = new Map<ConstraintName, Entry>();
   for (const [constraint, { nodesExcluded, missing }] of tallies) {
     const wanted = wantedOf(ask, constraint);
     const requested = requestedOf(ask, constraint);
-    merged.set(constraint, { constraint, nodesExcluded, requested, missing, ...(wanted === null ? {} : { wanted }) });
+    const detail = constraint === "away_from" ? keptAway(wanted, shunning) : {};
+    const asked = wanted === null ? {} : { wanted };
+    merged.set(constraint, { constraint, nodesExcluded, requested, missing, ...asked, ...detail });
   }
   return { nodesTotal, constraints: inOrder(merged), ...(nodesTotal > 0 && !possible ? { impossible: true } : {}) };
+}
+
+/** Whom it stays away from is known to who reads it; who stays away from it is not. */
+function keptAway(wanted: string | null, shunning: ReadonlySet<string>): Pick<Entry, "detail"> {
+  if (shunning.size === 0) return {};
+  const by = `kept away by ${[...shunning].sort().join(", ")}`;
+  return { detail: wanted === null ? by : `${wanted}; ${by}` };
 }
 
 /** A cell that holds as many instances as it may: its nodes were not looked at one by one. */
@@ -66,7 +77,7 @@ export function mergeRefusals(first: Refusal | null, second: Refusal): Refusal {
       ...entry,
       nodesExcluded: (known?.nodesExcluded ?? 0) + entry.nodesExcluded,
       missing: known ? leastOf(known.missing, entry.missing) : entry.missing,
-      ...(known?.detail && entry.detail ? { detail: `${known.detail}; ${entry.detail}` } : {}),
+      ...(known?.detail && entry.detail ? { detail: both(known.detail, entry.detail) } : {}),
       ...(known?.detail && !entry.detail ? { detail: known.detail } : {}),
     });
   }
@@ -76,6 +87,8 @@ export function mergeRefusals(first: Refusal | null, second: Refusal): Refusal {
     ...(first.impossible && second.impossible ? { impossible: true } : {}),
   };
 }
+
+const both = (a: string, b: string): string => (a === b ? a : `${a}; ${b}`);
 
 /** By nodes excluded, most first, so that the first line of an explanation says the most; equal ones by name. */
 const inOrder = (merged: ReadonlyMap<ConstraintName, Entry>): Entry[] =>

@@ -1,6 +1,6 @@
 // Rank and pick within one group: branch and bound over its grid. Exact: what it passes over cannot be better.
 import { bitFrom, bitUpTo } from "./bits.ts";
-import { BLOCK_BITS, type Group } from "./groups.ts";
+import { BLOCK_BITS, firstUpTo, type Group } from "./groups.ts";
 import { comesBefore, type Pile, type Seat } from "./piles.ts";
 import { otherLeftMin, packScore, scoreOf, spreadScore, type Scale } from "./rank.ts";
 
@@ -99,9 +99,18 @@ function memoryLeftMin({ scale, score, penalty }: Search, cpuLow: number): numbe
   return scale.cpuScarce ? otherLeftMin(cpuLow, score - penalty + SLACK) : 0;
 }
 
+/** Piles with the most cpu come first. From the better end, until cpu alone says that no other can be better. */
 function searchCell(search: Search, group: Group, cell: number): void {
   const piles = group.cells[cell]!;
-  for (let at = 0; at < piles.length && piles[at]!.cpu >= search.cpu; at += 1) searchPile(search, piles[at]!);
+  const { strategy, cpuUnit } = search.scale;
+  let enough = firstUpTo(piles, search.cpu);
+  while (enough < piles.length && piles[enough]!.cpu === search.cpu) enough += 1;
+  for (let n = 0; n < enough; n += 1) {
+    const pile = piles[strategy === "pack" ? enough - 1 - n : n]!;
+    const cpuLeft = (pile.cpu - search.cpu) / cpuUnit;
+    if (boundOf(search, cpuLeft, cpuLeft, 0, Infinity) > search.score + SLACK) return;
+    searchPile(search, pile);
+  }
 }
 
 /** The least score that anything within these leftovers can have. */

@@ -4,6 +4,7 @@ import type { Refusal } from "../../contracts/failures.ts";
 import type { InstanceId, NodeId } from "../../contracts/ids.ts";
 import type { Resources } from "../../contracts/release.ts";
 import type { Occupied, ReserveSlot } from "../messages.ts";
+import type { Shunned } from "./neighbours.ts";
 
 /**
  * A node as placement sees it. Immutable: what changes is a new object, and parts that did not change stay the same objects
@@ -23,6 +24,8 @@ export interface PlacementNode {
   readonly hostPorts: readonly number[];
   /** What is on it, by `<team>/<app's name>` (awayFromKey). */
   readonly apps: ReadonlySet<string>;
+  /** Whom these stay away from. Absent: nobody. */
+  readonly shunned?: Shunned;
   /** Digests and bundle hashes that it need not pull. */
   readonly images: ReadonlySet<string>;
 }
@@ -34,8 +37,9 @@ export interface PlacementRequest {
   readonly slots: readonly ReserveSlot[];
   /** Where the app's instances are that count for spread and anti-affinity, in whatever cell. */
   readonly occupied: readonly Occupied[];
-  /** Whose awayFrom names are meant. Absent: the slots name none. */
+  /** Whose awayFrom names are meant, and who they are to others. Absent: the slots name none, and nobody names them. */
   readonly team?: string;
+  readonly appName?: string;
   /** How many more instances the cell may hold; slots beyond it are refused with cell_full. Absent: no limit. */
   readonly slotsMax?: number;
   /** Nobody will read why a slot was refused: looking at every node for it is spared. */
