@@ -77,10 +77,10 @@ export const atMost = (max: number) => (labels: Readonly<Record<string, string>>
 
 /**
  * Where instances may go. strategy pack fills used nodes first, spread the emptiest. failureDomains and nodes: whether two
- * replicas may share one when there is no other room (preferred) or never (required). awayFrom: apps of the same team whose
- * nodes are not taken. hostPorts: TCP ports of the node itself, held by one instance at a time and forwarded to the same port
- * of the instance. singleton: at most one instance, ever; available: silence never stops it, strict: it stops itself when it
- * may have been given up (invariant 4).
+ * replicas may share one when there is no other room (preferred) or never (required). awayFrom: apps of the same team that
+ * no node is shared with: it goes to none of theirs, and they come to none of its. hostPorts: TCP ports of the node itself,
+ * held by one instance at a time and forwarded to the same port of the instance. singleton: at most one instance, ever;
+ * available: silence never stops it, strict: it stops itself when it may have been given up (invariant 4).
  */
 export const PlacementPolicy = z.strictObject({
   strategy: z.enum(["pack", "spread"]).default("pack"),

@@ -5,6 +5,7 @@ import type { AppId, NodeId } from "../../contracts/ids.ts";
 import type { Limits } from "../limits.ts";
 import type { Occupied, ReserveSlot } from "../messages.ts";
 import { RESOURCE_NAMES } from "../placement/constraints.ts";
+import { shunnedBy, shunsOf } from "../placement/neighbours.ts";
 import { subtract } from "../placement/resources.ts";
 import { createPool } from "../placement/pool.ts";
 import { awayFromKey, type PlacementNode, type Pool } from "../placement/types.ts";
@@ -90,7 +91,7 @@ function tryToEmpty(work: Work, node: PlacementNode): string | null {
   for (const row of [...rows].sort((a, b) => b.desired.resources.cpuMilli - a.desired.resources.cpuMilli)) {
     work.triesLeft -= 1;
     const occupied = work.occupied.get(row.desired.app) ?? [];
-    const request = { slots: [slotOf(row)], occupied, team: row.desired.team };
+    const request = { slots: [slotOf(row)], occupied, team: row.desired.team, appName: row.desired.appName };
     const { placements, refusals } = work.pool.place(request);
     const target = placements[0] && work.pool.get(placements[0].node);
     if (!target) {
@@ -161,12 +162,17 @@ function movedTo(occupied: readonly Occupied[], { desired }: CellInstanceRow, to
   return [...others, { failureDomain: to.failureDomain, node: to.id, ordinal: desired.ordinal }];
 }
 
-const withRow = (node: PlacementNode, { desired }: CellInstanceRow): PlacementNode => ({
-  ...node,
-  free: subtract(node.free, desired.resources),
-  hostPorts: [...node.hostPorts, ...(desired.hostPorts ?? [])],
-  apps: new Set([...node.apps, awayFromKey(desired.team, desired.appName)]),
-});
+function withRow(node: PlacementNode, { desired, wants }: CellInstanceRow): PlacementNode {
+  const key = awayFromKey(desired.team, desired.appName);
+  const shunned = shunnedBy(shunsOf(key, wants?.placement), node.shunned);
+  return {
+    ...node,
+    free: subtract(node.free, desired.resources),
+    hostPorts: [...node.hostPorts, ...(desired.hostPorts ?? [])],
+    apps: new Set([...node.apps, key]),
+    ...(shunned ? { shunned } : {}),
+  };
+}
 
 const stepOf = ({ names }: ConsolidationInput, { desired, node }: CellInstanceRow, to: NodeId): RebalanceStep => ({
   instance: desired.instance,

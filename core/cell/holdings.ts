@@ -1,8 +1,8 @@
 // What the Cell's rows say by node, by app and by time: kept in step with every write, so that no step reads a whole table.
 import type { NodeCapacity } from "../../contracts/agent-protocol.ts";
 import type { AppId, InstanceId, NodeId } from "../../contracts/ids.ts";
-import type { Resources } from "../../contracts/release.ts";
 import { pushDue, type DueHeap } from "../heap.ts";
+import { shunsOf } from "../placement/neighbours.ts";
 import { awayFromKey, type PlacementNode, type Pool } from "../placement/types.ts";
 import type { Durable } from "../step.ts";
 import type { AnswerRow, AppLinkRow, CellInstanceRow, CellTables, NodeRow, ReservationRow } from "./tables.ts";
@@ -16,6 +16,8 @@ export interface OnNode {
   held: NodeCapacity;
   /** How often each app (awayFromKey), and each host port, is among them. */
   readonly apps: Map<string, number>;
+  /** And whom each of them stays away from (shunsOf). */
+  readonly shuns: Map<string, number>;
   readonly hostPorts: Map<number, number>;
   /** Rises with every write. */
   version: number;
@@ -146,7 +148,7 @@ function keepInstance(
   const moved = before?.node !== after?.node || before?.desired.resources !== after?.desired.resources;
   if (before !== undefined && moved) {
     if (before.node !== after?.node) onNode(holdings, before.node).instances.delete(instance);
-    take(holdings, before.node, -1, before.desired.resources, before.desired.hostPorts, keyOf(before));
+    take(holdings, before.node, -1, heldBy(before));
   }
   if (after === undefined) {
     const others = holdings.ofApp.get(app);
@@ -155,13 +157,16 @@ function keepInstance(
     return;
   }
   onNode(holdings, after.node).instances.set(instance, after);
-  if (moved) take(holdings, after.node, 1, after.desired.resources, after.desired.hostPorts, keyOf(after));
+  if (moved) take(holdings, after.node, 1, heldBy(after));
   const others = holdings.ofApp.get(app);
   if (others) others.set(instance, after);
   else holdings.ofApp.set(app, new Map([[instance, after]]));
 }
 
-const keyOf = ({ desired }: CellInstanceRow): string => awayFromKey(desired.team, desired.appName);
+const heldBy = ({ desired, wants }: CellInstanceRow): Held => {
+  const { resources, hostPorts, team, appName } = desired;
+  return { resources, hostPorts, awayKey: awayFromKey(team, appName), wants };
+};
 
 function keepReservation(
   holdings: Holdings,
@@ -172,11 +177,11 @@ function keepReservation(
   const instance = key as InstanceId;
   if (before !== undefined) {
     onNode(holdings, before.node).reservations.delete(instance);
-    take(holdings, before.node, -1, before.resources, before.hostPorts, before.awayKey);
+    take(holdings, before.node, -1, before);
   }
   if (after === undefined) return;
   onNode(holdings, after.node).reservations.set(instance, after);
-  take(holdings, after.node, 1, after.resources, after.hostPorts, after.awayKey);
+  take(holdings, after.node, 1, after);
   pushDue(holdings.reservationEnds, { atMs: after.untilMs, key });
 }
 
@@ -194,12 +199,16 @@ function onNode(holdings: Holdings, node: NodeId): OnNode {
     reservations: new Map(),
     held: NOTHING,
     apps: new Map(),
+    shuns: new Map(),
     hostPorts: new Map(),
     version: 0,
   };
   holdings.onNode.set(node, made);
   return made;
 }
+
+/** What bears on others that might come to the node. */
+type Held = Pick<ReservationRow, "resources" | "hostPorts" | "awayKey" | "wants">;
 
 /**
  * Adds (1) or takes away (-1) what one row holds; a node that nothing is on is forgotten. Amounts are whole numbers far below
@@ -209,9 +218,7 @@ function take(
   holdings: Holdings,
   node: NodeId,
   sign: 1 | -1,
-  { cpuMilli, memoryBytes, diskBytes, pids }: Resources,
-  hostPorts: readonly number[] | undefined,
-  app: string | null | undefined,
+  { resources: { cpuMilli, memoryBytes, diskBytes, pids }, hostPorts, awayKey, wants }: Held,
 ): void {
   const there = onNode(holdings, node);
   there.version += 1;
@@ -222,7 +229,8 @@ function take(
     pids: sign * pids,
   });
   for (const port of hostPorts ?? []) count(there.hostPorts, port, sign);
-  if (app) count(there.apps, app, sign);
+  if (awayKey) count(there.apps, awayKey, sign);
+  for (const shun of shunsOf(awayKey, wants?.placement)) count(there.shuns, shun, sign);
   if (there.instances.size === 0 && there.reservations.size === 0) holdings.onNode.delete(node);
 }
 

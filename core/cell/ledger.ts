@@ -1,6 +1,7 @@
 // The capacity ledger: what each node has left after desired, stopping and reserved instances (invariant 10).
 import type { NodeCapacity } from "../../contracts/agent-protocol.ts";
 import type { NodeId } from "../../contracts/ids.ts";
+import { shunnedBy } from "../placement/neighbours.ts";
 import { subtract } from "../placement/resources.ts";
 import { createPool } from "../placement/pool.ts";
 import type { PlacementNode, Pool } from "../placement/types.ts";
@@ -48,11 +49,13 @@ function pooledOf(ctx: CellContext, row: NodeRow, known: Pooled | undefined): Po
   const sameRoom = known !== undefined && known.on === on && known.version === version;
   if (sameImages && sameRoom && known.row === row && known.node.closed === closed) return known;
   const { id, failureDomain, runtime, labels, capacity } = row;
+  const shunned = sameRoom ? known.node.shunned : shunnedBy(on?.shuns.keys() ?? []);
   const node = {
     ...{ id, failureDomain, runtime, labels, closed, capacity },
     free: sameRoom ? known.node.free : subtract(capacity, on?.held ?? NOTHING),
     hostPorts: sameRoom ? known.node.hostPorts : [...(on?.hostPorts.keys() ?? [])],
     apps: sameRoom ? known.node.apps : new Set(on?.apps.keys()),
+    ...(shunned ? { shunned } : {}),
     images: sameImages ? known.node.images : new Set(images),
   };
   return { row, on, version, images: sameImages ? known.images : images, node };

@@ -24,8 +24,8 @@ export function reserve(ctx: CellContext, request: ReserveRequest): Result<Reser
     // Asked for anew under another key: the earlier answer counts no more.
     ctx.draft.drop("reservations", slot.instance);
   }
-  const { team, occupied } = request;
-  const asked = { slots: open, occupied, ...(team ? { team } : {}), slotsMax: slotsLeft(ctx) };
+  const { team, appName, occupied } = request;
+  const asked = { slots: open, occupied, ...(team ? { team, appName } : {}), slotsMax: slotsLeft(ctx) };
   const { placements, refusals } = placementPool(ctx).place(asked);
   const untilMs = ctx.nowMs + request.leaseMs;
   for (const { slot, node } of placements) {

@@ -28,9 +28,11 @@ export function refusalOf(seen: Iterable<Seen>, ask: Ask): Refusal {
   let possible = false;
   const shunning = new Set<string>();
   for (const { node, free, ports } of seen) {
+    const awayBefore = tallies.get("away_from")?.nodesExcluded;
     nodesTotal += 1;
     possible ||= couldEver(node, ask);
     noteExclusions(node, free, ports, ask, note);
+    if (tallies.get("away_from")?.nodesExcluded === awayBefore) continue;
     for (const name of (ask.self && node.shunned?.get(ask.self)) || []) shunning.add(name);
   }
   const merged = new Map<ConstraintName, Entry>();

@@ -87,6 +87,7 @@ describe("the plan of a rebalance", () => {
       [{ policy: { awayFrom: ["app-2"] } }, { policy: { awayFrom: ["app-1"] } }],
       /away_from/,
     ],
+    ["the one in use stays away from the other", [50, 10], [{ policy: { awayFrom: ["app-2"] } }, {}], /away_from/],
     ["host ports collide", [50, 10], [{ policy: { hostPorts: [99] } }, { policy: { hostPorts: [99] } }], /ports/],
     [
       "replicas must be on nodes of their own",

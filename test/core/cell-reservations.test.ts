@@ -108,6 +108,20 @@ describe("a reserve", () => {
     expect(reserve(cell, "m", [2], { policy }).placements.length).toBe(1);
   });
 
+  it("keeps an app off nodes where one of its team stays away from it, reserved or running, until that has gone", () => {
+    const cell = cellOf(1);
+    const policy = { awayFrom: ["app-2"] };
+    reserve(cell, "k", [1], { policy });
+    expect(constraintsOf(reserve(cell, "l", [2], { app: 2 }))).toEqual([["away_from"]]);
+    value(commit(cell, [1], { policy }));
+    const { refused } = reserve(cell, "m", [2], { app: 2 });
+    expect(refused[0]?.refusal.constraints).toMatchObject([{ constraint: "away_from", detail: "kept away by app-1" }]);
+    expect(reserve(cell, "n", [3], { app: 3 }).placements.length).toBe(1);
+    update(cell, { remove: [insId(1)] });
+    settle(cell, 0);
+    expect(reserve(cell, "o", [2], { app: 2 }).placements.length).toBe(1);
+  });
+
   it("prefers a node that said it has the image", () => {
     for (const has of [0, 1, 2]) {
       const cell = cellOf(3);

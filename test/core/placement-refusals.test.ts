@@ -73,6 +73,28 @@ const cases: {
     says: [{ constraint: "away_from", nodesExcluded: 1, ...nothing, wanted: "db" }],
   },
   {
+    name: "apps that keep away from the release, by their names",
+    nodes: [
+      nodeOf("a", "r1", 1_000, { shunned: new Map([["t/web", ["db"]]]) }),
+      nodeOf("b", "r1", 1_000, { shunned: new Map([["t/web", ["cache", "db"]]]) }),
+      nodeOf("c", "r1", 1_000, { closed: "not_ready", shunned: new Map([["t/web", ["unseen"]]]) }),
+    ],
+    request: { appName: "web" },
+    says: [
+      { constraint: "away_from", nodesExcluded: 2, ...nothing, detail: "kept away by cache, db" },
+      { constraint: "not_ready", nodesExcluded: 1, ...nothing },
+    ],
+  },
+  {
+    name: "both, where each keeps away from others",
+    nodes: [
+      nodeOf("a", "r1", 1_000, { apps: new Set(["t/db"]) }),
+      nodeOf("b", "r1", 1_000, { shunned: new Map([["t/web", ["api"]]]) }),
+    ],
+    request: { ...wanting({ awayFrom: ["db"] }), appName: "web" },
+    says: [{ constraint: "away_from", nodesExcluded: 2, ...nothing, wanted: "db", detail: "db; kept away by api" }],
+  },
+  {
     name: "nodes that the slot is to avoid",
     nodes: [nodeOf("a", "r1")],
     request: { slots: slotsOf(1, 100, { avoid: ["node_a" as NodeId] }) },

@@ -69,11 +69,13 @@ export const anyNode: fc.Arbitrary<PlacementNode> = fc
     pids: level,
     hostPorts: someOf(80, 443),
     apps: someOf("t/db", "t/cache"),
+    shunned: fc.constantFrom(undefined, undefined, undefined, new Map([["t/web", ["db"]]]), new Map([["t/x", ["db"]]])),
     images: someOf("sha256:a", "sha256:b"),
   })
-  .map(({ name, domain, cpu, memory, disk, pids, apps, images, capacity, ...rest }) => ({
+  .map(({ name, domain, cpu, memory, disk, pids, apps, shunned, images, capacity, ...rest }) => ({
     ...nodeOf(String(name), domain),
     ...rest,
+    ...(shunned ? { shunned } : {}),
     capacity,
     free: {
       cpuMilli: Math.floor((capacity.cpuMilli * cpu) / 8),

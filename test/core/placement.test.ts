@@ -98,6 +98,15 @@ describe("place", () => {
     expect(nodesOf(nodes, { slots, team: "t" })).toEqual(["node_b"]);
   });
 
+  it("keeps off nodes with an app of the same team that stays away from this one, and only off those", () => {
+    const nodes = [
+      nodeOf("a", "r1", 110, { shunned: new Map([["t/web", ["db"]]]) }),
+      nodeOf("b", "r1", 120, { shunned: new Map([["u/web", ["db"]]]) }),
+    ];
+    expect(nodesOf(nodes, { slots: slotsOf(1), team: "t", appName: "web" })).toEqual(["node_b"]);
+    expect(nodesOf(nodes, { slots: slotsOf(1), team: "t", appName: "api" })).toEqual(["node_a"]);
+  });
+
   it("decides between equals by the seed, and by nothing else", () => {
     const nodes = Array.from({ length: 20 }, (_, n) => nodeOf(String(n), "r1"));
     const under = (seed: string) => place(nodes, { slots: slotsOf(1), occupied: [] }, seed).placements[0]?.node;
@@ -128,7 +137,7 @@ describe(announced("any placement"), () => {
   it("is the one that a scan over all nodes makes, refusals and their arithmetic included", () => {
     fc.assert(
       fc.property(anyCase, ({ nodes, slots, occupied }) => {
-        const request = { slots, occupied, team: "t" };
+        const request = { slots, occupied, team: "t", appName: "web" };
         expect(place(nodes, request, HEX)).toEqual(placeByScan(nodes, request, HEX));
       }),
       { seed: SEED, numRuns: 3_000 },
@@ -153,7 +162,7 @@ describe(announced("any placement"), () => {
           closed: null,
           free: jitter(node.free, n),
         }));
-        const request = { slots, occupied: [], team: "t" };
+        const request = { slots, occupied: [], team: "t", appName: "web" };
         expect(place(plain, request, HEX)).toEqual(placeByScan(plain, request, HEX));
       }),
       { seed: SEED, numRuns: 25 },
@@ -183,7 +192,7 @@ describe(announced("any placement"), () => {
   it("does not depend on the order of the nodes, nor on what the pool went through before", () => {
     fc.assert(
       fc.property(anyCase, anyNodes(20), ({ nodes, slots, occupied }, others) => {
-        const request = { slots, occupied };
+        const request = { slots, occupied, team: "t", appName: "web" };
         const there = place(nodes, request, HEX);
         expect(place([...nodes].reverse(), request, HEX).placements).toEqual(there.placements);
         const pool = createPool(others, HEX);
