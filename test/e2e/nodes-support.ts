@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { expect } from "vitest";
 import { startVisitors, type Visitors } from "../../dev/load/visitors.ts";
 import { processesIn } from "../../dev/network/namespaces.ts";
+import type { Ran } from "../cli/run-berth.ts";
 import { SMALL, eventually, versionServer, writeApp, type World } from "./support.ts";
 
 export interface InstanceView {
@@ -51,6 +52,26 @@ export async function deployed(world: World, app: string, toml = "replicas = 3\n
   const folder = writeApp(world.home, app, { "server.mjs": server }, `${toml}${SMALL}`);
   const ran = await world.berth(["deploy", folder]);
   expect(ran, ran.stderr).toMatchObject({ exitCode: 0 });
+}
+
+export async function readyOf(world: World, app: string): Promise<InstanceView[]> {
+  return (await instancesOf(world, app)).filter(({ phase }) => phase === "ready");
+}
+
+/** A command that must end well. */
+export async function command(world: World, ...args: readonly string[]): Promise<Ran> {
+  const ran = await world.berth(args);
+  expect(ran, ran.stderr).toMatchObject({ exitCode: 0 });
+  return ran;
+}
+
+/** Whatever is placed meanwhile goes to this node. */
+export async function onlyOn<Value>(world: World, node: string, during: () => Promise<Value>): Promise<Value> {
+  const others = world.stack.agents.map(({ name }) => name).filter((name) => name !== node);
+  await Promise.all(others.map((name) => command(world, "nodes", "cordon", name)));
+  const value = await during();
+  await Promise.all(others.map((name) => command(world, "nodes", "uncordon", name)));
+  return value;
 }
 
 export function visitorsOf(world: World, app: string, ratePerS: number, everyPost = 2): Visitors {

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { hasFailed } from "../../dev/load/visitors.ts";
-import { deployed, instancesOf, nodeIs, nodesAre, storyOf, visitorsOf } from "./nodes-support.ts";
+import { command, deployed, nodeIs, nodesAre, onlyOn, readyOf, storyOf, visitorsOf } from "./nodes-support.ts";
 import { expectNeverTwo, presentServer, runsIn } from "./presence.ts";
 import { createWorld, eventually, type World } from "./support.ts";
 
@@ -19,7 +19,6 @@ const CUT_MS = 90_000;
 
 const [KEPT, STRICT] = ["kept", "strict"] as const;
 const APPS = [KEPT, STRICT];
-const NODES = ["node-1", "node-2", "node-3"];
 const tomlOf = (app: string) => `[placement]\nsingleton = "${app === KEPT ? "available" : "strict"}"\n`;
 
 let world: World;
@@ -37,7 +36,7 @@ const runsOf = (app: string) => runsIn(fileOf(app));
 const deploy = (app: string) => deployed(world, app, tomlOf(app), presentServer(fileOf(app)));
 const one = async (app: string) => {
   const [ready] = await eventually(
-    async () => (await instancesOf(world, app)).filter(({ phase }) => phase === "ready"),
+    () => readyOf(world, app),
     (now) => now.length === 1,
   );
   return { id: ready?.id ?? "", node: ready?.nodeName ?? "", generation: ready?.generation ?? 0 };
@@ -47,23 +46,8 @@ const answering = (app: string, instance: string) =>
     () => world.visit(app),
     ({ status, body }) => status === 200 && JSON.parse(body).instance === instance,
   );
-const command = async (...args: string[]) => {
-  const ran = await world.berth(args);
-  expect(ran, ran.stderr).toMatchObject({ exitCode: 0 });
-  return ran;
-};
-
-/** Everything that is placed meanwhile goes to this node. */
-async function onlyOn<Value>(node: string, during: () => Promise<Value>): Promise<Value> {
-  const others = NODES.filter((name) => name !== node);
-  await Promise.all(others.map((name) => command("nodes", "cordon", name)));
-  const value = await during();
-  await Promise.all(others.map((name) => command("nodes", "uncordon", name)));
-  return value;
-}
-
 test("a release of a singleton stops the old one before the new one starts, and says that it waits for that", async () => {
-  await onlyOn("node-1", async () => {
+  await onlyOn(world, "node-1", async () => {
     for (const app of APPS) {
       await deploy(app);
       const first = await one(app);
@@ -87,20 +71,20 @@ test("more than one replica of a singleton is refused, and nothing is started", 
   const ran = await world.berth(["scale", "2", STRICT]);
   expect(ran.exitCode).toBe(1);
   expect(ran.stderr).toMatch(/singleton/);
-  expect(await instancesOf(world, STRICT).then((all) => all.filter(({ phase }) => phase === "ready"))).toHaveLength(1);
+  expect(await readyOf(world, STRICT)).toHaveLength(1);
 });
 
 test("a drain without room elsewhere stops no singleton; with room it moves them, stop-first", async () => {
   const before = new Map(await Promise.all(APPS.map(async (app) => [app, await one(app)] as const)));
-  await Promise.all(["node-2", "node-3"].map((name) => command("nodes", "cordon", name)));
+  await Promise.all(["node-2", "node-3"].map((name) => command(world, "nodes", "cordon", name)));
   const held = await world.berth(["nodes", "drain", "node-1", "--timeout", "2s"]);
   expect(held, held.stderr).toMatchObject({ exitCode: 6 });
   for (const app of APPS) {
     expect(held.stderr).toMatch(new RegExp(`${app} v2 \\(ins_\\w+\\): .*excluded by`));
     expect(await one(app)).toEqual(before.get(app));
   }
-  await command("nodes", "uncordon", "node-2");
-  await command("nodes", "drain", "node-1");
+  await command(world, "nodes", "uncordon", "node-2");
+  await command(world, "nodes", "drain", "node-1");
   for (const app of APPS) {
     const moved = await one(app);
     expect(moved).toMatchObject({ node: "node-2", generation: (before.get(app)?.generation ?? 0) + 1 });
@@ -109,7 +93,7 @@ test("a drain without room elsewhere stops no singleton; with room it moves them
     expect(runsOf(app)).toHaveLength(3);
     expectNeverTwo(runsOf(app));
   }
-  await Promise.all(["node-1", "node-3"].map((name) => command("nodes", "uncordon", name)));
+  await Promise.all(["node-1", "node-3"].map((name) => command(world, "nodes", "uncordon", name)));
 });
 
 test("its node cut off: strict is stopped by its node and replaced after the fence, available is never doubled", async () => {
@@ -151,8 +135,8 @@ test("its node cut off: strict is stopped by its node and replaced after the fen
 });
 
 test("its agent dead: the watchdog stops strict, its successor comes after the fence, and available serves on", async () => {
-  await onlyOn("node-3", async () => {
-    for (const app of APPS) await command("restart", app);
+  await onlyOn(world, "node-3", async () => {
+    for (const app of APPS) await command(world, "restart", app);
   });
   const strict = await one(STRICT);
   const kept = await one(KEPT);
