@@ -179,6 +179,24 @@ describe("a deploy", () => {
     expect(served).toBe(3);
   });
 
+  it("of a restart gives up the very slot whose new instance serves, so that as many serve as before", () => {
+    const app = new BenchApp();
+    app.deploy({}, 3);
+    const old = app.of(1);
+    value(app.take({ kind: "restart", input: as(null) }));
+    const [reserve] = app.drain("call_cell");
+    const slots = reserve!.request.kind === "reserve" ? reserve!.request.request.slots : [];
+    const refused = slots.slice(1).map(({ instance }) => ({ instance, refusal: { nodesTotal: 1, constraints: [] } }));
+    const placements = [placementOf(slots[0]!)];
+    app.take({ kind: "reserved", call: reserve!.call, answer: { ok: true, value: { placements, refused } } });
+    for (const { call, request } of app.drain("call_cell")) {
+      if (request.kind === "commit") app.take({ kind: "committed", call, answer: { ok: true, value: null } });
+    }
+    app.observe([slots[0]!.instance], { kind: "ready" });
+    expect(app.tables.instances.get(old[0]!)!.phase.kind).toBe("draining");
+    expect(weights(app).reduce((sum, [, , endpoints]) => sum + endpoints, 0)).toBe(3);
+  });
+
   it("pins the first digest that a node resolves, once, and later documents carry it", () => {
     const app = new BenchApp();
     app.deploy();
