@@ -85,7 +85,7 @@ export function concludeRollout(
 export function explain(failure: RolloutFailure): string {
   switch (failure.kind) {
     case "instance": {
-      const where = failure.node === null ? "" : ` on ${failure.node}`;
+      const where = failure.node === null ? "" : ` on ${failure.nodeName ?? failure.node}`;
       const tail = failure.failure.logTail.map((line) => `\n    ${pc.dim("│")} ${line}`).join("");
       return `${failure.failure.message} (${failure.failure.code}${where}).${tail === "" ? "" : ` Its last lines:${tail}\n `}`;
     }
@@ -94,7 +94,7 @@ export function explain(failure: RolloutFailure): string {
     case "deadline":
       return `It was not done after ${Math.round(failure.waitedMs / 1000)} s; it waited for ${failure.waitingFor}.`;
     case "verification":
-      return `An instance did not answer through the edge: ${failure.message}.`;
+      return `An instance${failure.node === null ? "" : ` on ${failure.nodeName ?? failure.node}`} did not answer through the edge: ${failure.message}.`;
   }
 }
 

@@ -69,13 +69,25 @@ export const InstanceFailure = z.object({
 });
 export type InstanceFailure = z.infer<typeof InstanceFailure>;
 
-/** Why a rollout ended without completing. */
+/** Why a rollout ended without completing. nodeName: for as long as the instance is remembered. */
 export const RolloutFailure = z.discriminatedUnion("kind", [
-  z.object({ kind: z.literal("instance"), instance: InstanceId, node: NodeId.nullable(), failure: InstanceFailure }),
+  z.object({
+    kind: z.literal("instance"),
+    instance: InstanceId,
+    node: NodeId.nullable(),
+    nodeName: z.string().nullish(),
+    failure: InstanceFailure,
+  }),
   /** message: the refusal in words. */
   z.object({ kind: z.literal("no_capacity"), refusal: Refusal, message: z.string().optional() }),
   z.object({ kind: z.literal("deadline"), waitedMs: z.int(), waitingFor: z.string() }),
-  z.object({ kind: z.literal("verification"), instance: InstanceId, node: NodeId.nullable(), message: z.string() }),
+  z.object({
+    kind: z.literal("verification"),
+    instance: InstanceId,
+    node: NodeId.nullable(),
+    nodeName: z.string().nullish(),
+    message: z.string(),
+  }),
 ]);
 export type RolloutFailure = z.infer<typeof RolloutFailure>;
 

@@ -1,5 +1,6 @@
 // How an App shows itself: itself, its rollouts and its instances.
 import type { App, Instance, Rollout } from "../../contracts/api.ts";
+import type { RolloutFailure } from "../../contracts/failures.ts";
 import type { InstanceRow } from "./types.ts";
 import type { RolloutRow } from "../rollout/types.ts";
 import { assertNever } from "../step.ts";
@@ -55,7 +56,7 @@ export function rolloutView(ctx: AppContext, row: RolloutRow): Rollout {
     replicas: row.to.replicas,
     ready: phase.ready,
     verified: completed ? row.to.replicas : phase.kind === "verifying" ? phase.verified.length : 0,
-    failure: phase.kind === "failed" ? phase.failure : null,
+    failure: phase.kind === "failed" ? withNodeName(ctx, phase.failure) : null,
     waitingFor:
       phase.kind === "rolling"
         ? phase.waitingFor
@@ -67,6 +68,12 @@ export function rolloutView(ctx: AppContext, row: RolloutRow): Rollout {
     endedAtMs: phase.kind === "rolling" || phase.kind === "verifying" ? null : phase.endedAtMs,
     startedBy: row.startedBy,
   };
+}
+
+function withNodeName(ctx: AppContext, failure: RolloutFailure): RolloutFailure {
+  if (failure.kind !== "instance" && failure.kind !== "verification") return failure;
+  const nodeName = ctx.draft.get("instances", failure.instance)?.placement?.nodeName;
+  return nodeName === undefined ? failure : { ...failure, nodeName };
 }
 
 export function instanceView(ctx: AppContext, row: InstanceRow): Instance {

@@ -3,12 +3,27 @@ import { describe, expect, it } from "vitest";
 import type { ObservedStatus } from "../../contracts/agent-protocol.ts";
 import type { InstanceFailure } from "../../contracts/failures.ts";
 import type { InstanceId } from "../../contracts/ids.ts";
+import { eventsOf } from "./app-on-bench.ts";
 import { BenchApp, CELL, as, spec, value } from "./bench-object.ts";
 
 const failure: InstanceFailure = { code: "exited", message: "exit 1", exitCode: 1, signal: null, logTail: [] };
 const release = (app: BenchApp) =>
   value(app.take({ kind: "acceptRelease", input: { ...as(null), spec: spec(), privateImage: false } }));
 const phaseOf = (app: BenchApp, id: string) => app.tables.instances.get(id)!.phase.kind;
+
+describe("a rollout that an instance failed", () => {
+  it("names the node as people know it, for as long as the instance is remembered", () => {
+    const app = new BenchApp();
+    release(app);
+    app.grantAll();
+    const [id] = app.of(1) as [InstanceId];
+    const { node, nodeName } = app.tables.instances.get(id)!.placement!;
+    app.observe([id], { kind: "failed", failure });
+    const [ended] = eventsOf(app, "rollout.failed");
+    expect(ended?.data).toMatchObject({ rollout: { failure: { kind: "instance", node, nodeName } } });
+    expect(nodeName).not.toBe(node);
+  });
+});
 
 describe("an app whose node is lost", () => {
   const lost = () => {

@@ -68,9 +68,16 @@ export async function command(world: World, ...args: readonly string[]): Promise
 /** Whatever is placed meanwhile goes to this node. */
 export async function onlyOn<Value>(world: World, node: string, during: () => Promise<Value>): Promise<Value> {
   const others = world.stack.agents.map(({ name }) => name).filter((name) => name !== node);
-  await Promise.all(others.map((name) => command(world, "nodes", "cordon", name)));
+  const tell = (word: string) =>
+    Promise.all(
+      others.map(async (name) => {
+        const key = { "idempotency-key": crypto.randomUUID() };
+        expect(await world.api("POST", `/v1/nodes/${name}/${word}`, undefined, key)).toMatchObject({ status: 202 });
+      }),
+    );
+  await tell("cordon");
   const value = await during();
-  await Promise.all(others.map((name) => command(world, "nodes", "uncordon", name)));
+  await tell("uncordon");
   return value;
 }
 
