@@ -10,6 +10,7 @@ export interface Seen {
   readonly status: number;
   /** What the app's answer says of itself ({instance}); null where it says nothing. */
   readonly instance: string | null;
+  /** What came instead of an answer, or what an answer that is none says. */
   readonly error: string | null;
 }
 
@@ -30,6 +31,7 @@ export interface VisitorsWanted {
 }
 
 const TICK_MS = 5;
+const ERROR_TEXT_MAX = 300;
 
 /** Open loop: requests start on time whatever the answers do. */
 export function startVisitors(wanted: VisitorsWanted): Visitors {
@@ -72,7 +74,10 @@ function ask({ port, hostname, timeoutMs = 15_000 }: VisitorsWanted, agent: Agen
       let body = "";
       answer.on("data", (chunk: Buffer) => (body += chunk.toString()));
       answer.on("error", (error) => end(0, null, error.message));
-      answer.on("end", () => end(answer.statusCode ?? 0, instanceIn(body), null));
+      answer.on("end", () => {
+        const { statusCode = 0 } = answer;
+        end(statusCode, instanceIn(body), statusCode >= 400 ? body.slice(0, ERROR_TEXT_MAX) : null);
+      });
     });
     outgoing.on("timeout", () => outgoing.destroy(new Error(`no answer within ${timeoutMs / 1_000} s`)));
     outgoing.on("error", (error) => end(0, null, error.message));
