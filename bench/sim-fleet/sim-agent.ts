@@ -13,6 +13,7 @@ import {
 } from "../../contracts/agent-protocol.ts";
 import type { DesiredDocument } from "../../contracts/desired.ts";
 import { AGENT_LIMITS } from "../../core/converge/limits.ts";
+import { inTime } from "../../node-agent/agent/link/in-time.ts";
 import { backoffMs } from "../../node-agent/agent/link/pause.ts";
 import { preciseNow } from "./clock.ts";
 import { exchange, Stale, type Answered } from "./exchange.ts";
@@ -22,7 +23,7 @@ import { Signer } from "./signer.ts";
 /** An answer older than this when its poll was sent was not waited for: it was found on connecting. */
 const HELD_AT_LEAST_MS = 20;
 /** As the agent does it. */
-const TIMEOUT_MS = { poll: AGENT_LIMITS.pollTimeoutMs, heartbeat: AGENT_LIMITS.heartbeatTimeoutMs, ask: 30_000 };
+const TIMEOUT_MS = { poll: AGENT_LIMITS.pollTimeoutMs, heartbeat: AGENT_LIMITS.heartbeatGiveUpMs, ask: 30_000 };
 /** As the agent's heartbeat does it: sooner where it heard nothing, at the next beat where it was refused by name. */
 const TRIES_PER_BEAT = 4;
 const DIGEST = `sha256:${"0".repeat(64)}`;
@@ -153,16 +154,13 @@ export class SimAgent {
   }
 
   async #beat(): Promise<void> {
-    const { heartbeatMs, heartbeatJitterMs, heartbeatCoalesceMs } = AGENT_LIMITS;
+    const { heartbeatMs, heartbeatJitterMs, heartbeatCoalesceMs, heartbeatTimeoutMs } = AGENT_LIMITS;
     let nextMs: number;
     this.#beating = true;
     this.#changed = false;
     const sentAtMs = preciseNow();
     try {
-      const { text, atMs } = await this.#askFor("heartbeat", "/agent/v1/heartbeat", this.#report());
-      void (JSON.parse(text) as HeartbeatResponse);
-      this.homecoming.beatAnswered(atMs);
-      this.#wish.counts.heartbeatMs.push(atMs - sentAtMs);
+      await inTime(this.#beatOnce(sentAtMs), heartbeatTimeoutMs);
       const jitterMs = (Math.random() * 2 - 1) * heartbeatJitterMs;
       nextMs = this.#changed ? heartbeatCoalesceMs : Math.max(0, heartbeatMs + jitterMs - (preciseNow() - sentAtMs));
     } catch (error) {
@@ -172,6 +170,14 @@ export class SimAgent {
     }
     this.#beating = false;
     this.#beatIn(nextMs);
+  }
+
+  /** Also one that is answered after its time-out counts, beside those that follow it. */
+  async #beatOnce(sentAtMs: number): Promise<void> {
+    const { text, atMs } = await this.#askFor("heartbeat", "/agent/v1/heartbeat", this.#report());
+    void (JSON.parse(text) as HeartbeatResponse);
+    this.homecoming.beatAnswered(atMs);
+    this.#wish.counts.heartbeatMs.push(atMs - sentAtMs);
   }
 
   #report(): HeartbeatRequest {

@@ -7,6 +7,11 @@ export const AGENT_LIMITS = {
   heartbeatJitterMs: 200,
   /** Less than the beat, so that a lost answer is retried within it. */
   heartbeatTimeoutMs: 1_500,
+  /**
+   * A beat that was not answered by its time-out is still good for its answer until here, beside those that follow: a control
+   * plane that is late is not helped by requests that are broken off and made again. Three beats, and less than a lease.
+   */
+  heartbeatGiveUpMs: 6_000,
   /** A lease ends this long after the last acknowledged beat (core/limits.ts, leaseTtlMs): until then nothing was replaced elsewhere. */
   leaseMs: 8_000,
   /** After its start the agent waits this long for one answer before it acts on the document it has: a beat's time-out, and slack. */

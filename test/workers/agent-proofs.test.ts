@@ -57,22 +57,6 @@ describe("an honest node", () => {
   });
 });
 
-describe("more heartbeats at once than can be answered in time", () => {
-  it("are refused as overload, and nothing of them lasts", async () => {
-    const answers = await Promise.all(Array.from({ length: 400 }, () => beat()));
-    const codes = new Map<string, number>();
-    for (const answer of answers) {
-      const code = await codeOf(answer);
-      codes.set(code, (codes.get(code) ?? 0) + 1);
-    }
-    // Of one node's, those that others overtook are replays.
-    expect([...codes.keys()].filter((code) => !["200", "proof_replayed", "overloaded"].includes(code))).toEqual([]);
-    expect(codes.get("200")).toBeGreaterThan(0);
-    expect(codes.get("overloaded")).toBeGreaterThan(0);
-    expect((await beat()).status).toBe(200);
-  });
-});
-
 describe("a proof", () => {
   const CASES: [string, () => Promise<Response>][] = [
     ["that is missing", () => beat({ proof: null })],
@@ -122,7 +106,7 @@ describe("a proof", () => {
   });
 
   it("of a node that no longer waits for the answer is refused at once, and its next one is taken", async () => {
-    const late = await beat({ claims: { iatMs: Date.now() - 3_000 } });
+    const late = await beat({ claims: { iatMs: Date.now() - 5_500 } });
     expect([late.status, await codeOf(late)]).toEqual([503, "overloaded"]);
     // Its clock may be what is wrong, before it was answered for the first time.
     expect(Math.abs(Date.parse(late.headers.get("date") ?? "") - Date.now())).toBeLessThan(2_000);

@@ -1,9 +1,10 @@
-// The heartbeat: every beat, and at once on a change. One in flight at a time; retried within its beat, never backed off.
+// The heartbeat: every beat, and at once on a change. Retried within its beat, never backed off; a late answer is taken too.
 import type { Logger } from "pino";
 import { type HeartbeatRequest, HeartbeatResponse } from "../../../contracts/agent-protocol.ts";
 import type { AgentLimits } from "../../../core/converge/limits.ts";
 import { type Control, Refused } from "./control.ts";
 import { monotonicMs } from "./control-clock.ts";
+import { inTime } from "./in-time.ts";
 
 export interface HeartbeatPorts {
   readonly control: Control;
@@ -27,6 +28,8 @@ export class Heartbeat {
   #inFlight: Promise<void> | null = null;
   #changed = false;
   #failures = 0;
+  /** When the newest heartbeat that was answered was sent. */
+  #heardOfMs = 0;
 
   constructor(ports: HeartbeatPorts) {
     this.#ports = ports;
@@ -66,25 +69,21 @@ export class Heartbeat {
 
   /** Milliseconds to the next one. */
   async #beat(): Promise<number> {
-    const { control, limits, report, acknowledged, failed, log } = this.#ports;
+    const { control, limits, report, failed, log } = this.#ports;
     const startedAtMs = performance.now();
     const sentAtMs = monotonicMs();
     this.#changed = false;
     const body = report();
+    const call = {
+      ...({ lane: "heartbeat", method: "POST", path: "/agent/v1/heartbeat", body } as const),
+      timeoutMs: limits.heartbeatGiveUpMs,
+      signal: this.#stop.signal,
+    };
+    const answered = control.call(call, HeartbeatResponse).then((answer) => {
+      if (answer !== null) this.#acknowledge(answer, body, sentAtMs);
+    });
     try {
-      const answer = await control.call(
-        {
-          lane: "heartbeat",
-          method: "POST",
-          path: "/agent/v1/heartbeat",
-          body,
-          timeoutMs: limits.heartbeatTimeoutMs,
-          signal: this.#stop.signal,
-        },
-        HeartbeatResponse,
-      );
-      this.#failures = 0;
-      if (answer !== null) acknowledged(answer, body, sentAtMs);
+      await inTime(answered, limits.heartbeatTimeoutMs);
     } catch (error) {
       if (this.#stop.signal.aborted) return 0;
       this.#failures += 1;
@@ -99,5 +98,13 @@ export class Heartbeat {
     if (this.#changed) return limits.heartbeatCoalesceMs;
     const jitterMs = (Math.random() * 2 - 1) * limits.heartbeatJitterMs;
     return Math.max(0, limits.heartbeatMs + jitterMs - (performance.now() - startedAtMs));
+  }
+
+  /** Also of one that came late: until a newer one is answered, it is the best there is. */
+  #acknowledge(answer: HeartbeatResponse, reported: HeartbeatRequest, sentAtMs: number): void {
+    if (sentAtMs < this.#heardOfMs || this.#stop.signal.aborted) return;
+    this.#heardOfMs = sentAtMs;
+    this.#failures = 0;
+    this.#ports.acknowledged(answer, reported, sentAtMs);
   }
 }

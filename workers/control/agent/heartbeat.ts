@@ -12,35 +12,21 @@ import { parseAgentBody } from "./read-agent-request.ts";
 export const HEARTBEAT_PATH = "/agent/v1/heartbeat";
 
 /**
- * A heartbeat that waited this long would be answered too late: its node gives up on it and sends the next. Well below the
- * node's own time-out, because a queue under overload settles at exactly this age, and what comes out of it must still be
- * worth its work. The age is by the control plane's time, which a node knows to half a round trip; before its first answer
- * it goes by its own clock, and is told the time with the refusal (in whole seconds: hence no less than this).
+ * A heartbeat that waited this long would be answered too late: its node gives up on it. A second below that, because a queue
+ * under overload settles at exactly this age, and what comes out of it must still be worth its work. The age is by the control
+ * plane's time, which a node knows to half a round trip; before its first answer it goes by its own clock, and is told the
+ * time with the refusal.
  */
-const TOO_LATE_MS = AGENT_LIMITS.heartbeatTimeoutMs - 500;
-
-/**
- * Heartbeats that an isolate works on at once; more are refused. What has begun no longer shows its age: it waits between
- * its steps, so its number is what bounds the time (at about 0.5 ms of a core each, a tenth of a second).
- */
-const UNDER_WAY_MAX = 200;
-/** When each began. An invocation whose node hung up is ended without a word, so what is older than any node waits is over. */
-const underWay = new Map<object, number>();
+const TOO_LATE_MS = AGENT_LIMITS.heartbeatGiveUpMs - 1_000;
 
 export async function heartbeat(request: Request, env: ControlEnv): Promise<Response> {
   const bytes = new Uint8Array(await request.arrayBuffer());
   refuseLate(request.headers.get(PROOF_HEADER), Date.now());
-  const begun = {};
-  begin(begun, Date.now());
-  try {
-    const { cell, proof } = await authenticateAgent(request, bytes, env.CREDENTIAL_SIGNING_KEY, { lane: "heartbeat" });
-    const input = { ...proof, request: parseAgentBody(HeartbeatRequest, bytes) };
-    // Once: the next beat comes in two seconds, and a repeated proof would be refused as a replay.
-    const beat = await ask(() => env.CELL.getByName(cell).heartbeat(input), { repeatable: false });
-    return Response.json(unwrap(beat));
-  } finally {
-    underWay.delete(begun);
-  }
+  const { cell, proof } = await authenticateAgent(request, bytes, env.CREDENTIAL_SIGNING_KEY, { lane: "heartbeat" });
+  const input = { ...proof, request: parseAgentBody(HeartbeatRequest, bytes) };
+  // Once: the next beat comes in two seconds, and a repeated proof would be refused as a replay.
+  const beat = await ask(() => env.CELL.getByName(cell).heartbeat(input), { repeatable: false });
+  return Response.json(unwrap(beat));
 }
 
 /**
@@ -52,18 +38,6 @@ function refuseLate(proof: string | null, nowMs: number): void {
   const ageMs = claims === null ? 0 : nowMs - claims.iatMs;
   // Beyond the window of proofs it is the clock that is wrong, and the proof is refused for it.
   if (ageMs <= TOO_LATE_MS || ageMs > PROOF_WINDOW_MS) return;
-  refuse(`This heartbeat was sent ${ageMs} ms ago by its own time: too long ago to be answered in time.`, nowMs);
-}
-
-function begin(begun: object, nowMs: number): void {
-  for (const [oldest, beganMs] of underWay) {
-    if (nowMs - beganMs < AGENT_LIMITS.heartbeatTimeoutMs) break;
-    underWay.delete(oldest);
-  }
-  if (underWay.size >= UNDER_WAY_MAX) refuse(`${UNDER_WAY_MAX} heartbeats are being answered already.`, nowMs);
-  underWay.set(begun, nowMs);
-}
-
-function refuse(message: string, nowMs: number): never {
+  const message = `This heartbeat was sent ${ageMs} ms ago by its own time: too long ago to be answered in time.`;
   throw new ApiFailure({ code: "overloaded", message }, { date: new Date(nowMs).toUTCString() });
 }
