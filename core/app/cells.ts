@@ -78,16 +78,27 @@ export function slotOf(ctx: AppContext, row: InstanceRow): ReserveSlot | null {
   };
 }
 
-/** Where the instances of these rows' cohorts are. Who is to leave takes nobody's place: its replacement may go next door. */
+/**
+ * Where the instances of these rows' cohorts are. Who is to leave, or was lost, takes nobody's place: its replacement may go
+ * next door. But where nothing may be shared both count until they have gone, because both may yet stay.
+ */
 export function occupiedBy(ctx: AppContext, rows: readonly PlacingRow[]): Occupied[] {
   const cohorts = new Set(rows.map((row) => row.cohort));
   const occupied: Occupied[] = [];
   for (const row of ctx.draft.values("instances")) {
-    if (!row.placement || !cohorts.has(row.cohort) || !isMeant(row) || row.nodeGone || row.leaving) continue;
+    if (!row.placement || !cohorts.has(row.cohort) || !isMeant(row)) continue;
+    if ((row.nodeGone || row.leaving) && !sharesNothing(ctx, row)) continue;
     const { failureDomain, node } = row.placement;
     occupied.push({ failureDomain, node, ordinal: row.ordinal });
   }
   return occupied;
+}
+
+function sharesNothing(ctx: AppContext, { release }: InstanceRow): boolean {
+  const spec = ctx.draft.get("releases", release)?.release.spec;
+  if (!spec) return false;
+  const { failureDomains, nodes } = policyOf(spec);
+  return failureDomains === "required" || nodes === "required";
 }
 
 export const regionAttempt = (region: RegionName): string => `region:${region}`;

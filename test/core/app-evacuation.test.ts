@@ -201,8 +201,16 @@ describe("what the Cell is told of those that are to leave", () => {
       ],
     };
     const [reserve] = answerAll(app, spread);
-    // Only the replica that stays is in the way of the new one, not the one that leaves.
-    expect(reserve).toMatchObject({ request: { occupied: [{ failureDomain: "rack-1" }] } });
+    // Only the replica that stays is in the way of the new one: a slot's own instance is not, the one that leaves.
+    expect(reserve).toMatchObject({
+      request: {
+        slots: [{ ordinal: 0 }],
+        occupied: [
+          { failureDomain: "rack-1", ordinal: 1 },
+          { failureDomain: "rack-0", ordinal: 0 },
+        ],
+      },
+    });
     app.tick(app.limits.heldIntervalMs);
     answerAll(app, spread);
     expect(app.tables.cells.get(CELL)!.heldTold).toContain("1 excluded by failure_domains");

@@ -167,6 +167,26 @@ describe("an app with several cells", () => {
     expect(again?.request).toMatchObject({ request: { occupied: [{ node: where.node }], slots: [{ ordinal: 1 }] } });
   });
 
+  it.each([
+    ["required", ["rack-0", "rack-1"]],
+    ["preferred", ["rack-1"]],
+  ])("names a rack that an instance is to leave, or was lost in, only where none may be shared (%s)", (must, named) => {
+    const app = new BenchApp();
+    app.deploy({ placement: { failureDomains: must } }, 2);
+    const [first] = app.of(1);
+    const { node } = app.tables.instances.get(first!)!.placement!;
+    const occupiedRacks = () => {
+      value(app.take({ kind: "scale", input: { ...as(null), replicas: 3 } }));
+      const calls = app
+        .drain("call_cell")
+        .flatMap(({ request }) => (request.kind === "reserve" ? [request.request] : []));
+      const wide = calls.filter(({ slots }) => slots.some(({ ordinal }) => ordinal === 2));
+      return wide.flatMap(({ occupied }) => occupied.map(({ failureDomain }) => failureDomain));
+    };
+    app.tell({ kind: "node_gone", node, instances: [first!] });
+    expect(occupiedRacks()).toEqual(named);
+  });
+
   it("passes over a cell that does not answer, and gives back what that granted after all", () => {
     const app = twoCells();
     release(app);
