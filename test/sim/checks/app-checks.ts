@@ -189,14 +189,16 @@ export class AppChecks {
   }
 }
 
-/** How many instances of each cohort serve, or could. */
+/** How many slots of each cohort serve, or could. */
 function readyByCohort(host: AppHost): Map<string, number> {
-  const counts = new Map<string, number>();
+  const slots = new Map<string, Set<number>>();
   for (const row of host.tables.instances.values()) {
     if (row.phase.kind !== "running" || row.nodeGone || row.observed?.kind !== "ready") continue;
     // Edges cannot reach it.
     if (host.tables.health.get(row.id)?.out) continue;
-    counts.set(row.cohort, (counts.get(row.cohort) ?? 0) + 1);
+    const known = slots.get(row.cohort);
+    if (known) known.add(row.ordinal);
+    else slots.set(row.cohort, new Set([row.ordinal]));
   }
-  return counts;
+  return new Map([...slots].map(([cohort, { size }]) => [cohort, size]));
 }
