@@ -108,6 +108,8 @@ const Data = z.object({
   instance: Instance.optional(),
   rollout: RolloutSchema.optional(),
   refusal: Refusal.optional(),
+  /** Room is only wanted in case, as long as a node is silent. */
+  reason: z.string().optional(),
   /** How many of the release's instances have no room now, and how many it is to have. */
   waiting: z.int().optional(),
   replicas: z.int().optional(),
@@ -115,13 +117,13 @@ const Data = z.object({
 
 /** One line of progress, or null for events that say nothing new to a person. */
 export function describe(event: BerthEvent): string | null {
-  const { instance, rollout, refusal, waiting, replicas } = Data.parse(event.data);
+  const { instance, rollout, refusal, reason, waiting, replicas } = Data.parse(event.data);
   if (instance !== undefined) return describeInstance(event, instance);
   if (event.type === "rollout.started" && rollout !== undefined) {
     return `${pc.cyan("→")} rolling out v${rollout.toVersion}, ${rollout.replicas} instance${rollout.replicas === 1 ? "" : "s"}`;
   }
   if (event.type === "rollout.verifying") return `${pc.cyan("→")} asking every replica through the edge`;
-  if (event.type === "placement.refused" && refusal !== undefined) {
+  if (event.type === "placement.refused" && refusal !== undefined && reason === undefined) {
     const which = waiting === undefined ? "" : ` for ${waiting} of ${replicas ?? waiting}`;
     return `${pc.yellow("·")} no room${which}: ${explainRefusal(refusal)}`;
   }

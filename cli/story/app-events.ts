@@ -51,7 +51,7 @@ export function tellAppEvent(event: BerthEvent): string {
     case "release.pinned":
       return `v${data.version ?? "?"} is pinned to the digest that its first instance got`;
     case "placement.refused":
-      return pc.yellow(`no room${data.refusal === undefined ? "" : `: ${explainRefusal(data.refusal)}`}`);
+      return pc.yellow(`${noRoom(data)}${data.refusal === undefined ? "" : `: ${explainRefusal(data.refusal)}`}`);
     case "route.published":
       return tellRoute(data);
     default: {
@@ -61,7 +61,11 @@ export function tellAppEvent(event: BerthEvent): string {
   }
 }
 
+/** reason: it is only wanted in case, as long as a node is silent. */
+const noRoom = ({ reason }: Data): string => (reason === undefined ? "no room" : `no room to hold (${reason})`);
+
 const INSTANCE_WORDS: Partial<Record<BerthEvent["type"], string>> = {
+  "instance.reserved": "room is held in case it is needed",
   "instance.placed": "placed",
   "instance.pulling": "pulls its image",
   "instance.starting": "starts",

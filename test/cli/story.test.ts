@@ -69,6 +69,20 @@ describe("the story of an app", () => {
     }
   });
 
+  it("tells apart what is placed, and what only holds room or finds none as long as a node is silent", () => {
+    const data = { instance: { ...INSTANCE, failure: null }, reason: "node-1 is silent" };
+    const plain = (type: EventType, more: Record<string, unknown>) =>
+      stripVTControlCharacters(tellAppEvent(event(type, more)));
+    expect(plain("instance.reserved", data)).toBe(
+      "v2 #1 on node-3 room is held in case it is needed: node-1 is silent",
+    );
+    const refusal = { nodesTotal: 0, constraints: [] };
+    expect(plain("placement.refused", { refusal })).toMatch(/^no room: there are no nodes/);
+    expect(plain("placement.refused", { refusal, reason: "node-1 is silent" })).toMatch(
+      /^no room to hold \(node-1 is silent\): there are no nodes/,
+    );
+  });
+
   it.each([
     ["its node is being drained", "drain", null],
     ["its node is to be freed", "rebalance", null],

@@ -42,3 +42,23 @@ export const deployed = (replicas = 2, more: Record<string, unknown> = {}) => {
   const heir = () => app.of(1).find((id) => rowOf(app, id).ordinal === 0 && rowOf(app, id).generation === 2)!;
   return { app, first, node, evacuate, heir };
 };
+
+/** Answers until nothing is asked any more. Returns what kinds of calls there were. */
+export const settle = (app: BenchApp, refuse: Refusal | null = null): string[] => {
+  const kinds: string[] = [];
+  for (let calls = answerAll(app, refuse); calls.length > 0; calls = answerAll(app, refuse))
+    kinds.push(...calls.map(({ kind }) => kind));
+  return kinds;
+};
+
+/** An app that serves, and what its Cell may say of the node of its first instance. */
+export const suspecting = (replicas = 2, more: Record<string, unknown> = {}) => {
+  const { app, first, node, evacuate } = deployed(replicas, more);
+  const say = (kind: "node_back" | "node_cleared" | "stay") => app.tell({ kind, node });
+  const suspect = (instances: readonly InstanceId[] = [first]) => app.tell({ kind: "node_suspect", node, instances });
+  const lose = (kept: readonly InstanceId[] = []) =>
+    app.tell({ kind: "node_gone", node, instances: kept.length > 0 ? [] : [first], kept });
+  /** The newest of the first slot, if it is not the first. */
+  const standby = () => app.of(1).findLast((id) => id !== first && rowOf(app, id).ordinal === 0);
+  return { app, first, node, evacuate, say, suspect, lose, standby };
+};

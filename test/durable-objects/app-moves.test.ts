@@ -121,6 +121,47 @@ describe("a drain", () => {
   });
 });
 
+describe("a node that falls silent", () => {
+  /** The other one goes on being heard until it is so. */
+  const whileHeard = async (node: FleetNode, look: () => Promise<void>): Promise<void> => {
+    for (const untilMs = Date.now() + 12_000; ;) {
+      await node.heartbeat();
+      try {
+        return await eventually(look, 500);
+      } catch (error) {
+        if (Date.now() > untilMs) throw error;
+      }
+    }
+  };
+
+  it("has room held elsewhere while it is suspect, given back when nobody knows since when, and used once it is lost", async () => {
+    recorded.prober = "silent";
+    const nodes = [await readyNode(49, "moves-e.0"), await readyNode(50, "moves-e.0")] as const;
+    const { app, from, to } = await serving(nodes);
+    const instances = async () =>
+      Object.fromEntries(valueOf(await stubOf(app).listInstances({})).items.map(({ node, phase }) => [node, phase]));
+    const story = async (type: string) =>
+      valueOf(await stubOf(app).listEvents({ afterSeq: 0, limit: 200 })).items.filter((each) => each.type === type);
+    const isHeld = async () => expect(await instances()).toEqual({ [from.id]: "ready", [to.id]: "placing" });
+    await whileHeard(to, isHeld);
+    expect(await endpointsOf(app)).toEqual([from.id]);
+    // The Cell forgets how long the node has been silent: it is believed in anew.
+    await evictAll(app, from);
+    await whileHeard(to, async () => expect(await instances()).toEqual({ [from.id]: "ready" }));
+    expect(await story("instance.stopped")).toHaveLength(0);
+    await whileHeard(to, isHeld);
+    expect(has(to, app)).toBe(false);
+    await whileHeard(to, async () => {
+      expect(valueOf(await from.stub.readNode({ node: from.id })).phase).toBe("lost");
+    });
+    await receiveUntil(to, () => has(to, app));
+    await to.heartbeat();
+    await eventually(async () => expect(await endpointsOf(app)).toEqual([to.id]));
+    expect(await story("instance.reserved")).toHaveLength(2);
+    expect(await story("instance.placed")).toHaveLength(2);
+  }, 40_000);
+});
+
 describe("a singleton", () => {
   it("is released one after the other: the new one is placed when the node said that the old one stopped", async () => {
     const nodes = [await readyNode(45, "moves-c.0"), await readyNode(46, "moves-c.0")] as const;
