@@ -67,6 +67,8 @@ export interface ClusterSetup {
   readonly nodesPerCellMax: number;
 }
 
+const TEAM = "team_01jzzzzzzze0a0000000000001" as TeamId;
+
 export class Cluster {
   readonly apps = new Map<AppId, AppSite>();
   readonly cells = new Map<CellName, CellHost>();
@@ -197,7 +199,8 @@ export class Cluster {
       kind: "create",
       input: {
         app: id,
-        team: ids<TeamId>("team"),
+        // One team's, because only of those is one kept apart from another.
+        team: TEAM,
         project: ids<ProjectId>("proj"),
         name,
         hostnames: [`${name}.sim.test`],

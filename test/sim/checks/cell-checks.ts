@@ -1,5 +1,6 @@
 // What must hold of one Cell object after every step: 2, 5, 10, 22.
 import type { InstanceId, NodeId } from "../../../contracts/ids.ts";
+import type { Wants } from "../../../core/cell/types.ts";
 import { RESOURCE_NAMES } from "../../../core/placement/constraints.ts";
 import type { CellHost, Cluster } from "../cluster.ts";
 import type { Fault } from "./checks.ts";
@@ -34,6 +35,7 @@ export class CellChecks {
     this.eventsSeen = noteEvents(this.cluster.world, name, tables, this.eventsSeen);
     this.checkRoom();
     this.checkCordons();
+    this.checkNeighbours();
     for (const node of tables.nodes.values()) this.checkDocument(node.id, node.phase === "removed");
     const { nowMs } = this.cluster.world;
     for (const [id, { untilMs }] of tables.reservations) {
@@ -81,6 +83,26 @@ export class CellChecks {
     }
     this.held = held;
     this.cordoned = new Set([...nodes.values()].filter((node) => node.cordoned || node.drain).map(({ id }) => id));
+  }
+
+  /** Apps that are to stay apart share no node, whichever of the two says so and whichever came first. */
+  private checkNeighbours(): void {
+    const { nodes, instances, reservations } = this.host.tables;
+    const there = new Set<string>();
+    const shunned = new Set<string>();
+    const add = (node: NodeId, key: string | null | undefined, wants: Wants | undefined) => {
+      if (!key) return;
+      there.add(`${node} ${key}`);
+      const [team] = key.split("/");
+      for (const name of wants?.placement?.awayFrom ?? []) shunned.add(`${node} ${team}/${name}`);
+    };
+    for (const { node, desired, wants } of instances.values()) add(node, `${desired.team}/${desired.appName}`, wants);
+    for (const { node, awayKey, wants } of reservations.values()) add(node, awayKey, wants);
+    for (const entry of shunned) {
+      const [node, key] = entry.split(" ");
+      if (there.has(entry))
+        this.fault(`apart: ${key} is on ${nodes.get(node as NodeId)?.name} with an app that stays away`);
+    }
   }
 
   /** 2: a document changes only with a higher revision. 5: nothing leaves it that its App did not take out, but for strict singletons. */
