@@ -7,6 +7,20 @@ const SEEDS = Array.from({ length: 200 }, (_, index) => index + 1);
 /** Seeds to a test, so that a failure is found by its name and two hundred need no two hundred lines. */
 const PIECE = 10;
 
+/** What people asked for and got, and the rarer ways that the control plane and the agents took. */
+const PATHS = [
+  ...["acceptRelease", "rollback", "scale", "restart", "changeEnvironment", "cancelRollout", "destroy"].map(accepted),
+  ...["cordon", "uncordon", "drain", "remove", "remove by force", "rebalance"].map(accepted),
+  ...["remove conflict", "rebalance has steps", "drain is held, and says by what", "request repeated"],
+  ...["rollout.completed", "rollout.failed", "rollout.cancelled", "rollout.superseded", "placement.refused"],
+  ...["node.suspect", "node.unreachable", "node.lost", "node.returned", "node.drained", "cell.frozen", "cell.thawed"],
+  ...["instance.evacuating", "instance.draining", "instance.ejected", "instance.restored"],
+  ...["strict singleton fenced", "watchdog ended a strict singleton", "rollout gave up old instances for room"],
+];
+function accepted(asked: string): string {
+  return `${asked} accepted`;
+}
+
 const total = new Map<string, number>();
 
 function holds({ seed, violations, counts, trace }: SimulationResult): void {
@@ -19,7 +33,7 @@ describe("the simulated installation", () => {
 
   it.each(pieces)("holds every invariant through faults and agrees again afterwards, seeds %i to %i", (from, to) => {
     for (let seed = from; seed <= to; seed += 1) {
-      holds(simulate({ seed, minutes: 1.5, nodes: 6 + (seed % 4), apps: 3 + (seed % 3) }));
+      holds(simulate({ seed, minutes: 2, nodes: 6 + (seed % 4), apps: 3 + (seed % 3) }));
     }
   });
 
@@ -41,6 +55,10 @@ describe("the simulated installation", () => {
 
   it.each(FAULT_CLASSES)("really had the faults of the class %s", (name) => {
     for (const counter of FAULTS[name]) expect(total.get(counter) ?? 0, counter).toBeGreaterThan(0);
+  });
+
+  it.each(PATHS)("really went through: %s", (path) => {
+    expect(total.get(path) ?? 0).toBeGreaterThan(0);
   });
 
   it("replays a seed to the same events, rows and counts", () => {
