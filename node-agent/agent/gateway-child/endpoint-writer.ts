@@ -8,6 +8,7 @@ export class EndpointWriter {
   readonly #path: string;
   readonly #socket: GatewaySocket;
   readonly #content: () => EndpointFile;
+  readonly #known = Promise.withResolvers<void>();
   #written = "";
   #underWay: Promise<void> | null = null;
   #next: Promise<void> | null = null;
@@ -17,6 +18,11 @@ export class EndpointWriter {
     this.#path = join(dir, ENDPOINT_FILE);
     this.#socket = socket;
     this.#content = content;
+  }
+
+  /** All that runs here is known. Until then nothing is written: it would leave out who serves already. */
+  begin(): void {
+    this.#known.resolve();
   }
 
   /** Resolves once a file written after this call is in place and the gateway, if it answers, has read it. */
@@ -35,6 +41,7 @@ export class EndpointWriter {
   }
 
   async #once(): Promise<void> {
+    await this.#known.promise;
     const text = JSON.stringify(this.#content());
     if (text === this.#written) return;
     await writeAtomically(this.#path, text);

@@ -29,7 +29,7 @@ export class Fleet {
 
   /** Finds what runs here already. Nothing may be started before, or it could be started twice. Waits for an Engine that is away. */
   async adopt(before: EndpointFile | null): Promise<void> {
-    const { runtime, store, strict, log } = this.#ports;
+    const { runtime, store, strict, endpoints, log } = this.#ports;
     let units: Unit[] | null = null;
     while (units === null && !this.#stop.signal.aborted) {
       units = await runtime.list().catch(async (error: unknown) => {
@@ -52,6 +52,7 @@ export class Fleet {
     }
     this.#ports.facts.keepOnly(new Set([...this.#instances.keys(), ...this.#named.keys()]));
     this.#adopted = true;
+    endpoints.begin();
     await strict.begin();
     this.#tidy();
     void this.#sweepNowAndThen();

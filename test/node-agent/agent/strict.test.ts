@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeAll, expect, test } from "vitest";
+import { ENDPOINT_FILE, EndpointFile } from "../../../node-agent/endpoint-file.ts";
 import { readStat } from "../../../node-agent/agent/state/process-id.ts";
 import {
   desired,
@@ -44,6 +45,27 @@ async function pidOf(instance: string): Promise<number | null> {
   return found === undefined ? null : (await docker.getContainer(found.Id).inspect()).State.Pid;
 }
 
+/** Every state that the gateway is told of an instance, in their order, until it is stopped. */
+function watchServing(instance: string): { stop(): Promise<string[]> } {
+  const states: string[] = [];
+  let stopped = false;
+  const watching = (async () => {
+    while (!stopped) {
+      const { instances } = EndpointFile.parse(JSON.parse(readFileSync(join(world.dir, ENDPOINT_FILE), "utf8")));
+      const state = instances.find((row) => row.instance === instance)?.state ?? "absent";
+      if (state !== states.at(-1)) states.push(state);
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+  })();
+  return {
+    async stop() {
+      stopped = true;
+      await watching;
+      return states;
+    },
+  };
+}
+
 /** A strict singleton and a neighbour, both ready. */
 async function begin(runtime: "docker" | "process") {
   world = await makeWorld(runtime, TUNING);
@@ -51,7 +73,8 @@ async function begin(runtime: "docker" | "process") {
   const bundle = await makeBundle({ "index.js": SERVER_JS });
   peer.bundles.set(bundle.hash, bundle.bytes);
   const source = runtime === "process" ? { source: { kind: "bundle", hash: bundle.hash } } : {};
-  const strict = desired({ ...source, singleton: "strict" });
+  // Of a higher generation, so that an agent that comes back finds it first.
+  const strict = desired({ ...source, singleton: "strict", generation: 2 });
   const neighbour = desired({ ...source });
   peer.publish([strict, neighbour]);
   await untilStatus(world, neighbour.instance, "ready");
@@ -103,6 +126,7 @@ for (const runtime of ["docker", "process"] as const) {
     expect(await readStat(neighbourPid)).not.toBeNull();
     expect(await readStat(watchdog)).not.toBeNull();
     // The lease is committed again at once: what had lapsed is over all the same.
+    const serving = watchServing(neighbour.instance);
     await world.startAgent();
     const { status } = await untilStatus(world, strict.instance, "failed");
     expect(status).toMatchObject({ failure: { code: "fenced" } });
@@ -117,6 +141,7 @@ for (const runtime of ["docker", "process"] as const) {
     await world.startAgent();
     const beats = peer.beats.length;
     await until("heartbeats of a third agent", () => peer.beats.length > beats + 3);
+    expect(await serving.stop()).toEqual(["serving"]);
     expect(peer.observed(strict.instance)?.status.kind).toBe("failed");
     expect(fencedNotices()).toHaveLength(1);
   }, 60_000);
