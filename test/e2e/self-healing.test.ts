@@ -7,8 +7,9 @@ import { hasFailed, type Seen } from "../../dev/load/visitors.ts";
 import { command, deployed, nodesAre, nodesOf, readyOf, storyOf, visitorsOf } from "./nodes-support.ts";
 import { SMALL, createWorld, eventually, writeApp, type World } from "./support.ts";
 
-/** Crashes follow each other faster than on a server; how many there may be is as it is there. */
+/** Fewer crashes than on a server, and faster after each other: a start takes seconds on so little of a core. */
 const AGENT_TUNING = { restartBackoffMinMs: 100 };
+const TUNING = { restartBudget: 3 };
 const NEIGHBOUR = "neighbour";
 const FRAIL = "frail";
 
@@ -33,7 +34,7 @@ createServer((request, response) => {
 
 let world: World;
 beforeAll(async () => {
-  world = await createWorld({ agentTuning: AGENT_TUNING });
+  world = await createWorld({ agentTuning: AGENT_TUNING, tuning: TUNING });
   await nodesAre(world, "ready");
   await deployed(world, NEIGHBOUR);
   const liveness = '[probes.liveness]\npath = "/"\nperiod = "250ms"\ntimeout = "500ms"\nfailures = 2\n';
