@@ -19,6 +19,8 @@ export const DEFAULT_LIMITS = {
   silenceWindowMs: 60_000,
   /** A freeze ends by then: who has still not come back, and whose gateway does not answer, is given up after all. */
   freezeMaxMs: 600_000,
+  /** While frozen it is us who has too much to do: gateways that answered are asked again this seldom. */
+  frozenProbeMs: 30_000,
   /** A rollout ends by then, whatever happens; customers may set it per release. */
   deadlineMs: 600_000,
   /** From the first start to the first readiness of one instance. */
@@ -72,6 +74,8 @@ export const DEFAULT_LIMITS = {
   callRetryMaxMs: 15_000,
   /** Events wait this long so that one SQL transaction takes many. */
   outboxDelayMs: 200,
+  /** Of a Cell, whose events nobody streams: a second's worth of a cell that comes or goes is one transaction, not five. */
+  cellOutboxDelayMs: 1_000,
   outboxRetryMs: 2_000,
   outboxRetryMaxMs: 60_000,
   /** Events per SQL transaction: well under the 1 MB that an RPC and a statement take easily. */
@@ -121,6 +125,8 @@ export const DEFAULT_LIMITS = {
   summaryRoomsMax: 40,
   /** A Cell tells its Region at most this often, unless a node came or went. */
   summaryIntervalMs: 5_000,
+  /** Nodes that come and go together are told of together. */
+  urgentSummaryMs: 250,
   /** Pull progress is passed on in steps of this many percent, so that a pull is not a row per heartbeat. */
   pullProgressPercent: 10,
   /** Of the objects' shells: an answer that takes longer is given up on (the row that asked for it tries again). */

@@ -77,7 +77,7 @@ export function emit(
   if (!cell) return;
   const counters = countersOf(ctx);
   if (counters.eventSeq === counters.deliveredSeq) {
-    ctx.attempts.postpone("outbox", ctx.nowMs + ctx.limits.outboxDelayMs);
+    ctx.attempts.postpone("outbox", ctx.nowMs + ctx.limits.cellOutboxDelayMs);
   }
   const seq = counters.eventSeq + 1;
   const source = `cell:${cell.cell}`;

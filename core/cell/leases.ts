@@ -75,7 +75,8 @@ export function gatewayProbed(ctx: CellContext, id: NodeId, answered: boolean): 
   // Asked again at leisure: it serves, but nobody hears its agent.
   ctx.setBeat(id, { ...beat, probesFailed: 0 });
   ctx.attempts.settle(probeKey(id));
-  ctx.attempts.postpone(probeKey(id), ctx.nowMs + ctx.limits.suspectMs);
+  const againMs = cellOf(ctx)?.frozenSinceMs ? ctx.limits.frozenProbeMs : ctx.limits.suspectMs;
+  ctx.attempts.postpone(probeKey(id), ctx.nowMs + againMs);
   if (node.phase !== "ready") return;
   ctx.draft.put("nodes", id, { ...node, phase: "unreachable", phaseSinceMs: ctx.nowMs });
   emit(ctx, { type: "node.unreachable", subject: id, data: { name: node.name } });

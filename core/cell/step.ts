@@ -165,12 +165,20 @@ function outboxAcked(ctx: CellContext, lastSeq: number): void {
   ctx.attempts.settle("outbox");
 }
 
+/** An urgent summary that waits for its turn. */
+const SUMMARY = "summary";
+
 /** Tells the Region when nodes come and go, at other times seldom and only of news. */
 function reportSummary(ctx: CellContext, volatile: CellVolatile): CellVolatile["summary"] {
   const cell = cellOf(ctx);
   const told = volatile.summary;
   if (!cell) return told;
-  if (!ctx.urgentSummary && told && ctx.nowMs < told.atMs + ctx.limits.summaryIntervalMs) return told;
+  const owed = ctx.urgentSummary || ctx.attempts.tries(SUMMARY) > 0;
+  if (told && ctx.nowMs < told.atMs + (owed ? ctx.limits.urgentSummaryMs : ctx.limits.summaryIntervalMs)) {
+    if (ctx.urgentSummary) ctx.attempts.claim(SUMMARY, told.atMs + ctx.limits.urgentSummaryMs - ctx.nowMs, 0);
+    return told;
+  }
+  ctx.attempts.settle(SUMMARY);
   const summary = summaryOf(ctx, cell);
   ctx.effects.push({ kind: "report_summary", region: cell.region, summary });
   return summary;

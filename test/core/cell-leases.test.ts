@@ -226,7 +226,7 @@ describe("metering", () => {
 
   it("leaves the cell's rows when Postgres has them", () => {
     const cell = withNodes(1);
-    cell.tick(cell.limits.outboxDelayMs);
+    cell.tick(cell.limits.cellOutboxDelayMs);
     const [batch] = cell.drain("drain_outbox");
     cell.take({ kind: "outbox_acked", lastSeq: batch!.events.length });
     expect(cell.tables.events.size).toBe(0);
@@ -246,6 +246,7 @@ describe("a heartbeat of a full cell", () => {
     for (let node = 0; node < 64; node += 1) value(cell.beat(node, { observed: observed[node] }));
     acknowledge(cell);
     cell.take({ kind: "outbox_acked", lastSeq: 1e9 });
+    cell.tick(cell.limits.urgentSummaryMs);
     cell.effects = [];
     const startedMs = performance.now();
     for (let round = 0; round < 5; round += 1) {
@@ -260,5 +261,22 @@ describe("a heartbeat of a full cell", () => {
       cell.effects.filter((effect) => effect.kind !== "drain_outbox" && effect.kind !== "deliver_messages"),
     ).toEqual([]);
     expect(perBeatMs).toBeLessThan(2);
+  });
+});
+
+describe("the Region", () => {
+  it("hears of nodes that come together in two reports: of the first at once, of all a moment later", () => {
+    const cell = new BenchCell({ summaryIntervalMs: 1e9 });
+    for (let n = 0; n < 20; n += 1) {
+      cell.enrol(n);
+      cell.beat(n);
+      cell.nowMs += 5;
+    }
+    expect(cell.drain("report_summary").map(({ summary }) => summary.nodes)).toEqual([1]);
+    expect(cell.wakeAtMs).not.toBeNull();
+    cell.tick(cell.wakeAtMs! - cell.nowMs);
+    expect(cell.drain("report_summary").map(({ summary }) => summary.readyNodes)).toEqual([20]);
+    cell.tick(1_000);
+    expect(cell.drain("report_summary")).toEqual([]);
   });
 });

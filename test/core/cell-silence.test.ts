@@ -148,6 +148,23 @@ describe("mass silence", () => {
     expect(eventsOf(cell, CELL)).toEqual(["cell.frozen"]);
   });
 
+  it("asks gateways that answer seldom: it is us who has too much to do", () => {
+    const cell = cellOf(20);
+    silence(cell, 12, { answers: () => true });
+    expect(eventsOf(cell, CELL)).toEqual(["cell.frozen"]);
+    let asked = 0;
+    for (let second = 0; second < 60; second += 1) {
+      cell.tick(1_000);
+      for (const { node } of cell.drain("probe_gateway")) {
+        asked += 1;
+        cell.take({ kind: "gateway_probed", node, answered: true });
+      }
+    }
+    // Each twice in a minute, and perhaps once more.
+    expect(asked).toBeGreaterThanOrEqual(20);
+    expect(asked).toBeLessThanOrEqual(60);
+  });
+
   it("keeps strict singletons as they are: their agents have stopped them, and nothing is rescheduled", () => {
     const cell = cellOf(6);
     placed(cell, 1, { singleton: "strict" });
