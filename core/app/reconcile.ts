@@ -144,8 +144,10 @@ function shedForRoom(ctx: AppContext): void {
   for (const row of ctx.draft.values("instances")) {
     if (row.cohort !== rollout.to.cohort) continue;
     if (isReady(row)) ready.add(row.ordinal);
-    if (row.phase.kind === "placing" && row.phase.refusedSinceMs !== null && !heldFor(ctx, row))
-      refused.add(row.ordinal);
+    if (row.phase.kind !== "placing" || row.phase.refusedSinceMs === null || heldFor(ctx, row)) continue;
+    // No room of the old would help: the rollout fails, and the old are needed.
+    if (row.phase.refusal?.impossible) return;
+    refused.add(row.ordinal);
   }
   // The replacement of one that is ready, but has to leave its node, waits for room like any other move.
   for (const ordinal of ready) refused.delete(ordinal);

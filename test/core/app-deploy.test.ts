@@ -197,6 +197,27 @@ describe("a deploy", () => {
     expect(weights(app).reduce((sum, [, , endpoints]) => sum + endpoints, 0)).toBe(3);
   });
 
+  it("gives up nothing of the old for what no node could ever take", () => {
+    const app = new BenchApp();
+    app.deploy({}, 1);
+    const [old] = app.of(1);
+    value(app.take({ kind: "restart", input: as(null) }));
+    const [first] = app.drain("call_cell");
+    value(app.take({ kind: "scale", input: { ...as(null), replicas: 2 } }));
+    const [second] = app.drain("call_cell").filter(({ request }) => request.kind === "reserve");
+    const slotOf = ({ request }: NonNullable<typeof first>) =>
+      (request.kind === "reserve" ? request.request.slots : [])[0]!;
+    const placements = [placementOf(slotOf(first!))];
+    app.take({ kind: "reserved", call: first!.call, answer: { ok: true, value: { placements, refused: [] } } });
+    app.grantAll();
+    app.observe([slotOf(first!).instance], { kind: "ready" });
+    const refusal = { nodesTotal: 1, constraints: [], impossible: true };
+    const refused = [{ instance: slotOf(second!).instance, refusal }];
+    app.take({ kind: "reserved", call: second!.call, answer: { ok: true, value: { placements: [], refused } } });
+    app.tick();
+    expect([app.phase(), app.tables.instances.get(old!)!.phase.kind]).toEqual(["failed", "running"]);
+  });
+
   it("pins the first digest that a node resolves, once, and later documents carry it", () => {
     const app = new BenchApp();
     app.deploy();
