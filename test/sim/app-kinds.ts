@@ -49,3 +49,11 @@ const POLICIES: Record<AppKind, AppPolicy> = {
 };
 
 export const policyOf = (kind: AppKind): AppPolicy => POLICIES[kind];
+
+export function parseKinds(text: string): AppKind[] {
+  return text.split(",").map((name) => {
+    const kind = APP_KINDS.find((known) => known === name.trim());
+    if (!kind) throw new Error(`no kind of app is called ${name}; there are ${APP_KINDS.join()}`);
+    return kind;
+  });
+}

@@ -1,6 +1,7 @@
 // `npm run sim -- [--seed N|A..B] [--nodes N] [--apps N] [--hours N] [--faults list] [--jobs N] …`: runs simulations, prints what
 // happened; exit 1 on a violation.
 import { parseArgs } from "node:util";
+import { parseKinds } from "./app-kinds.ts";
 import { parseFaults } from "./faults.ts";
 import { runSeeds } from "./runs.ts";
 import { Summary } from "./summary.ts";
@@ -9,6 +10,7 @@ const USAGE = `npm run sim -- [options]
   --seed N | A..B   one seed, or all from A to B          (a seed by the clock)
   --nodes N         servers at the start                  (8)
   --apps N          apps, of kinds chosen by the seed     (4)
+  --kinds LIST      these kinds of apps instead: plain, spread, racks, singleton, strict, two-regions, labelled, ports, away
   --hours N         virtual time of trouble, e.g. 0.05    (2 minutes); --minutes N as well
   --faults LIST     all, none, names with commas, or names taken away: -power,-clock  (all)
   --harsh           a fifth of all messages lost and doubled, objects restart at every tenth step
@@ -21,6 +23,7 @@ const { values } = parseArgs({
     seed: { type: "string", default: String(Date.now() % 1_000_000) },
     nodes: { type: "string", default: "8" },
     apps: { type: "string", default: "4" },
+    kinds: { type: "string" },
     hours: { type: "string" },
     minutes: { type: "string", default: "2" },
     faults: { type: "string", default: "all" },
@@ -52,6 +55,7 @@ else {
   const run = {
     nodes: numberOf("nodes"),
     apps: numberOf("apps"),
+    ...(values.kinds === undefined ? {} : { kinds: parseKinds(values.kinds) }),
     minutes,
     faults: values.faults,
     weather: values.harsh ? ("harsh" as const) : ("rough" as const),

@@ -1,6 +1,7 @@
 // Runs many seeds, in this process or in several; each worker asks for the next piece when it is done with its last.
 import { fork, type ChildProcess } from "node:child_process";
 import { fileURLToPath } from "node:url";
+import type { AppKind } from "./app-kinds.ts";
 import { parseFaults, type Weather } from "./faults.ts";
 import { simulate, type SimulationResult } from "./simulation.ts";
 
@@ -8,6 +9,7 @@ import { simulate, type SimulationResult } from "./simulation.ts";
 export interface Run {
   readonly nodes: number;
   readonly apps: number;
+  readonly kinds?: readonly AppKind[];
   readonly minutes: number;
   readonly faults: string;
   readonly weather: Weather;

@@ -42,8 +42,8 @@ export class Summary {
     this.failed.push(seed);
     console.log(trace.slice(-this.traceLines).join("\n"));
     for (const text of violations) console.log(`seed ${seed} VIOLATES invariant ${text}`);
-    const { nodes, apps, minutes, faults, weather } = this.run;
-    const harsh = weather === "harsh" ? " --harsh" : "";
+    const { nodes, apps, kinds, minutes, faults, weather } = this.run;
+    const harsh = (weather === "harsh" ? " --harsh" : "") + (kinds ? ` --kinds ${kinds.join()}` : "");
     console.log(
       `replay: npm run sim -- --seed ${seed} --nodes ${nodes} --apps ${apps} --minutes ${minutes} --faults ${faults}${harsh}`,
     );
