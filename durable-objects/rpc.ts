@@ -149,7 +149,8 @@ export interface CellRpc {
   /** The security path: removes the node at once, whatever runs there. */
   revoke(input: { node: NodeId; actor: string }): Promise<Result<null>>;
   poke(): Promise<Result<{ nextAtMs: number | null }>>;
-  // fetch(upgrade) on `/poll?node=…&ack=…`: a hibernating socket that gets one PollResponse-shaped message ({revision, desired}).
+  // fetch(upgrade) on `/poll?node=…&jkt=…&boot=…&seq=…&ack=…`: admits, and answers with a hibernating socket that gets one
+  // PollResponse-shaped message ({revision, desired}); 403 with a Failure where it was not admitted.
 }
 
 export interface NodeProof {

@@ -29,11 +29,11 @@ export interface Traffic {
 
 /**
  * An object is billed while it runs, and not while it could hibernate; the polls are held by Workers, whose waiting is free.
- * So: active seconds = requests to objects x the time each takes. A heartbeat is one request to its Cell; a poll is two
- * (admission, and the upgrade to the socket on which it waits). A Cell's alarm looks after leases: it comes when the node that
+ * So: active seconds = requests to objects x the time each takes. A heartbeat is one request to its Cell, and so is a poll
+ * (the upgrade to the socket on which it waits, which admits it too). A Cell's alarm looks after leases: it comes when the node that
  * was heard first could be suspect, about 3 s later, and writes two rows (itself, and its place in the schedule).
  */
-const OBJECT_REQUESTS_PER_POLL = 2;
+const OBJECT_REQUESTS_PER_POLL = 1;
 const ALARM_EVERY_S = 3;
 const ROWS_PER_ALARM = 2;
 

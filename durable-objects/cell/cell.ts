@@ -9,7 +9,7 @@ import { CELL_TABLE_NAMES } from "../../core/cell/types.ts";
 import { emptyCellVolatile } from "../../core/cell/volatile.ts";
 import { limitsFrom } from "../../core/limits.ts";
 import type { ObjectEnv } from "../env.ts";
-import type { CellRpc } from "../rpc.ts";
+import type { CellRpc, NodeProof } from "../rpc.ts";
 import { answer } from "../shared/answer.ts";
 import { closeSocket, finishSocket, refuseUnlessUpgrade, Sockets } from "../shared/sockets.ts";
 import { StepRunner } from "../shared/step-runner.ts";
@@ -91,27 +91,24 @@ export class Cell extends DurableObject<ObjectEnv> implements CellRpc {
   }
 
   /**
-   * `/poll?node=…&ack=…`: a socket that gets one message, the node's desired document, once its revision is above ack.
-   * Accepting the socket and reading the revision is one turn, so that a commit comes before the reading or finds the
-   * socket: no wake-up is lost. The newest socket of a node wins.
+   * `/poll?node=…&jkt=…&boot=…&seq=…&ack=…`: admits the poll, then a socket that gets one message, the node's desired document,
+   * once its revision is above ack. Admission comes first, because a socket ends the node's other polls, which a replayed proof
+   * must not do; 403 carries its failure. Accepting the socket and reading the revision is one turn, so that a commit comes
+   * before the reading or finds the socket: no wake-up is lost. The newest socket of a node wins.
    */
   override fetch(request: Request): Response {
     const refused = refuseUnlessUpgrade(request, "/poll");
     if (refused !== null) return refused;
-    this.#runner.ensureArmed();
-    const query = new URL(request.url).searchParams;
-    const node = NodeId.safeParse(query.get("node"));
-    const ack = query.get("ack") ?? "";
-    if (!node.success || !/^\d{1,15}$/.test(ack)) return new Response(null, { status: 400 });
-    const { durable } = this.#runner;
-    const row = durable.nodes.get(node.data);
-    if (row === undefined) return new Response(null, { status: 404 });
-    if (row.phase === "removed") return new Response(null, { status: 403 });
-
-    this.#sockets.closeAll(node.data, REPLACED, "replaced by a newer poll");
-    const { server, response } = this.#sockets.accept(node.data);
-    if (row.revision > Number(ack)) {
-      const desired = documentOf(durable, node.data, this.#runner.volatile);
+    const asked = pollOf(new URL(request.url).searchParams);
+    if (asked === null) return new Response(null, { status: 400 });
+    const admitted = this.#step("admit", asked.proof);
+    if (!admitted.ok) return Response.json(admitted.failure, { status: 403 });
+    const { node } = asked.proof;
+    this.#sockets.closeAll(node, REPLACED, "replaced by a newer poll");
+    const { server, response } = this.#sockets.accept(node);
+    const { durable, volatile } = this.#runner;
+    if ((durable.nodes.get(node)?.revision ?? 0) > asked.ack) {
+      const desired = documentOf(durable, node, volatile);
       if (desired !== null) finishSocket(server, pollMessage(desired));
     }
     return response;
@@ -138,3 +135,15 @@ export class Cell extends DurableObject<ObjectEnv> implements CellRpc {
     return answer(`Cell.${kind}`, () => this.#runner.dispatch({ kind, input } as CellEvent) as CellReplies[Method]);
   }
 }
+
+/** null where anything is missing or is not of its kind. */
+function pollOf(query: URLSearchParams): { proof: NodeProof; ack: number } | null {
+  const node = NodeId.safeParse(query.get("node"));
+  const [jkt, boot] = [query.get("jkt"), query.get("boot")];
+  const [seq, ack] = [wholeNumber(query.get("seq")), wholeNumber(query.get("ack"))];
+  if (!node.success || !jkt || !boot || seq === null || ack === null) return null;
+  return { proof: { node: node.data, jkt, boot, lane: "poll", seq }, ack };
+}
+
+const wholeNumber = (text: string | null): number | null =>
+  text !== null && /^\d{1,15}$/.test(text) ? Number(text) : null;

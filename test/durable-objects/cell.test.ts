@@ -128,6 +128,16 @@ describe("a poll", () => {
     expect(older.messages).toEqual([]);
   });
 
+  it("is not ended by a replayed proof", async () => {
+    const node = await readyNode(8, "replay.0");
+    const held = await node.poll(99);
+    const replayed = await node.askToPoll(99, 1);
+    expect([replayed.status, await replayed.json()]).toMatchObject([403, { code: "proof_replayed" }]);
+    held.send("ping");
+    await held.until(({ messages }) => messages.includes("pong"));
+    expect(held.closed).toBeNull();
+  });
+
   it("answers pings without waking the Cell", async () => {
     const node = await readyNode(6, "ping.0");
     const held = await node.poll(99);
@@ -138,12 +148,15 @@ describe("a poll", () => {
   it("refuses nodes it does not know, numbers that are none, other paths, and requests for no socket", async () => {
     const stub = env.CELL.getByName("refuse.0");
     const status = async (path: string, init?: RequestInit) => (await stub.fetch(`https://cell${path}`, init)).status;
-    expect(await status(`/poll?node=${nodeId(9)}&ack=0`, upgrade)).toBe(404);
-    expect(await status(`/poll?node=nonsense&ack=0`, upgrade)).toBe(400);
-    expect(await status(`/poll?node=${nodeId(9)}&ack=-1`, upgrade)).toBe(400);
-    expect(await status(`/poll?node=${nodeId(9)}`, upgrade)).toBe(400);
+    const proof = "jkt=thumb&boot=boot-1&seq=1";
+    const unknown = await stub.fetch(`https://cell/poll?node=${nodeId(9)}&${proof}&ack=0`, upgrade);
+    expect([unknown.status, await unknown.json()]).toMatchObject([403, { code: "credential_invalid" }]);
+    expect(await status(`/poll?node=nonsense&${proof}&ack=0`, upgrade)).toBe(400);
+    expect(await status(`/poll?node=${nodeId(9)}&${proof}&ack=-1`, upgrade)).toBe(400);
+    expect(await status(`/poll?node=${nodeId(9)}&${proof}`, upgrade)).toBe(400);
+    expect(await status(`/poll?node=${nodeId(9)}&ack=0`, upgrade)).toBe(400);
     expect(await status(`/other`, upgrade)).toBe(404);
-    expect(await status(`/poll?node=${nodeId(9)}&ack=0`)).toBe(426);
+    expect(await status(`/poll?node=${nodeId(9)}&${proof}&ack=0`)).toBe(426);
   });
 
   it("ends when its node is revoked, and cannot be opened again", async () => {
@@ -151,7 +164,8 @@ describe("a poll", () => {
     const held = await node.poll(99);
     expect(await node.stub.revoke({ node: node.id, actor: "user:operator" })).toMatchObject({ ok: true });
     await held.until(({ closed }) => closed !== null);
-    expect((await node.stub.fetch(`https://cell/poll?node=${node.id}&ack=0`, upgrade)).status).toBe(403);
+    const again = await node.askToPoll();
+    expect([again.status, await again.json()]).toMatchObject([403, { code: "node_revoked" }]);
     expect(await node.heartbeat()).toMatchObject({ ok: false, failure: { code: "node_revoked" } });
     await evictDurableObject(node.stub as never);
     expect(await node.heartbeat()).toMatchObject({ ok: false, failure: { code: "node_revoked" } });

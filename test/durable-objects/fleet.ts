@@ -139,7 +139,14 @@ export class FleetNode {
   }
 
   async poll(ack = this.desired?.revision ?? 0): Promise<HeldSocket> {
-    return new HeldSocket(await this.stub.fetch(`https://cell/poll?node=${this.id}&ack=${ack}`, upgrade));
+    return new HeldSocket(await this.askToPoll(ack));
+  }
+
+  /** The Cell's own answer: a socket, or why not. */
+  askToPoll(ack = 0, seq?: number): Promise<Response> {
+    const { node, jkt, boot, seq: next } = this.proof("poll", seq);
+    const query = new URLSearchParams({ node, jkt, boot, seq: String(next), ack: String(ack) });
+    return this.stub.fetch(`https://cell/poll?${query}`, upgrade) as unknown as Promise<Response>;
   }
 
   /** Waits for a document above the one it has, and keeps it. */

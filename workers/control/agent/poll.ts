@@ -1,9 +1,8 @@
 // The held poll: this Worker waits, on a hibernating socket to the Cell, so that the Cell need not stay awake.
 import { PollRequest } from "../../../contracts/agent-protocol.ts";
+import type { Failure } from "../../../contracts/failures.ts";
 import type { ControlEnv } from "../env.ts";
-import { ask } from "../http/ask.ts";
-import { fail } from "../http/problem.ts";
-import { unwrap } from "../http/respond.ts";
+import { ApiFailure } from "../http/problem.ts";
 import { authenticateAgent } from "./authenticate.ts";
 import { parseAgentBody } from "./read-agent-request.ts";
 
@@ -29,13 +28,15 @@ async function openSocket(request: Request, env: ControlEnv): Promise<WebSocket>
   const bytes = new Uint8Array(await request.arrayBuffer());
   const { cell, proof } = await authenticateAgent(request, bytes, env.CREDENTIAL_SIGNING_KEY, { lane: "poll" });
   const { ackRevision } = parseAgentBody(PollRequest, bytes);
-  // Before the socket: opening one ends the node's other polls, which a replayed proof must not do.
-  unwrap(await ask(() => env.CELL.getByName(cell).admit(proof), { repeatable: false }));
-  const url = `https://cell/poll?node=${proof.node}&ack=${ackRevision}`;
-  const answer = await env.CELL.getByName(cell).fetch(url, { headers: { upgrade: "websocket" } });
+  // One request to the Cell, which admits the poll before it opens the socket. Not repeated: a repeated proof would be a replay.
+  const { node, jkt, boot, seq } = proof;
+  const query = new URLSearchParams({ node, jkt, boot, seq: String(seq), ack: String(ackRevision) });
+  const answer = await env.CELL.getByName(cell).fetch(`https://cell/poll?${query}`, {
+    headers: { upgrade: "websocket" },
+  });
   if (answer.webSocket) return answer.webSocket;
-  if (answer.status === 403) return fail("node_revoked", "The node was revoked.");
-  return fail("credential_invalid", "This cell does not know the node.");
+  if (answer.status !== 403) throw new Error(`the Cell answered a poll with ${answer.status}`);
+  throw new ApiFailure(await answer.json<Failure>());
 }
 
 /** The first message, as it is; null when the time is over, the object closed the socket, or the agent has gone. */
