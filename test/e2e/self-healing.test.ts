@@ -30,6 +30,7 @@ const deeds = {
 createServer((request, response) => {
   response.end(JSON.stringify({ instance }), () => deeds[request.url]?.());
 }).listen(Number(PORT));
+process.on("SIGTERM", () => process.exit(0));
 `;
 
 let world: World;
