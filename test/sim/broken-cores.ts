@@ -2,19 +2,13 @@
 import type { InstanceId, RolloutId } from "../../contracts/ids.ts";
 import type { Route } from "../../contracts/route.ts";
 import type { AppEffect, AppEvent, AppTables, StepApp } from "../../core/app/types.ts";
-import type { CellEffect, CellEvent, CellTables, StepCell } from "../../core/cell/types.ts";
+import type { CellEffect, CellEvent, CellTables } from "../../core/cell/types.ts";
 import type { CellToApp } from "../../core/messages.ts";
 import type { RowChange } from "../../core/step.ts";
 import type { FaultClass } from "./faults.ts";
 import { REAL_CORE, type Core } from "./cluster.ts";
-import type { Broken } from "./broken.ts";
-
-type AppStep = (...args: Parameters<StepApp>) => ReturnType<StepApp>;
-type CellStep = (...args: Parameters<StepCell>) => ReturnType<StepCell>;
-
-/** Another step before or after the real one; what it answers has the real one's shape. */
-const withApp = (step: AppStep): Core => ({ ...REAL_CORE, stepApp: step as StepApp });
-const withCell = (step: CellStep): Core => ({ ...REAL_CORE, stepCell: step as StepCell });
+import { crowding, nameless, unheeding } from "./broken-placing.ts";
+import { withApp, withCell, type Broken } from "./broken.ts";
 
 function changingRoutes(change: (route: Route, durable: Parameters<StepApp>[0], event: AppEvent) => Route): Core {
   return withApp((durable, volatile, event, at, limits) => {
@@ -194,30 +188,6 @@ const hoarding = withCell((durable, volatile, event, at, limits) => {
   return { ...decision, rowChanges };
 });
 
-/** Gives room on nodes that an operator keeps free. */
-const unheeding = withCell((durable, volatile, event, at, limits) => {
-  if (event.kind !== "reserve") return REAL_CORE.stepCell(durable, volatile, event, at, limits);
-  const nodes = new Map([...durable.nodes].map(([id, node]) => [id, { ...node, cordoned: false, drain: null }]));
-  const decision = REAL_CORE.stepCell({ ...durable, nodes }, volatile, event, at, limits);
-  return { ...decision, rowChanges: decision.rowChanges.filter(({ table }) => table !== "nodes") };
-});
-
-/** Asks for room without a word of how its instances are to be spread. */
-const crowding = withApp((durable, volatile, event, at, limits) => {
-  const releases = new Map(
-    [...durable.releases].map(([id, row]) => {
-      const placement = { ...row.release.spec.placement, failureDomains: "preferred" as const };
-      const release = { ...row.release, spec: { ...row.release.spec, placement } };
-      return [id, { ...row, release }] as const;
-    }),
-  );
-  const decision = REAL_CORE.stepApp({ ...durable, releases }, volatile, event, at, limits);
-  return {
-    ...decision,
-    rowChanges: decision.rowChanges.filter((row) => row.table !== "releases" || !releases.has(row.key)),
-  };
-});
-
 /** Stops what is replaced while edges may still send it requests. */
 const abrupt = withApp((durable, volatile, event, at, limits) =>
   REAL_CORE.stepApp(durable, volatile, event, at, { ...limits, drainMs: 0, drainMinMs: 0 }),
@@ -281,6 +251,12 @@ export const BROKEN_CORES: readonly Broken[] = [
     invariant: "spread",
     core: () => crowding,
     setup: { kinds: ["racks", "racks", "racks"] },
+  },
+  {
+    name: "keeps apart only what names the other itself",
+    invariant: "apart",
+    core: () => nameless,
+    setup: { kinds: ["plain", "away", "away"] },
   },
   { name: "places on cordoned nodes", invariant: "cordon", core: () => unheeding },
   {

@@ -28,7 +28,7 @@ describe("the simulator catches", () => {
 
   it("one of every invariant that it checks", () => {
     const invariants = new Set([...BROKEN_CORES, ...BROKEN_AGENTS].map(({ invariant }) => invariant));
-    const promises = ["spread", "cordon", "moves"] as const;
+    const promises = ["spread", "apart", "cordon", "moves"] as const;
     expect(invariants).toEqual(new Set([1, 2, 3, 4, 5, 6, 7, 10, 11, 13, 14, 20, 21, 22, ...promises]));
   });
 });
