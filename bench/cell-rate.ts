@@ -5,8 +5,8 @@ import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { convertV4MiniflareOptions, Log, LogLevel, Miniflare } from "miniflare";
-import { bundleWorker } from "../dev/workers-host/bundle.ts";
-import { readWranglerConfig } from "../dev/workers-host/wrangler-config.ts";
+import { bundleWorker } from "../self-hosted/build/bundle.ts";
+import { readWranglerConfig } from "../self-hosted/build/wrangler-config.ts";
 import type { Run } from "./cell-rate/run.ts";
 import { median, note, printReport, rounded, spreadOf, type Aim } from "./shared/report.ts";
 

@@ -9,9 +9,11 @@ import { REGION } from "../dev/stack/options.ts";
 import { comeHome } from "./fleet/homecoming.ts";
 import { machineBusyPercent, steadyWindow, type SteadyWindow } from "./fleet/windows.ts";
 import { note, printReport, rounded, type Aim } from "./shared/report.ts";
+import type { Transport } from "./sim-fleet/counts.ts";
 import { startFleet, type Fleet } from "./sim-fleet/fleet.ts";
 
 const NODES = Number(process.env.BERTH_BENCH_NODES ?? 2_000);
+const TRANSPORT: Transport = process.env.BERTH_BENCH_TRANSPORT === "http" ? "http" : "socket";
 const ENROL_AT_ONCE = 8;
 const START_WITHIN_MS = 20_000;
 /** Polls are held for 25 s: by then each was renewed once since the start. */
@@ -43,7 +45,7 @@ async function measure(stack: Stack): Promise<void> {
   note(`enrolling ${NODES} nodes; ${busyBeforePercent} % of the machine was busy before`);
   const fleet = await startFleet({
     ...{ controlUrl, operatorToken: operator.token, region: REGION, firstNode: 1, nodes: NODES },
-    ...{ enrolAtOnce: ENROL_AT_ONCE, startWithinMs: START_WITHIN_MS },
+    ...{ enrolAtOnce: ENROL_AT_ONCE, startWithinMs: START_WITHIN_MS, transport: TRANSPORT },
   });
   try {
     note(`enrolled in ${rounded(fleet.enrolMs / 1_000, 1)} s, in ${fleet.cells.length} cells`);
@@ -106,6 +108,7 @@ function report({ fleet, before, home, after, bearable }: Measured): void {
   printReport({
     bench: "fleet",
     rounds: 1,
+    transport: TRANSPORT,
     agents: NODES,
     cells: fleet.cells.length,
     cores: availableParallelism(),

@@ -4,39 +4,14 @@ import { join } from "node:path";
 import { parse, stringify, TomlError } from "smol-toml";
 import { z } from "zod";
 import { DnsLabel } from "../contracts/ids.ts";
-import { Command, LabelName } from "../contracts/release.ts";
+import { Command, LabelName, RuntimeClass } from "../contracts/release.ts";
 import { CommandFailure, EXIT } from "./failure.ts";
+import { duration, size } from "./quantities.ts";
+import { HttpToml, RolloutToml } from "./rollout-toml.ts";
 import { closest } from "./suggest.ts";
+import { tomlFaults } from "./toml-faults.ts";
 
 export const BERTH_TOML = "berth.toml";
-
-const SIZES: Record<string, number> = {
-  b: 1,
-  kb: 1024,
-  mb: 1024 ** 2,
-  gb: 1024 ** 3,
-  tb: 1024 ** 4,
-  kib: 1024,
-  mib: 1024 ** 2,
-  gib: 1024 ** 3,
-  tib: 1024 ** 4,
-};
-const TIMES: Record<string, number> = { ms: 1, s: 1_000, m: 60_000, min: 60_000, h: 3_600_000 };
-
-/** A number with a unit out of `units`, as the smallest unit. */
-function quantity(units: Record<string, number>, example: string) {
-  return z.string().transform((text, issues) => {
-    const match = /^(\d+(?:\.\d+)?)\s*([a-z]+)$/i.exec(text.trim());
-    const factor = match === null ? undefined : units[(match[2] ?? "").toLowerCase()];
-    if (match === null || factor === undefined) {
-      issues.addIssue({ code: "custom", message: `must be a number and a unit, such as "${example}"` });
-      return z.NEVER;
-    }
-    return Math.round(Number(match[1]) * factor);
-  });
-}
-const size = quantity(SIZES, "256MB");
-const duration = quantity(TIMES, "2s");
 
 const ProbeToml = z
   .strictObject({
@@ -63,6 +38,9 @@ const PlacementToml = z.strictObject({
   singleton: z.enum(["available", "strict"]).optional(),
 });
 
+/** How it is run on its nodes. */
+const RunToml = z.strictObject({ runtime_class: RuntimeClass.optional() });
+
 export const BerthToml = z.strictObject({
   app: DnsLabel,
   image: z.string().optional(),
@@ -74,6 +52,7 @@ export const BerthToml = z.strictObject({
   regions: z.array(z.string()).optional(),
   stop_grace: duration.optional(),
   read_only_root: z.boolean().optional(),
+  run: RunToml.optional(),
   resources: z
     .strictObject({
       cpu: z.number().positive().optional(),
@@ -83,6 +62,8 @@ export const BerthToml = z.strictObject({
     })
     .optional(),
   placement: PlacementToml.optional(),
+  http: HttpToml.optional(),
+  rollout: RolloutToml.optional(),
   probes: z
     .strictObject({ startup: ProbeToml.optional(), readiness: ProbeToml.optional(), liveness: ProbeToml.optional() })
     .optional(),
@@ -103,15 +84,19 @@ export function readBerthToml(folder: string): BerthToml | null {
   }
   const parsed = BerthToml.safeParse(raw);
   if (parsed.success) return parsed.data;
-  const faults = parsed.error.issues.map(
-    (issue) => `\n  ${[...issue.path].join(".") || "(top)"}: ${issue.message}${suggestion(issue)}`,
-  );
-  throw new CommandFailure(`${path} has faults:${faults.join("")}`, EXIT.usage, "docs/CLI.md lists every key.");
+  const faults = tomlFaults(parsed.error.issues, [], suggestion);
+  throw new CommandFailure(`${path} has faults:${faults}`, EXIT.usage, "docs/CLI.md lists every key.");
 }
 
 function suggestion(issue: z.core.$ZodIssue): string {
   if (issue.code !== "unrecognized_keys") return "";
-  const known = Object.keys(issue.path[0] === "placement" ? PlacementToml.shape : BerthToml.shape);
+  const tables: Record<string, object> = {
+    run: RunToml.shape,
+    placement: PlacementToml.shape,
+    http: HttpToml.shape,
+    rollout: RolloutToml.shape,
+  };
+  const known = Object.keys(tables[String(issue.path[0])] ?? BerthToml.shape);
   const near = issue.keys.map((key) => closest(key, known)).find((key) => key !== null);
   return near == null ? "" : ` (did you mean ${near}?)`;
 }

@@ -6,6 +6,7 @@ import type { z } from "zod";
 import { BerthEvent } from "../contracts/events.ts";
 import { Problem } from "../contracts/failures.ts";
 import { CommandFailure, EXIT, failureOfProblem } from "./failure.ts";
+import { plain } from "./plain-text.ts";
 
 export interface Api {
   readonly apiUrl: string;
@@ -15,7 +16,9 @@ export interface Api {
     path: string,
     body?: unknown,
   ): Promise<z.infer<Schema>>;
-  upload(path: string, bytes: Uint8Array): Promise<void>;
+  /** Text as it is, both ways. */
+  post(path: string, body: unknown): Promise<string>;
+  upload(path: string, bytes: Uint8Array, mediaType?: string): Promise<void>;
   stream(path: string, signal?: AbortSignal): Promise<ReadableStream<Uint8Array>>;
   events(app: string, afterSeq: number, signal: AbortSignal): AsyncGenerator<BerthEvent>;
 }
@@ -24,13 +27,16 @@ export interface ApiOptions {
   readonly apiUrl: string;
   readonly token?: string | undefined;
   readonly team?: string | undefined;
+  /** For programs: every text as it was sent. For people control characters are left out. */
+  readonly exact?: boolean;
 }
 
 type Init = Omit<RequestInit, "headers"> & { headers?: Record<string, string> };
 
 const ATTEMPTS_MAX = 3;
 
-export function createApi({ apiUrl, token, team }: ApiOptions): Api {
+export function createApi({ apiUrl, token, team, exact = false }: ApiOptions): Api {
+  const shown = <Value>(value: Value): Value => (exact ? value : plain(value));
   const headers: Record<string, string> = {
     accept: "application/json",
     ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
@@ -58,7 +64,7 @@ export function createApi({ apiUrl, token, team }: ApiOptions): Api {
   async function checked(path: string, init: Init): Promise<Response> {
     const answer = await attempt(path, init);
     if (answer.ok) return answer;
-    throw await failureOfAnswer(answer);
+    throw await failureOfAnswer(answer, shown);
   }
 
   return {
@@ -67,13 +73,17 @@ export function createApi({ apiUrl, token, team }: ApiOptions): Api {
       const json =
         body === undefined ? {} : { body: JSON.stringify(body), headers: { "content-type": "application/json" } };
       const answer = await checked(path, { method, ...json });
-      return schema.parse(answer.status === 204 ? null : await answer.json());
+      return schema.parse(answer.status === 204 ? null : shown(await answer.json()));
     },
-    async upload(path, bytes) {
+    async post(path, body) {
+      const init = { method: "POST", body: JSON.stringify(body), headers: { "content-type": "application/json" } };
+      return (await checked(path, init)).text();
+    },
+    async upload(path, bytes, mediaType = "application/gzip") {
       const init = {
         method: "PUT",
         body: bytes as Uint8Array<ArrayBuffer>,
-        headers: { "content-type": "application/gzip" },
+        headers: { "content-type": mediaType },
       };
       await (await checked(path, init)).body?.cancel();
     },
@@ -82,13 +92,13 @@ export function createApi({ apiUrl, token, team }: ApiOptions): Api {
       if (answer.body === null) throw new CommandFailure("The API answered without a body", EXIT.unreachable);
       return answer.body;
     },
-    events: (app, afterSeq, signal) => followEvents(checked, app, afterSeq, signal),
+    events: (app, afterSeq, signal) => followEvents({ open: checked, shown }, app, afterSeq, signal),
   };
 }
 
 /** Server-sent events that resume after the last one seen whenever the stream ends. Ends only when the signal says so. */
 async function* followEvents(
-  open: (path: string, init: Init) => Promise<Response>,
+  { open, shown }: { open: (path: string, init: Init) => Promise<Response>; shown: (event: BerthEvent) => BerthEvent },
   app: string,
   afterSeq: number,
   signal: AbortSignal,
@@ -107,7 +117,7 @@ async function* followEvents(
         parser.feed(decoder.decode(chunk, { stream: true }));
         for (const event of waiting.splice(0)) {
           lastSeq = event.seq;
-          yield event;
+          yield shown(event);
         }
       }
     } catch (cause) {
@@ -118,10 +128,10 @@ async function* followEvents(
   }
 }
 
-async function failureOfAnswer(answer: Response): Promise<CommandFailure> {
+async function failureOfAnswer(answer: Response, shown: (problem: Problem) => Problem): Promise<CommandFailure> {
   const text = await answer.text();
   try {
-    return failureOfProblem(Problem.parse(JSON.parse(text)));
+    return failureOfProblem(shown(Problem.parse(JSON.parse(text))));
   } catch {
     return new CommandFailure(
       `The API answered ${answer.status} without a problem description`,

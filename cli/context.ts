@@ -36,7 +36,7 @@ export function createContext(options: GlobalOptions): Context {
   const stored = config?.apiUrl === apiUrl ? config.token : undefined;
   const token = process.env.BERTH_TOKEN ?? stored;
   return {
-    api: createApi({ apiUrl, token, team: options.team ?? process.env.BERTH_TEAM }),
+    api: createApi({ apiUrl, token, team: options.team ?? process.env.BERTH_TEAM, exact: options.json === true }),
     out: createOutput({ json: options.json === true, tty: process.stdout.isTTY === true }),
     config,
     configPath: path,

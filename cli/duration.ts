@@ -13,9 +13,11 @@ export function duration(text: string): number {
   return Math.round(Number(match[1]) * factor);
 }
 
-/** 5200 → `5.2 s`, 90000 → `90 s`, 900000 → `15 min`. */
+/** 5200 → `5.2 s`, 90000 → `90 s`, 900000 → `15 min`, 87000000 → `24 h 10 min`. */
 export function shownMs(ms: number): string {
   if (ms < 10_000) return `${Number((ms / 1_000).toFixed(1))} s`;
   if (ms < 600_000) return `${Math.round(ms / 1_000)} s`;
-  return `${Math.round(ms / 60_000)} min`;
+  const minutes = Math.round(ms / 60_000);
+  if (minutes < 120) return `${minutes} min`;
+  return minutes % 60 === 0 ? `${minutes / 60} h` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }

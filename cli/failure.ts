@@ -30,6 +30,7 @@ export class CommandFailure extends Error {
 
 const EXIT_OF_CODE: Partial<Record<FailureCode, ExitCode>> = {
   unauthenticated: EXIT.signedOut,
+  second_factor_required: EXIT.signedOut,
   forbidden: EXIT.signedOut,
   not_found: EXIT.notFound,
   gone: EXIT.notFound,
@@ -47,11 +48,21 @@ const HINT_OF_CODE: Partial<Record<FailureCode, string>> = {
   database_unavailable: "Apps keep serving. Try again in a moment; `berth doctor` looks for the cause.",
 };
 
+/** What the API says of one field it also says as a whole: once is enough. A sentence needs no name of a field before it. */
+function faultsText({ detail, errors = [] }: Problem): string {
+  const lines = errors.map(({ pointer, message }) =>
+    /^[A-Z]/.test(message) && message.endsWith(".") ? message : `${pointer.replace(/^\//, "") || "it"}: ${message}`,
+  );
+  const [first, ...more] = lines;
+  if (first === undefined) return detail;
+  const isSame = errors.some(({ message }) => detail.endsWith(message));
+  return isSame ? [first, ...more].join("\n  ") : [detail, ...lines].join("\n  ");
+}
+
 /** A problem+json answer as a failure of the command. */
 export function failureOfProblem(problem: Problem): CommandFailure {
-  const fields = (problem.errors ?? []).map((error) => `\n  ${error.pointer || "/"}: ${error.message}`).join("");
   return new CommandFailure(
-    `${problem.detail}${fields}`,
+    faultsText(problem),
     EXIT_OF_CODE[problem.code] ?? EXIT.failed,
     HINT_OF_CODE[problem.code] ?? null,
     problem,

@@ -1,12 +1,13 @@
 // The entry of the `berth` command: run it, and turn what went wrong into a message, a hint and an exit code.
 import pc from "picocolors";
 import { CommandFailure, EXIT } from "./failure.ts";
+import { jsonText } from "./plain-text.ts";
 import { createProgram } from "./program.ts";
 
 function report(cause: unknown): number {
   const json = process.argv.includes("--json");
   if (cause instanceof CommandFailure) {
-    if (json && cause.problem !== null) process.stderr.write(`${JSON.stringify(cause.problem)}\n`);
+    if (json && cause.problem !== null) process.stderr.write(`${jsonText(cause.problem)}\n`);
     else process.stderr.write(`${pc.red("✗")} ${cause.message}\n`);
     if (cause.hint !== null && !json) process.stderr.write(`  ${cause.hint}\n`);
     return cause.exitCode;

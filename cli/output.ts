@@ -1,6 +1,7 @@
 // What a command prints: tables and colours for people, one JSON value for programs (--json), never both.
 import Table from "cli-table3";
 import pc from "picocolors";
+import { jsonText } from "./plain-text.ts";
 
 export interface Output {
   readonly json: boolean;
@@ -24,7 +25,7 @@ export function createOutput({ json, tty }: { json: boolean; tty: boolean }): Ou
     line,
     note: (text) => void process.stderr.write(`${text}\n`),
     result(value, show) {
-      if (json) process.stdout.write(`${JSON.stringify(value, null, tty ? 2 : 0)}\n`);
+      if (json) process.stdout.write(`${jsonText(value, tty ? 2 : 0)}\n`);
       else show();
     },
     table(head, rows) {
@@ -82,6 +83,7 @@ export function bytes(count: number): string {
 const PHASE_COLOURS: Record<string, (text: string) => string> = {
   ready: pc.green,
   healthy: pc.green,
+  active: pc.green,
   completed: pc.green,
   starting: pc.cyan,
   placing: pc.cyan,
@@ -99,6 +101,10 @@ const PHASE_COLOURS: Record<string, (text: string) => string> = {
   unreachable: pc.yellow,
   cancelled: pc.yellow,
   superseded: pc.yellow,
+  proven: pc.yellow,
+  blocked: pc.yellow,
+  failing: pc.red,
+  suspended: pc.red,
   failed: pc.red,
   down: pc.red,
   lost: pc.red,

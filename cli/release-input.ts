@@ -1,10 +1,11 @@
 // From berth.toml and flags to a ReleaseSpec: what `berth deploy` sends.
 import { resolve } from "node:path";
-import { z } from "zod";
 import { ReleaseSpec } from "../contracts/release.ts";
 import type { BerthToml } from "./berth-toml.ts";
 import type { Bundle } from "./bundle.ts";
 import { CommandFailure, EXIT } from "./failure.ts";
+import { httpOf } from "./rollout-toml.ts";
+import { tomlFaults } from "./toml-faults.ts";
 
 /** What to deploy: an image by reference, or a folder to be packed. */
 export type Wanted =
@@ -31,6 +32,7 @@ export function releaseSpecOf(
       port: port ?? toml?.port,
       stopGraceMs: toml?.stop_grace,
       readOnlyRoot: toml?.read_only_root,
+      runtimeClass: toml?.run?.runtime_class,
       probes: toml?.probes === undefined ? undefined : defined(toml.probes),
       resources:
         resources === undefined
@@ -41,12 +43,13 @@ export function releaseSpecOf(
               diskBytes: resources.disk,
               pids: resources.pids,
             }),
+      http: httpOf(toml?.http),
       placement: toml?.placement === undefined ? undefined : placementOf(toml.placement),
     }),
   };
   const parsed = ReleaseSpec.safeParse(candidate);
   if (parsed.success) return parsed.data;
-  throw new CommandFailure(`This release cannot be deployed:\n${z.prettifyError(parsed.error)}`, EXIT.usage);
+  throw new CommandFailure(`This release cannot be deployed:${tomlFaults(parsed.error.issues)}`, EXIT.usage);
 }
 
 function placementOf(placement: NonNullable<BerthToml["placement"]>) {

@@ -1,7 +1,7 @@
 // A rollout as it happens: events as they come, a line per instance that changed, and how it ended.
 import pc from "picocolors";
 import { z } from "zod";
-import { Instance, Rollout as RolloutSchema } from "../contracts/api.ts";
+import { FINAL_ROLLOUT_PHASES, Instance, Rollout as RolloutSchema } from "../contracts/api.ts";
 import type { Rollout } from "../contracts/api.ts";
 import type { BerthEvent } from "../contracts/events.ts";
 import { Refusal } from "../contracts/failures.ts";
@@ -10,8 +10,10 @@ import type { RolloutFailure } from "../contracts/failures.ts";
 import type { AppId } from "../contracts/ids.ts";
 import type { Context } from "./context.ts";
 import { CommandFailure, EXIT } from "./failure.ts";
+import { withNames } from "./actors.ts";
+import { judgedText, stepText } from "./rollout-picture.ts";
 
-const FINAL = new Set(["completed", "failed", "cancelled", "superseded"]);
+const FINAL: ReadonlySet<string> = new Set(FINAL_ROLLOUT_PHASES);
 /** The state itself is re-read this often, so that a lost event never leaves a watcher hanging. */
 const REREAD_MS = 5_000;
 
@@ -26,7 +28,7 @@ export async function watchRollout(
   const stop = new AbortController();
   const onInterrupt = (): void => {
     context.out.note(
-      `\nDetached. The rollout goes on: \`berth status ${app.name}\` shows it, \`berth rollback ${app.name}\` undoes it.`,
+      `\nDetached. The rollout goes on: \`berth rollout watch ${app.name}\` returns to it, \`berth rollout cancel ${app.name}\` takes it back.`,
     );
     process.exit(EXIT.detached);
   };
@@ -43,7 +45,7 @@ export async function watchRollout(
     for await (const event of context.api.events(app.id, 0, stop.signal)) {
       if (event.atMs < rollout.startedAtMs) continue;
       const text = describe(event);
-      if (text !== null) context.out.line(`  ${text}`);
+      if (text !== null) context.out.line(`  ${await withNames(context, text)}`);
       if (event.subject === rollout.id && FINAL.has(event.type.slice("rollout.".length))) break;
     }
     return await read();
@@ -75,9 +77,11 @@ export function concludeRollout(
   throw new CommandFailure(
     `v${rollout.toVersion} ${rollout.phase}.${rollout.failure === null ? "" : ` ${explain(rollout.failure)}`}${kept}`,
     EXIT.failed,
-    rollout.phase === "failed"
-      ? `\`berth logs ${app.name}\` shows what runs; mend it and \`berth deploy\` again.`
-      : null,
+    rollout.failure?.kind === "analysis" || rollout.phase === "aborted"
+      ? `\`berth rollout show ${app.name}\` shows the numbers.`
+      : rollout.phase === "failed"
+        ? `\`berth logs ${app.name}\` shows what runs; mend it and \`berth deploy\` again.`
+        : null,
   );
 }
 
@@ -95,6 +99,16 @@ export function explain(failure: RolloutFailure): string {
       return `It was not done after ${Math.round(failure.waitedMs / 1000)} s; it waited for ${failure.waitingFor}.`;
     case "verification":
       return `An instance${failure.node === null ? "" : ` on ${failure.nodeName ?? failure.node}`} did not answer through the edge: ${failure.message}.`;
+    case "smoke":
+      return `An instance${failure.node === null ? "" : ` on ${failure.nodeName ?? failure.node}`} failed the smoke check: ${failure.message}.`;
+    case "analysis":
+      return `It was judged worse: ${failure.message}.`;
+    case "command": {
+      const tail = failure.logTail.map((line) => `\n    ${pc.dim("│")} ${line}`).join("");
+      return `The command ${failure.which} the release failed: ${failure.message}${tail === "" ? "" : ` Its last lines:${tail}\n `}`;
+    }
+    case "died":
+      return failure.message;
   }
 }
 
@@ -123,11 +137,28 @@ export function describe(event: BerthEvent): string | null {
     return `${pc.cyan("→")} rolling out v${rollout.toVersion}, ${rollout.replicas} instance${rollout.replicas === 1 ? "" : "s"}`;
   }
   if (event.type === "rollout.verifying") return `${pc.cyan("→")} asking every replica through the edge`;
+  if (rollout !== undefined) return describeRollout(event, rollout);
   if (event.type === "placement.refused" && refusal !== undefined && reason === undefined) {
     const which = waiting === undefined ? "" : ` for ${waiting} of ${replicas ?? waiting}`;
     return `${pc.yellow("·")} no room${which}: ${explainRefusal(refusal)}`;
   }
   return null;
+}
+
+function describeRollout(event: BerthEvent, rollout: Rollout): string | null {
+  const step = stepText(rollout, event.atMs);
+  switch (event.type) {
+    case "rollout.held":
+      return `${pc.cyan("→")} ${step ?? "holding"}`;
+    case "rollout.paused":
+    case "rollout.resumed":
+    case "rollout.promoted":
+      return `${pc.cyan("→")} ${event.type.slice("rollout.".length)} by ${event.actor}${step === null ? "" : `: ${step}`}`;
+    case "rollout.judged":
+      return `${pc.cyan("→")} ${judgedText(rollout) ?? "judged"}`;
+    default:
+      return null;
+  }
 }
 
 const INSTANCE_COLOURS: Partial<Record<BerthEvent["type"], (text: string) => string>> = {

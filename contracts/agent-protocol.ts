@@ -1,11 +1,25 @@
-// Agent protocol, version 1: enrol, poll, heartbeat, and what a node may ask for. Readers ignore unknown keys.
+// Agent protocol: enrol, poll, heartbeat, and what a node may ask for. Readers ignore unknown keys.
 import { z } from "zod";
+import { AgentReport } from "./agent-release.ts";
+import { LATENCY_BUCKETS_MS } from "./analysis.ts";
 import { DesiredDocument } from "./desired.ts";
 import { InstanceFailure } from "./failures.ts";
-import { AppId, AtMs, CellName, InstanceId, NodeId, RegionName, ReleaseId, TeamId } from "./ids.ts";
+import { HostPorts } from "./host-ports.ts";
+import { AppId, AtMs, CellName, InstanceId, NodeId, NodeName, RegionName, ReleaseId, TeamId } from "./ids.ts";
+import { NodeIsolation } from "./node-isolation.ts";
+import { NodeNotice } from "./node-notices.ts";
 import { atMost, LABELS_MAX, TOO_MANY_LABELS } from "./release.ts";
 
-export const AGENT_PROTOCOL = 1;
+/**
+ * 2: stops strict singletons without a lease, publishes host ports, and runs one-off instances once. 3: beats and polls over one
+ * WebSocket too (agent-socket.ts). The control plane works with this and the one before.
+ */
+export const AGENT_PROTOCOL = 3;
+export const isSpoken = (protocol: number): boolean => protocol === AGENT_PROTOCOL || protocol === AGENT_PROTOCOL - 1;
+export const unspokenText = (protocol: number): string =>
+  `This control plane speaks the agent protocols ${AGENT_PROTOCOL} and ${AGENT_PROTOCOL - 1}, not ${protocol}.`;
+/** The first that does what strict singletons, host ports and one-off instances need of an agent: older ones pass over them and say nothing. */
+export const FENCING_PROTOCOL = 2;
 
 /** JWT types, issuers, audiences of the node's credential and proof; always pinned by the verifier. */
 export const CREDENTIAL_TYP = "berth-node+jwt";
@@ -42,7 +56,7 @@ export const ProofClaims = z.object({
   iatMs: z.int(),
   jti: z.string().min(8).max(64),
   boot: z.string().min(8).max(64),
-  lane: z.enum(["poll", "heartbeat", "ask"]),
+  lane: z.enum(["poll", "heartbeat", "ask", "socket"]),
   seq: z.int().positive(),
 });
 export type ProofClaims = z.infer<typeof ProofClaims>;
@@ -63,7 +77,7 @@ export type RuntimeKind = z.infer<typeof RuntimeKind>;
 export const EnrolRequest = z.object({
   protocol: z.int(),
   token: z.string().min(16).max(256),
-  name: z.string().min(1).max(63),
+  name: NodeName,
   signKey: PublicKeyX,
   sealKey: PublicKeyX,
   region: RegionName,
@@ -74,6 +88,8 @@ export const EnrolRequest = z.object({
     .default({}),
   gatewayUrl: z.url().max(253),
   capacity: NodeCapacity,
+  /** Absent: the default, without the port of gatewayUrl. Heartbeats say what has become of it. */
+  hostPorts: HostPorts.optional(),
   runtime: RuntimeKind,
   platform: z.string().max(64),
   agentVersion: z.string().max(64),
@@ -134,7 +150,11 @@ export const ObservedInstance = z.object({
 });
 export type ObservedInstance = z.infer<typeof ObservedInstance>;
 
-/** Cumulative since the instance was placed, never falling, over restarts of agent, gateway and instance. */
+/**
+ * Cumulative since the instance was placed, never falling, over restarts of agent, gateway and instance. latency: a count per bucket
+ * of LATENCY_BUCKETS_MS, and one more for the rest; empty of agents that do not count it, and in metering rows. requests and bytes are what
+ * is billed; status and latency leave out those who asked for their release by name (previews, overrides), who are no random share.
+ */
 export const InstanceCounters = z.object({
   instance: InstanceId,
   generation: z.int().positive(),
@@ -148,6 +168,10 @@ export const InstanceCounters = z.object({
   status: z.object({ s1xx: z.int(), s2xx: z.int(), s3xx: z.int(), s4xx: z.int(), s5xx: z.int() }),
   bytesIn: z.int().nonnegative(),
   bytesOut: z.int().nonnegative(),
+  latency: z
+    .array(z.int().nonnegative())
+    .max(LATENCY_BUCKETS_MS.length + 1)
+    .default([]),
 });
 export type InstanceCounters = z.infer<typeof InstanceCounters>;
 
@@ -160,34 +184,49 @@ export const MeteringRow = z.object({
 });
 export type MeteringRow = z.infer<typeof MeteringRow>;
 
-/** What is wrong with a node as a whole, for as long as it lasts. disk_pressure: nothing is pulled; engine_down: nothing is started. */
+/**
+ * What is wrong with a node as a whole, for as long as it lasts. disk_pressure: nothing is pulled; engine_down: nothing is started;
+ * certificate_missing: the node has a name and its gateway cannot serve under it; certificate_expiring: a quarter of its life is
+ * left, or less; clock_wrong: its wall clock is off the control plane's, which others' certificates are judged by;
+ * not_reachable: it is to be reached through others, and none of those ways stands;
+ * isolation_missing: tenants cannot be kept apart and nothing is started; isolation_weak: less keeps them apart than should;
+ * identity_cloned: two servers speak as it (said by the control plane alone).
+ */
+export const CONDITION_KINDS = [
+  "disk_pressure",
+  "engine_down",
+  "gateway_down",
+  "certificate_missing",
+  "certificate_expiring",
+  "clock_wrong",
+  "not_reachable",
+  "isolation_missing",
+  "isolation_weak",
+  "identity_cloned",
+] as const;
 export const NodeCondition = z.object({
-  kind: z.enum(["disk_pressure", "engine_down", "gateway_down"]),
+  kind: z.enum(CONDITION_KINDS),
   message: z.string().max(500),
   sinceMs: AtMs,
 });
 export type NodeCondition = z.infer<typeof NodeCondition>;
 
-export const NODE_NOTICE_KINDS = [
-  "orphan_stopped",
-  "stale_stopped",
-  "container_missing",
-  "engine_restarted",
-  "agent_restarted",
-  "gateway_restarted",
-  "images_removed",
-  "logs_removed",
-  "singleton_fenced",
-] as const;
-/** What an agent did by itself, once each: seq rises by one per node; repeated in heartbeats until noticeAck reaches it. */
-export const NodeNotice = z.object({
-  seq: z.int().positive(),
-  kind: z.enum(NODE_NOTICE_KINDS),
-  instance: InstanceId.nullable(),
-  message: z.string().max(500),
-  atMs: AtMs,
-});
-export type NodeNotice = z.infer<typeof NodeNotice>;
+/** How the edge comes to a node: to itself, through another node to which it keeps a connection, or through Cloudflare's tunnel. */
+export const NodeReach = z.enum(["direct", "relay", "cloudflared"]);
+export type NodeReach = z.infer<typeof NodeReach>;
+
+/** Of them, those that a control plane of protocol 2 refuses a heartbeat for. */
+export const CONDITION_KINDS_SINCE_3: readonly string[] = [
+  "certificate_missing",
+  "certificate_expiring",
+  "clock_wrong",
+  "not_reachable",
+  "isolation_missing",
+  "isolation_weak",
+] satisfies NodeCondition["kind"][];
+
+/** A node with more watched instances tells of these many, and of the others in its next heartbeats: 500 kB of a heartbeat's 4 MB. */
+export const WATCHED_MAX = 1_000;
 
 /** POST /agent/v1/heartbeat, every 2 s with jitter and at once on a change. observed is complete. */
 export const HeartbeatRequest = z.object({
@@ -197,12 +236,22 @@ export const HeartbeatRequest = z.object({
   observed: z.array(ObservedInstance),
   used: z.object({ cpuMilli: z.number(), memoryBytes: z.number(), diskBytes: z.number() }),
   gatewayReady: z.boolean(),
-  watched: z.array(InstanceCounters).default([]),
+  watched: z.array(InstanceCounters).max(WATCHED_MAX).default([]),
   metering: z.array(MeteringRow).max(12).default([]),
-  conditions: z.array(NodeCondition).max(8).default([]),
+  conditions: z.array(NodeCondition).max(16).default([]),
   notices: z.array(NodeNotice).max(32).default([]),
   /** Digests and bundle hashes that the node has already, newest use first: placement prefers a node that need not pull. */
   images: z.array(z.string().max(128)).max(200).default([]),
+  /** The operator's list without the gateway's own port. Absent: as it was. */
+  hostPorts: HostPorts.optional(),
+  /** What the agent acts on, where the answer before asked for it (tellDocument). */
+  document: DesiredDocument.optional().catch(undefined),
+  /** Absent: directly. */
+  reach: NodeReach.optional().catch(undefined),
+  /** Absent: not known yet, or of an agent or runtime that does not say; it is as it was. */
+  isolation: NodeIsolation.optional().catch(undefined),
+  /** Absent: of an agent from before upgrades. */
+  agent: AgentReport.optional().catch(undefined),
 });
 export type HeartbeatRequest = z.infer<typeof HeartbeatRequest>;
 export const HeartbeatResponse = z.object({
@@ -216,6 +265,10 @@ export const HeartbeatResponse = z.object({
    * moment (of the node's monotonic clock) at which this heartbeat was sent.
    */
   leaseCommitted: z.boolean().default(false),
+  /** A control plane made from a backup does not know all that runs there: the next heartbeat is to carry the agent's document. */
+  tellDocument: z.boolean().optional(),
+  /** Somebody left the region: the node is to have its snapshot in this version or a newer one, and asks for it at once. */
+  snapshot: z.int().positive().optional().catch(undefined),
 });
 export type HeartbeatResponse = z.infer<typeof HeartbeatResponse>;
 
@@ -229,3 +282,12 @@ export const EnvironmentResponse = z.object({
 });
 export type EnvironmentResponse = z.infer<typeof EnvironmentResponse>;
 /** GET /agent/v1/bundles/{hash}?instance= → the gzipped tar. */
+
+/**
+ * POST /agent/v1/removal, by a node that is refused as node_revoked: is it so? word: a JWT by a ticket key that the node has
+ * (iss, aud, sub = node, jti = the nonce), because what a node stops for good it stops by no unsigned word; null: it belongs here.
+ */
+export const REMOVAL_TYP = "berth-removal+jwt";
+export const RemovalRequest = z.object({ protocol: z.int(), nonce: z.string().min(16).max(64) });
+export const RemovalResponse = z.object({ word: z.string().nullable() });
+export type RemovalResponse = z.infer<typeof RemovalResponse>;

@@ -1,9 +1,11 @@
 // The public API's shapes that are not a release, an event or a failure. Strict where written, plain where read.
 import { z } from "zod";
 import { NodeCapacity, NodeCondition, ObservedStatus, RuntimeKind } from "./agent-protocol.ts";
-import { InstanceFailure, Refusal, RolloutFailure } from "./failures.ts";
+import { Code, Email, Password } from "./account.ts";
+import { InstanceFailure, Refusal } from "./failures.ts";
+import { HostPorts } from "./host-ports.ts";
+import { NodeIsolation } from "./node-isolation.ts";
 import {
-  ApiTokenId,
   AppId,
   AtMs,
   CellName,
@@ -18,7 +20,13 @@ import {
   TeamId,
   UserId,
 } from "./ids.ts";
-import { EnvName, EnvValue, Release, ReleaseSpec, Resources } from "./release.ts";
+import { Force, RolloutPlan, waitsMsOf } from "./rollout-plan.ts";
+import { Rollout, WeightOf } from "./rollout.ts";
+import { ShownReach } from "./relay.ts";
+import { Release, ReleaseSpec, Resources } from "./release.ts";
+
+export * from "./account.ts";
+export * from "./rollout.ts";
 
 /** A page of a list. cursor is opaque; null on the last page. Query: `limit` 1 to 100 (default 50), `cursor`. */
 export const page = <Item extends z.ZodType>(item: Item) =>
@@ -35,10 +43,9 @@ export const Project = z.object({ id: ProjectId, team: TeamId, name: DnsLabel, c
 export type Project = z.infer<typeof Project>;
 export const ProjectCreate = z.strictObject({ name: DnsLabel });
 
-export const Email = z.email().max(254);
-export const Password = z.string().min(10).max(128);
 export const SignUp = z.strictObject({ email: Email, password: Password, name: z.string().min(1).max(100) });
-export const SignIn = z.strictObject({ email: Email, password: Password });
+/** code: where the account asks for one (`second_factor_required`). */
+export const SignIn = z.strictObject({ email: Email, password: Password, code: Code.optional() });
 /** POST /v1/setup: once per installation, with the secret the operator deployed. Makes the first user, an operator. */
 export const Setup = z.strictObject({ setupToken: z.string().min(16).max(256), email: Email, password: Password });
 /** token: a bearer for `authorization: Bearer …`; shown once. */
@@ -57,23 +64,12 @@ export const WhoAmI = z.object({
 });
 export type WhoAmI = z.infer<typeof WhoAmI>;
 
-export const ApiToken = z.object({
-  id: ApiTokenId,
-  name: z.string(),
-  prefix: z.string(),
-  createdAtMs: AtMs,
-  expiresAtMs: AtMs.nullable(),
-  lastUsedAtMs: AtMs.nullable(),
+/** An app's name becomes the first label of its hostname: `v7--shop` is a preview's. */
+const AppName = DnsLabel.refine((name) => !/^v\d+--/.test(name), {
+  message: "must not begin with v, digits and --: previews of releases are called so",
 });
-export type ApiToken = z.infer<typeof ApiToken>;
-export const ApiTokenCreate = z.strictObject({
-  name: z.string().min(1).max(100),
-  expiresInDays: z.int().min(1).max(3650).optional(),
-});
-export const ApiTokenCreated = ApiToken.extend({ token: z.string() });
-
 export const AppCreate = z.strictObject({
-  name: DnsLabel,
+  name: AppName,
   project: DnsLabel.optional(),
   replicas: z.int().min(0).max(1_000).default(1),
   regions: z.array(RegionName).min(1).max(16).optional(),
@@ -103,55 +99,43 @@ export const App = z.object({
   rollout: RolloutId.nullable(),
   readyInstances: z.int(),
   envNames: z.array(z.string()),
+  /** What serves now, and what is reachable by its own name only (weight 0), the newest first. */
+  weights: z.array(WeightOf.extend({ ready: z.int() })).default([]),
+  maintenance: z.boolean().default(false),
+  /** The release that is kept running for a quick way back, and until when. */
+  warm: z.object({ version: z.int(), untilMs: AtMs }).nullable().default(null),
   createdAtMs: AtMs,
 });
 export type App = z.infer<typeof App>;
 
-/** POST /v1/apps/{app}/releases. deadlineMs: how long the rollout may take in all; minReady of the old keep serving throughout. */
-export const ReleaseCreate = z.strictObject({
-  spec: ReleaseSpec,
-  replicas: z.int().min(0).max(1_000).optional(),
-  message: z.string().max(500).optional(),
-  deadlineMs: z.int().min(5_000).max(3_600_000).optional(),
-});
+/** POST /v1/apps/{app}/releases. deadlineMs: how long the rollout may take in all. plan absent: as the release before was rolled, at first all beside the old. */
+export const ReleaseCreate = z
+  .strictObject({
+    spec: ReleaseSpec,
+    replicas: z.int().min(0).max(1_000).optional(),
+    message: z.string().max(500).optional(),
+    deadlineMs: z.int().min(5_000).max(604_800_000).optional(),
+    plan: RolloutPlan.optional(),
+  })
+  .refine(({ deadlineMs = Infinity, plan }) => !plan || deadlineMs > waitsMsOf(plan), {
+    message: "is no longer than what the plan's own steps take: such a rollout could only fail",
+    path: ["deadlineMs"],
+  });
 export type ReleaseCreate = z.infer<typeof ReleaseCreate>;
 /** POST /v1/apps/{app}/rollback. version absent: the release before the current one. */
-export const RollbackCreate = z.strictObject({ version: z.int().positive().optional() });
-/** PATCH /v1/apps/{app}. */
-export const AppPatch = z.strictObject({ replicas: z.int().min(0).max(1_000) });
-/** PATCH /v1/apps/{app}/env. Values are sealed at once and never shown. Makes and rolls out a new release if the app has one. */
-export const EnvPatch = z.strictObject({
-  set: z.record(EnvName, EnvValue).default({}),
-  unset: z.array(EnvName).max(500).default([]),
-});
-export type EnvPatch = z.infer<typeof EnvPatch>;
+export const RollbackCreate = z.strictObject({ version: z.int().positive().optional(), force: Force });
+/** PATCH /v1/apps/{app}: one thing at a time. maintenance: visitors get a page that says so, nothing is stopped. */
+export const AppPatch = z
+  .strictObject({ replicas: z.int().min(0).max(1_000).optional(), maintenance: z.boolean().optional() })
+  .refine(({ replicas, maintenance }) => (replicas === undefined) !== (maintenance === undefined), {
+    message: "give either replicas or maintenance",
+  });
 /** PUT /v1/registries/{host}. Sealed before it is stored; the password is never shown. */
 export const RegistryLogin = z.strictObject({
   username: z.string().min(1).max(256),
   password: z.string().min(1).max(8_192),
 });
 export const Registry = z.object({ host: z.string(), username: z.string(), updatedAtMs: AtMs });
-
-export const ROLLOUT_PHASES = ["rolling", "verifying", "completed", "failed", "cancelled", "superseded"] as const;
-/** phase rolling and verifying are active, the others final. reason of a rollout: what started it. */
-export const Rollout = z.object({
-  id: RolloutId,
-  app: AppId,
-  reason: z.enum(["release", "rollback", "environment", "scale", "restart"]),
-  phase: z.enum(ROLLOUT_PHASES),
-  fromVersion: z.int().nullable(),
-  toVersion: z.int(),
-  replicas: z.int(),
-  ready: z.int(),
-  verified: z.int(),
-  failure: RolloutFailure.nullable(),
-  waitingFor: z.string().nullable(),
-  startedAtMs: AtMs,
-  deadlineAtMs: AtMs,
-  endedAtMs: AtMs.nullable(),
-  startedBy: z.string(),
-});
-export type Rollout = z.infer<typeof Rollout>;
 
 /** 202 body of everything that changes a running app. rollout is null when there was nothing to roll. */
 export const Accepted = z.object({ app: AppId, release: Release.nullable(), rollout: Rollout.nullable() });
@@ -215,6 +199,8 @@ export const Rebalance = z.object({
   executing: z.boolean(),
   /** Why nothing is to be gained, when there are no steps. */
   reason: z.string().nullable(),
+  /** Cells that could not be asked: what they would do is not in here, what they do goes on. Absent: all answered. */
+  unanswered: z.array(z.object({ cell: CellName, message: z.string() })).optional(),
 });
 export type Rebalance = z.infer<typeof Rebalance>;
 /** DELETE /v1/nodes/{node}. Refused with `conflict` while something runs there, unless forced. */
@@ -235,7 +221,13 @@ export const Node = z.object({
   platform: z.string(),
   agentVersion: z.string(),
   gatewayUrl: z.string(),
+  /** Absent: directly. */
+  reach: ShownReach.optional(),
   capacity: NodeCapacity,
+  /** Ports of the node that instances may have, as ranges: from and to, both included. */
+  hostPorts: HostPorts.optional(),
+  /** Absent: it has not said, or runs processes. */
+  isolation: NodeIsolation.optional(),
   reserved: z.object({ cpuMilli: z.int(), memoryBytes: z.int(), diskBytes: z.int(), pids: z.int() }),
   instances: z.int(),
   revision: z.int(),

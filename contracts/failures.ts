@@ -1,6 +1,8 @@
 // Expected failures, as data: what crosses an RPC boundary instead of an exception, and why an instance or rollout failed.
 import { z } from "zod";
+import { AnalysisVerdict } from "./analysis.ts";
 import { InstanceId, NodeId } from "./ids.ts";
+import { QuotaRefusal, type Holding } from "./quota.ts";
 
 export const REFUSAL_CONSTRAINTS = [
   "cpu",
@@ -9,6 +11,8 @@ export const REFUSAL_CONSTRAINTS = [
   "pids",
   "ports",
   "runtime",
+  "runtime_class",
+  "agent",
   "labels",
   "away_from",
   "failure_domains",
@@ -50,6 +54,8 @@ export const INSTANCE_FAILURE_CODES = [
   "start_failed",
   "exited",
   "out_of_memory",
+  "out_of_disk",
+  "log_flood",
   "never_ready",
   "liveness_failed",
   "environment_unavailable",
@@ -57,6 +63,7 @@ export const INSTANCE_FAILURE_CODES = [
   "gateway_unreachable",
   "disk_pressure",
   "fenced",
+  "timed_out",
 ] as const;
 
 /** Why an instance does not serve. exitCode and signal where a process ended; logTail: its last lines, at most 20. */
@@ -64,7 +71,8 @@ export const InstanceFailure = z.object({
   code: z.enum(INSTANCE_FAILURE_CODES),
   message: z.string().max(2_000),
   exitCode: z.int().nullable().default(null),
-  signal: z.string().nullable().default(null),
+  /** The longest name of one is half as long; a row that took whatever a node says could outgrow the storage. */
+  signal: z.string().max(32).nullable().default(null),
   logTail: z.array(z.string().max(2_000)).max(20).default([]),
 });
 export type InstanceFailure = z.infer<typeof InstanceFailure>;
@@ -88,6 +96,26 @@ export const RolloutFailure = z.discriminatedUnion("kind", [
     nodeName: z.string().nullish(),
     message: z.string(),
   }),
+  /** It answered, but not as the smoke check wants. */
+  z.object({
+    kind: z.literal("smoke"),
+    instance: InstanceId,
+    node: NodeId.nullable(),
+    nodeName: z.string().nullish(),
+    message: z.string(),
+  }),
+  /** What gateways counted of it is worse than the plan's thresholds allow. */
+  z.object({ kind: z.literal("analysis"), message: z.string(), verdict: AnalysisVerdict }),
+  /** The command before or after the release. exitCode null: it did not end by itself, or nobody knows how. */
+  z.object({
+    kind: z.literal("command"),
+    which: z.enum(["before", "after"]),
+    exitCode: z.int().nullable(),
+    message: z.string(),
+    logTail: z.array(z.string().max(2_000)).max(20),
+  }),
+  /** It had traffic, and no instance that was ready any more. */
+  z.object({ kind: z.literal("died"), message: z.string() }),
 ]);
 export type RolloutFailure = z.infer<typeof RolloutFailure>;
 
@@ -100,6 +128,7 @@ export const FAILURE_CODES = [
   "method_not_allowed",
   "unprocessable",
   "unauthenticated",
+  "second_factor_required",
   "forbidden",
   "not_found",
   "conflict",
@@ -108,10 +137,13 @@ export const FAILURE_CODES = [
   "precondition_failed",
   "idempotency_key_reused",
   "rate_limited",
+  "quota_exceeded",
   "no_capacity",
   "rollout_not_active",
   "nothing_to_roll_back",
   "no_release",
+  "image_refused",
+  "scanner_unavailable",
   "join_token_used",
   "join_token_expired",
   "join_token_unknown",
@@ -122,6 +154,7 @@ export const FAILURE_CODES = [
   "node_revoked",
   "protocol_unsupported",
   "database_unavailable",
+  "dns_unavailable",
   "overloaded",
   "internal",
 ] as const;
@@ -136,6 +169,11 @@ export type Failure = {
   readonly message: string;
   readonly errors?: readonly FieldError[];
   readonly refusal?: Refusal;
+  readonly quota?: QuotaRefusal;
+  /** Of an App object: what it would hold, and what it holds now; with a grant of that much it accepts. */
+  readonly growth?: { readonly needs: Holding; readonly holds: Holding };
+  /** Of an App object: variables that are another app's, with where they come from; with their values it accepts. */
+  readonly unresolved?: Readonly<Record<string, string>>;
   readonly retryAfterMs?: number;
 };
 
@@ -152,6 +190,7 @@ export const Problem = z.object({
   code: z.enum(FAILURE_CODES),
   errors: z.array(FieldError).optional(),
   refusal: Refusal.optional(),
+  quota: QuotaRefusal.optional(),
   requestId: z.string(),
 });
 export type Problem = z.infer<typeof Problem>;

@@ -21,6 +21,8 @@ export const InstanceId = typeId("ins");
 export const NodeId = typeId("node");
 export const JoinTokenId = typeId("join");
 export const ApiTokenId = typeId("tok");
+export const InvitationId = typeId("inv");
+export const OperatorEntryId = typeId("entry");
 
 export type UserId = z.infer<typeof UserId>;
 export type TeamId = z.infer<typeof TeamId>;
@@ -32,6 +34,8 @@ export type InstanceId = z.infer<typeof InstanceId>;
 export type NodeId = z.infer<typeof NodeId>;
 export type JoinTokenId = z.infer<typeof JoinTokenId>;
 export type ApiTokenId = z.infer<typeof ApiTokenId>;
+export type InvitationId = z.infer<typeof InvitationId>;
+export type OperatorEntryId = z.infer<typeof OperatorEntryId>;
 
 /** A region's name, as operators choose it: `fra`, `local`. */
 export const RegionName = z
@@ -52,6 +56,14 @@ export const DnsLabel = z.string().regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/,
   message: "must be a DNS label: 1 to 63 of a-z, 0-9 and -, neither beginning nor ending with -",
 });
 
+/** Second path segments of the API beside nodes' names: `/v1/nodes/tokens`. */
+const NODE_NAMES_RESERVED = ["tokens", "rebalance"];
+
+/** A node's name, as operators type it into paths and commands. */
+export const NodeName = DnsLabel.refine((name) => !NODE_NAMES_RESERVED.includes(name), {
+  message: `must not be ${NODE_NAMES_RESERVED.join(" or ")}: paths of the API are called so`,
+});
+
 /** A hostname of at least two labels, lower case, at most 253 characters. */
 export const Hostname = z
   .string()
@@ -63,9 +75,11 @@ export const Hostname = z
 /** An event's id is its place: `<source>#<seq>`, so that the same event always has the same id. */
 export const EventId = z
   .string()
-  .regex(/^(app|cell):[^#]+#[1-9][0-9]*$/, { message: "must be a source, # and a sequence number" })
+  .regex(/^(app|cell|region|platform):[^#]+#[1-9][0-9]*$/, { message: "must be a source, # and a sequence number" })
   .brand<"EventId">();
 export type EventId = z.infer<typeof EventId>;
 
+/** The end of the year 9999: dates beyond it have no form that all of Postgres, JSON's readers and UUIDs of time agree on. */
+const AT_MS_MAX = 253_402_300_799_999;
 /** Milliseconds since the epoch by the control plane's clock. */
-export const AtMs = z.int().nonnegative();
+export const AtMs = z.int().nonnegative().max(AT_MS_MAX);

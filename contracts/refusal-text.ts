@@ -12,6 +12,7 @@ export function refusalText({ nodesTotal, constraints, impossible }: Refusal): s
 }
 
 function detailOf({ constraint, missing, wanted, detail }: Refusal["constraints"][number]): string {
+  if (constraint === "agent") return ` (too old for ${wanted ?? "this"}: it has to be upgraded)`;
   if (detail || wanted) return ` (${detail || wanted})`;
   return missing === null ? "" : ` (${amountOf(constraint, missing)} missing on the nearest)`;
 }

@@ -93,6 +93,41 @@ export const PlacementPolicy = z.strictObject({
 });
 export type PlacementPolicy = z.infer<typeof PlacementPolicy>;
 
+/** One release for one visitor for as long as it has weight. cookie: set by the edge. header: the same value, the same release. */
+export const Sticky = z.discriminatedUnion("kind", [
+  z.strictObject({
+    kind: z.literal("cookie"),
+    ttlMs: z.int().min(1_000).max(31_536_000_000).default(86_400_000),
+  }),
+  z.strictObject({
+    kind: z.literal("header"),
+    name: z.string().regex(/^[A-Za-z][A-Za-z0-9-]{0,63}$/, { message: "must be a header's name" }),
+  }),
+]);
+export type Sticky = z.infer<typeof Sticky>;
+
+/**
+ * How requests are passed on. connectTimeoutMs: to the instance. firstByteTimeoutMs: to the head of its answer. idleTimeoutMs:
+ * nothing moved on a body or WebSocket. bodyBytesMax: of a request; absent, as much as the network before the edge allows. preview: who may
+ * look at this release under its preview's hostname: whoever knows the name, or (absent) whoever was given a signed link or header.
+ */
+export const HttpPolicy = z.strictObject({
+  connectTimeoutMs: z.int().min(50).max(60_000).default(3_000),
+  firstByteTimeoutMs: z.int().min(100).max(3_600_000).default(300_000),
+  idleTimeoutMs: z.int().min(1_000).max(86_400_000).default(3_600_000),
+  bodyBytesMax: z.int().min(0).max(1_099_511_627_776).optional(),
+  sticky: Sticky.optional(),
+  preview: z.enum(["open", "signed"]).optional(),
+});
+export type HttpPolicy = z.infer<typeof HttpPolicy>;
+
+/**
+ * Which kind of OCI runtime runs it: runc shares the host's kernel; runsc (gVisor) has a kernel of its own in user space, kata a
+ * virtual machine. Only nodes whose Engine has it take it.
+ */
+export const RuntimeClass = z.enum(["runc", "runsc", "kata"]);
+export type RuntimeClass = z.infer<typeof RuntimeClass>;
+
 /** Everything of a release but its environment. Immutable once accepted. */
 export const ReleaseSpec = z.strictObject({
   source: Source,
@@ -102,7 +137,10 @@ export const ReleaseSpec = z.strictObject({
   probes: Probes.default(Probes.parse({})),
   stopGraceMs: z.int().min(0).max(300_000).default(10_000),
   readOnlyRoot: z.boolean().default(false),
+  /** Absent: runc, or whatever the Engine of the node has for its default. */
+  runtimeClass: RuntimeClass.optional(),
   placement: PlacementPolicy.default(PlacementPolicy.parse({})),
+  http: HttpPolicy.default(HttpPolicy.parse({})),
 });
 export type ReleaseSpec = z.infer<typeof ReleaseSpec>;
 

@@ -6,7 +6,11 @@ export const TICKET_TYP = "berth-ticket+jwt";
 export const TICKET_ISSUER = "berth";
 export const TICKET_TTL_MS_MAX = 60_000;
 
-/** A JWT (EdDSA, typ `berth-ticket+jwt`, iss `berth`, aud = node id, sub = instance id); iat and exp in seconds, exp - iat ≤ 60. */
+/**
+ * A JWT (EdDSA, typ `berth-ticket+jwt`, iss `berth`, aud = node id, sub = instance id); iat and exp in seconds, exp - iat ≤ 60.
+ * preview: its release was asked for by name, so that this is no random visitor: billed, and not shown to the release's judge. Beside
+ * `use` and not one of its own, because gateways of the version before refuse a use that they do not know.
+ */
 export const TicketClaims = z.object({
   iss: z.literal(TICKET_ISSUER),
   aud: NodeId,
@@ -14,7 +18,8 @@ export const TicketClaims = z.object({
   team: TeamId,
   app: AppId,
   gen: z.int().positive(),
-  use: z.enum(["app", "verify", "logs", "metrics", "exec"]),
+  use: z.enum(["app", "verify", "logs", "metrics", "exec", "tcp"]),
+  preview: z.boolean().optional(),
   iat: z.int(),
   exp: z.int(),
 });
@@ -39,17 +44,18 @@ export interface TicketEnvelope {
 export const formatEnvelope = (at: TicketEnvelope): string =>
   `${at.ticket} ${at.routeVersion ?? "-"} ${at.proto ?? "-"} ${at.requestId ?? "-"} ${at.address ?? "-"} ${at.host ?? "-"}`;
 export function parseEnvelope(value: string): TicketEnvelope {
-  const [ticket = "", version = "-", ...said] = value.split(" ");
-  const [proto, requestId, address, host] = said.map((part) => (part === "-" || part === "" ? null : part));
+  const [ticket = "", version = "-", proto, requestId, address, host] = value.split(" ", 6);
   return {
     ticket,
     routeVersion: /^\d{1,15}$/.test(version) ? Number(version) : null,
-    proto: proto ?? null,
-    requestId: requestId ?? null,
-    address: address ?? null,
-    host: host ?? null,
+    proto: saidOrNull(proto),
+    requestId: saidOrNull(requestId),
+    address: saidOrNull(address),
+    host: saidOrNull(host),
   };
 }
+const saidOrNull = (part: string | undefined): string | null =>
+  part === undefined || part === "-" || part === "" ? null : part;
 /**
  * Answer headers, gateway → edge; the edge removes them before the visitor. A request that names the route version the
  * edge knows gets them only if the gateway knows a newer one, so that ordinary answers pass the edge untouched.
@@ -68,6 +74,7 @@ export const GATEWAY_ERRORS = [
   "upstream_timeout",
   "too_many_connections",
   "malformed_request",
+  "body_too_large",
 ] as const;
 export type GatewayError = (typeof GATEWAY_ERRORS)[number];
 /** Given to the app: which request this is; made by the edge where the client sent none. */

@@ -1,9 +1,20 @@
 // What App and Cell objects say to each other. durable-objects/rpc.ts speaks these same shapes over the wire.
 import type { NodeCapacity, ObservedInstance, RuntimeKind } from "../contracts/agent-protocol.ts";
-import type { DesiredInstance } from "../contracts/desired.ts";
+import type { UpgradeCounts, UpgradeFault } from "../contracts/agent-release.ts";
+import type { DesiredInstance, DrainSpan } from "../contracts/desired.ts";
 import type { Refusal } from "../contracts/failures.ts";
-import type { AppId, CellName, InstanceId, NodeId, TeamId } from "../contracts/ids.ts";
-import type { PlacementPolicy, Resources } from "../contracts/release.ts";
+import type { HostPorts } from "../contracts/host-ports.ts";
+import type { AppId, CellName, InstanceId, NodeId, RegionName, TeamId } from "../contracts/ids.ts";
+import type { PlacementPolicy, Resources, RuntimeClass } from "../contracts/release.ts";
+
+/** Who asks a Cell for a node: what the Worker read off a verified credential and proof. */
+export interface NodeProof {
+  readonly node: NodeId;
+  readonly jkt: string;
+  readonly boot: string;
+  readonly lane: "poll" | "heartbeat" | "ask" | "socket";
+  readonly seq: number;
+}
 
 /** What an App asks a Cell to find room for. Ids and generations are the App's; the Cell picks the node. */
 export interface ReserveSlot {
@@ -16,8 +27,41 @@ export interface ReserveSlot {
   readonly placement?: PlacementPolicy;
   /** The image's digest or the bundle's hash, once known: nodes that have it are preferred among equals. */
   readonly image?: string | null;
+  /** Absent: runc, which every node has. */
+  readonly runtimeClass?: RuntimeClass;
+  /** It is to run once (DesiredInstance.job), which older agents know nothing of: they would start it again and again. */
+  readonly job?: boolean;
   /** Nodes that this slot must not go to: it is to leave them, or failed there. */
   readonly avoid?: readonly NodeId[];
+  /** The node that it is to go to if it fits there, whatever fits better elsewhere: a rebalance planned that. */
+  readonly prefer?: NodeId;
+}
+
+/** A node's name and what its DNS records say of it since atMs. */
+export interface NodeNaming {
+  readonly name: string;
+  readonly addresses: readonly string[];
+  readonly atMs: number;
+}
+
+/** A Cell's part of its region's snapshot. */
+export interface CellRoster {
+  readonly nodes: readonly { readonly node: NodeId; readonly signKey: string; readonly gatewayUrl: string }[];
+  readonly apps: readonly { readonly app: AppId; readonly routeVersion: number }[];
+  readonly ports: readonly {
+    readonly port: number;
+    readonly app: AppId;
+    readonly team: TeamId;
+    readonly instance: InstanceId;
+    readonly generation: number;
+    readonly node: NodeId;
+  }[];
+}
+
+/** Of a node that cannot be reached. relays: to whom it should keep a connection, best first; through: by whom the edge comes. */
+export interface RelayAnswer {
+  readonly relays: readonly { readonly node: NodeId; readonly name: string; readonly gatewayUrl: string }[];
+  readonly through: NodeId | null;
 }
 
 export interface Placement {
@@ -68,6 +112,10 @@ export interface UpdateRequest {
   readonly app: AppId;
   readonly seq: number;
   readonly drain: readonly InstanceId[];
+  /** Of those in `drain`, in the same order. */
+  readonly drainSpans?: readonly DrainSpan[];
+  /** Called back from their drain. */
+  readonly run?: readonly InstanceId[];
   readonly remove: readonly InstanceId[];
   readonly routeVersion: number;
   readonly watch: boolean;
@@ -97,6 +145,8 @@ export type CellToApp =
       readonly node: NodeId;
       readonly instances: readonly InstanceId[];
     }
+  /** Its gateway is reached at another address from now on. */
+  | { readonly seq: number; readonly kind: "node_moved"; readonly node: NodeId; readonly gatewayUrl: string }
   /** Suspect no more, and not lost: it was heard, its gateway answers, or rescheduling is frozen. */
   | { readonly seq: number; readonly kind: "node_cleared"; readonly node: NodeId }
   /**
@@ -111,9 +161,24 @@ export type CellToApp =
       readonly node: NodeId;
       readonly instances: readonly InstanceId[];
       readonly reason: "drain" | "rebalance";
+      /** Where the plan has each of them go, on nodes of the same cell. */
+      readonly to?: Readonly<Record<InstanceId, NodeId>>;
     }
   /** The drain was called off: what has no replacement yet stays. */
-  | { readonly seq: number; readonly kind: "stay"; readonly node: NodeId };
+  | { readonly seq: number; readonly kind: "stay"; readonly node: NodeId }
+  /**
+   * From a Cell that was made from a backup, after it has listened: all of the app that is in its documents now, in parts, and
+   * what is not among them is not here any more.
+   */
+  | { readonly seq: number; readonly kind: "restored"; readonly present: readonly Present[]; readonly last: boolean };
+
+/** In a node's document, and where that is. observed: null where its node has not been heard yet. */
+export interface Present {
+  readonly desired: DesiredInstance;
+  readonly placement: Placement;
+  readonly region: RegionName;
+  readonly observed: ObservedInstance | null;
+}
 
 /** So many nodes with this much room each: cpuMilli, memory in MiB, disk in MiB, pids, nodes. Rounded down. */
 export type Room = readonly [cpuMilli: number, memoryMib: number, diskMib: number, pids: number, nodes: number];
@@ -125,6 +190,12 @@ export interface NodeKind {
   readonly labels: Readonly<Record<string, string>>;
   /** Host ports that are held on each of them. */
   readonly hostPorts: readonly number[];
+  /** Host ports that any of them offers. Absent: any port. */
+  readonly offeredPorts?: HostPorts;
+  /** The agents of all of them know nothing of strict singletons and host ports. */
+  readonly agentTooOld?: boolean;
+  /** See PlacementNode. */
+  readonly classes?: string;
   /** Largest first; the smallest may be left out. */
   readonly rooms: readonly Room[];
 }
@@ -140,4 +211,24 @@ export interface CellSummary {
   /** By this an App picks the cell where its slots fit best. Absent in what older cells have said. */
   readonly kinds?: readonly NodeKind[];
   readonly atMs: number;
+}
+
+/** Region → Cell: bring up to nodesMax nodes (null: all) over to this agent. A lower seq than the last one is a late word. */
+export interface CellUpgradeRequest {
+  readonly attempt: string;
+  readonly seq: number;
+  readonly version: string;
+  readonly manifest: string;
+  /** 0: name no more; what is under way goes on. */
+  readonly nodesMax: number | null;
+  /** The end of it: what has not changed over stays as it is. */
+  readonly closed: boolean;
+}
+
+export interface CellUpgradeView {
+  readonly attempt: string;
+  readonly seq: number;
+  readonly counts: UpgradeCounts;
+  readonly fault: UpgradeFault | null;
+  readonly unable: readonly UpgradeFault[];
 }

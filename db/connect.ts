@@ -16,11 +16,19 @@ export interface ConnectOptions {
 export type Statements = NeonHttpDatabase;
 export type Transaction = Parameters<Parameters<NeonDatabase["transaction"]>[0]>[0];
 type Item = BatchItem<"pg">;
+export interface Prepared<Value> {
+  execute(values: Record<string, unknown>): Promise<Value>;
+}
 
 /** Every method throws DatabaseUnavailable where Postgres cannot be reached in time. */
 export interface Database {
   /** One statement under a scope, in one HTTP request. */
   run<Query extends Item>(scope: Scope, build: (statements: Statements) => Query): Promise<Query["_"]["result"]>;
+  /**
+   * As berth_auth, a statement that is built once: to build its SQL costs a Worker as much processor time as to send it, which matters
+   * for what every request asks. values: of its placeholders, as the driver takes them.
+   */
+  ask<Value>(prepare: (statements: Statements) => Prepared<Value>, values: Record<string, unknown>): Promise<Value>;
   /** Several statements in one transaction and one HTTP request. */
   runAll<First extends Item, Queries extends readonly [First, ...Item[]]>(
     scope: Scope,
@@ -34,10 +42,21 @@ const CONNECT_TIMEOUT_MS = 3_000;
 /** Postgres' own statement_timeout of 5 s (db/migrate.ts) speaks first, where Postgres can still speak. */
 const STATEMENT_TIMEOUT_MS = 6_000;
 
+/** Nothing of a database is a connection or a request's: one per address serves a Worker for as long as it lives. */
+const databases = new Map<string, Database>();
+
 /** The URL alone decides where; `adapter` only says that a local stand-in for Neon's proxy speaks its two wires. */
-export function connect({ url, adapter }: ConnectOptions): Database {
-  configure(adapter);
+export function connect(options: ConnectOptions): Database {
+  configure(options.adapter);
+  const key = `${options.adapter ?? ""} ${options.url}`;
+  const known = databases.get(key) ?? newDatabase(options);
+  databases.set(key, known);
+  return known;
+}
+
+function newDatabase({ url }: ConnectOptions): Database {
   const statements = overHttp(neon(url));
+  const prepared = new Map<unknown, Prepared<unknown>>();
   return {
     async run(scope, build) {
       const query = build(statements);
@@ -47,6 +66,11 @@ export function connect({ url, adapter }: ConnectOptions): Database {
         .batch([statements.execute(setScope(scope)), query] as [Item, Item])
         .catch(rethrow);
       return results[1];
+    },
+    ask(prepare, values) {
+      const known = (prepared.get(prepare) as ReturnType<typeof prepare> | undefined) ?? prepare(statements);
+      prepared.set(prepare, known);
+      return known.execute(values).catch(rethrow);
     },
     async runAll(scope, build) {
       const queries = build(statements);

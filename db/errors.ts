@@ -31,6 +31,16 @@ export function violatedConstraint(error: unknown): string | null {
   return null;
 }
 
+/** What `berth_refuse` (migration 0010) was called with, or null if the error is something else. */
+export function refusalIn(error: unknown): { readonly reason: string; readonly facts: unknown } | null {
+  for (let at = error, depth = 0; at instanceof Error && depth < 5; at = at.cause, depth += 1) {
+    const { code, detail } = at as { code?: unknown; detail?: unknown };
+    if (code !== "BR001") continue;
+    return { reason: at.message, facts: typeof detail === "string" ? JSON.parse(detail) : null };
+  }
+  return null;
+}
+
 /** Throws DatabaseUnavailable if a statement failed without Postgres having judged it; else the error as it is. */
 export function rethrow(error: unknown): never {
   if (error instanceof DatabaseUnavailable) throw error;

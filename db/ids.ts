@@ -2,9 +2,12 @@
 import { customType } from "drizzle-orm/pg-core";
 import { TypeID, typeid } from "typeid-js";
 
-/** `app_01h…` → `018f…-…`. Throws if the id has another prefix. */
+/** `app_01h…` → `018f…-…`. Throws if the id has another prefix. An id that nobody made may have no version of a UUID: it finds nothing. */
 export function toUuid(id: string, prefix: string): string {
-  return TypeID.fromString(id, prefix).toUUID();
+  const hex = Array.from(TypeID.fromString(id, prefix).toUUIDBytes(), (byte) =>
+    byte.toString(16).padStart(2, "0"),
+  ).join("");
+  return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join("-");
 }
 
 /** The reverse of toUuid. */

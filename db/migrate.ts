@@ -6,7 +6,8 @@ import pg from "pg";
 export interface MigrateOptions {
   /** A role that may create roles, on the database that Berth shall use (Neon: the direct URL, not the pooled one). */
   readonly adminUrl: string;
-  readonly passwords: { readonly owner: string; readonly auth: string; readonly app: string };
+  /** Of berth_auth and berth_app: absent, they stay what they are. Nothing connects as berth_owner between migrations. */
+  readonly passwords: { readonly owner: string; readonly auth?: string; readonly app?: string };
 }
 
 /** Any number, but the same for ever: two migrations of one database wait for each other. */
@@ -31,11 +32,11 @@ export async function migrate({ adminUrl, passwords }: MigrateOptions): Promise<
   }
 }
 
-/** NOBYPASSRLS, member of nothing, owner of nothing. The password is set anew each time, so that it can be rotated. */
+/** NOBYPASSRLS, member of nothing, owner of nothing. A password that is given is set anew each time, so that it can be rotated. */
 async function ensureRole(
   admin: pg.Client,
   role: string,
-  password: string,
+  password: string | undefined,
   settings: readonly string[],
 ): Promise<void> {
   for (let tries = 1; ; tries += 1) {
@@ -43,7 +44,8 @@ async function ensureRole(
       await admin.query(
         `do $$ begin create role ${role} login; exception when duplicate_object or unique_violation then null; end $$`,
       );
-      await admin.query(`alter role ${role} login inherit password ${pg.escapeLiteral(password)}`);
+      const secret = password === undefined ? "" : `password ${pg.escapeLiteral(password)}`;
+      await admin.query(`alter role ${role} login inherit ${secret}`);
       for (const setting of settings) await admin.query(`alter role ${role} set ${setting}`);
       return;
     } catch (error) {

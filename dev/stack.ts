@@ -4,7 +4,7 @@ import { resolve } from "node:path";
 import { Networks } from "./network/namespaces.ts";
 import { Ledger } from "./process/ledger.ts";
 import { agentSpec, chooseRuntime, type AgentPlan, type Runtime } from "./stack/agents.ts";
-import { bundleAgent, bundleControlAndEdge } from "./stack/bundles.ts";
+import { bundleAgent, bundleControlAndEdge, type WorkersPlan } from "./stack/bundles.ts";
 import { SupervisedChild, type ChildSpec } from "./stack/child.ts";
 import { adapterSpec, postgresSpec, prepareDatabase, type DatabasePlan } from "./stack/database.ts";
 import { takeLock } from "./stack/lock.ts";
@@ -19,6 +19,7 @@ import {
   type StackOptions,
 } from "./stack/options.ts";
 import { recover } from "./stack/recover.ts";
+import { selfHostedSpecs } from "./stack/self-hosted.ts";
 import { describeStack, type Stack } from "./stack/stack-handle.ts";
 import { choosePorts, GATEWAY_PORT_PREFIX, loadState, saveState, type StackState } from "./stack/state.ts";
 import { stopAll } from "./stack/stop.ts";
@@ -90,13 +91,15 @@ async function bringUp(options: StackOptions, owned: Owned, ending: AbortSignal)
     children.push(child);
     return child;
   };
-  const plan = databasePlan(stateDir, state, options.fsync ?? true);
+  const plan = databasePlan(stateDir, state, options);
   const start: Start = { options, state, plan, supervise, workerdPids: {} };
   const networks = options.ownNetworks ? await Networks.create(state.stackId, agentCount) : null;
   owned.networks = networks;
-  const [runtime, bundlePath] = await Promise.all([
+  const [runtime, bundles] = await Promise.all([
     chooseRuntime(options.runtime ?? "auto"),
-    agentCount === 0 ? "" : timed("agent bundle", bundleAgent(stateDir)),
+    agentCount === 0
+      ? null
+      : timed("agent bundle", bundleAgent(stateDir, { ...options, release: options.agentRelease })),
     timed("postgres", startDatabase(start)),
     timed("workers", startWorkers(start)),
   ]);
@@ -108,7 +111,7 @@ async function bringUp(options: StackOptions, owned: Owned, ending: AbortSignal)
   state.operator = operator;
   saveState(stateDir, state);
 
-  const agentPlans = planAgents(start, { nodeNames, runtime, bundlePath, controlPort, networks });
+  const agentPlans = planAgents(start, { nodeNames, runtime, ...(bundles ?? NO_BUNDLES), controlPort, networks });
   const join = () => makeJoinToken(controlUrl, operator.token, REGION);
   await Promise.all(agentPlans.map((agent) => supervise(agentSpec(agent, join)).start()));
   await timed(
@@ -137,19 +140,28 @@ async function startDatabase({ plan, supervise }: Start): Promise<void> {
 
 /** Beside Postgres, not after it: they ask it for nothing before the first request. */
 async function startWorkers({ options, state, plan, supervise, workerdPids }: Start): Promise<void> {
-  const specs = await bundleControlAndEdge({
+  const { ports } = state;
+  const wanted: WorkersPlan = {
     stateDir: options.stateDir,
-    ports: { control: chosenPort(state.ports, "control"), edge: chosenPort(state.ports, "edge") },
+    ports: { control: chosenPort(ports, "control"), edge: chosenPort(ports, "edge") },
     bindings: workerBindings(options, state, plan),
     onWorkerd: (role, pid) => (workerdPids[role] = pid),
-  });
+    keptBundlesDir: options.keptBundlesDir,
+  };
+  const specs =
+    plan.clockPort === null
+      ? await bundleControlAndEdge(wanted)
+      : await selfHostedSpecs({ ...wanted, clockPort: plan.clockPort, s3Port: chosenPort(ports, "s3") });
   await Promise.all(specs.map((spec) => supervise(spec).start()));
 }
+
+const NO_BUNDLES = { bundlePath: "", launcherPath: null };
 
 interface AgentsWanted {
   readonly nodeNames: readonly string[];
   readonly runtime: Runtime;
   readonly bundlePath: string;
+  readonly launcherPath: string | null;
   readonly controlPort: number;
   readonly networks: Networks | null;
 }

@@ -92,7 +92,7 @@ function isRuntime(text: string): text is "auto" | "docker" | "process" {
 async function bringUp(wanted: Pick<StackOptions, "fresh" | "agents" | "runtime" | "signal">): Promise<Stack> {
   console.log(pc.dim("Starting Postgres, the two Workers and the nodes …"));
   const log = (line: string) => console.log(pc.dim(line));
-  const stack = await startStack({ ...wanted, stateDir: STATE_DIR, ports: PORTS, log });
+  const stack = await startStack({ ...wanted, ...domainVars(), stateDir: STATE_DIR, ports: PORTS, log });
   const { controlUrl: apiUrl, edgeUrl, operator } = stack;
   // What makes `npx berth` in this checkout signed in.
   const config = { apiUrl, edgeUrl, token: operator.token, ...(operator.team === null ? {} : { team: operator.team }) };
@@ -148,6 +148,12 @@ async function runBerth(args: readonly string[]): Promise<{ code: number | null;
   child.stderr.on("data", (chunk) => (output += String(chunk)));
   const code = await new Promise<number | null>((resolve) => child.once("close", resolve));
   return { code, output };
+}
+
+/** dev/dns/main.ts plays a zone for trying custom domains; without it the internet's is asked. */
+function domainVars(): Pick<StackOptions, "vars"> {
+  const { DOH_URL } = process.env;
+  return DOH_URL === undefined ? {} : { vars: { control: { DOH_URL } } };
 }
 
 function report(stack: Stack, startedMs: number, withApp: boolean): void {

@@ -1,6 +1,6 @@
 // One Postgres with a Neon adapter in front of it for all test files of a project. Read it with `inject("postgres")`.
 import type { TestProject } from "vitest/node";
-import { startNeonAdapter } from "../dev/neon-adapter/server.ts";
+import { startNeonAdapter } from "../self-hosted/database/server.ts";
 import { scratchPostgres } from "./dev/scratch-postgres.ts";
 
 declare module "vitest" {

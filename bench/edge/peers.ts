@@ -14,14 +14,15 @@ export interface Server {
   stop(): Promise<void>;
 }
 
-export const ANSWER = "hello from the upstream\n";
+/** 1 KB. */
+export const ANSWER = `${"hello from the upstream, ".padEnd(1_023, "and again, ")}\n`;
 
 /** nginx that answers from its configuration: faster than anything that is measured in front of it. */
 export function startUpstream(cpu: number): Promise<Server> {
   return start("upstream", cpu, (port, dir) => ({
     command: ["nginx", "-c", join(dir, "conf"), "-e", join(dir, "error.log")],
     config: `${nginxMain(dir)}
-      server { listen 127.0.0.1:${port} backlog=4096; location / { default_type text/plain; return 200 "${ANSWER.trim()}\\n"; } } }`,
+      server { listen 127.0.0.1:${port} backlog=4096; location / { default_type text/plain; return 200 "${ANSWER.trimEnd()}\\n"; } } }`,
   }));
 }
 

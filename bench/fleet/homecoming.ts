@@ -5,8 +5,10 @@ import { preciseNow } from "../sim-fleet/clock.ts";
 import type { Fleet } from "../sim-fleet/fleet.ts";
 import type { Returned } from "../sim-fleet/homecoming.ts";
 import { quantile, rounded } from "../shared/report.ts";
+import { Timeline } from "./timeline.ts";
 
 const LOOK_MS = 500;
+const SLICE_MS = 2_000;
 
 /** Kills the control Worker, holds it down for awayMs, and watches the fleet for at most withinMs after it answers again. */
 export async function comeHome(stack: Stack, fleet: Fleet, times: { awayMs: number; withinMs: number }) {
@@ -15,16 +17,21 @@ export async function comeHome(stack: Stack, fleet: Fleet, times: { awayMs: numb
   const startedAtMs = preciseNow();
   // Begun before it answers: the first requests are what matters.
   const starting = stack.start("control");
+  // Awaited last: what comes before it is measured meanwhile.
+  starting.catch(() => undefined);
   await answers(stack.controlUrl);
   const sinceMs = preciseNow();
   fleet.isBack(sinceMs);
-  await starting;
+  await fleet.report();
+  const timeline = new Timeline(stack, fleet);
   let agents = await fleet.returned();
   while (agents.some((agent) => !isServed(agent)) && preciseNow() < sinceMs + times.withinMs) {
     await sleep(LOOK_MS);
     agents = await fleet.returned();
+    await timeline.slice(SLICE_MS);
   }
-  return { ...summed(agents, sinceMs), restartMs: rounded(sinceMs - startedAtMs, 0) };
+  await starting;
+  return { ...summed(agents, sinceMs), restartMs: rounded(sinceMs - startedAtMs, 0), timeline: timeline.slices };
 }
 
 const isServed = ({ heardAtMs, pollSentAtMs }: Returned): boolean => heardAtMs !== null && pollSentAtMs !== null;

@@ -6,7 +6,7 @@ import type { CellSummary, Occupied, ReserveSlot } from "../../core/messages.ts"
 import { cellChoice } from "../../core/placement/choose-cell.ts";
 import { createPool } from "../../core/placement/pool.ts";
 import { kindsOf } from "../../core/placement/rooms.ts";
-import { NONE, type PlacementNode, type Pool } from "../../core/placement/types.ts";
+import { NONE, type PlacementNode, type PlacementRequest, type Pool } from "../../core/placement/types.ts";
 import { domainName, type Engine, type Fleet } from "./engine.ts";
 import type { Shape } from "./traces.ts";
 
@@ -17,14 +17,20 @@ const AMPLE = 1e9;
 const LABELS = {};
 const PORTS: readonly number[] = [];
 const APART = PlacementPolicy.parse({ failureDomains: "required" });
+const NO_CELLS: readonly CellName[] = [];
 const NOWHERE: readonly Occupied[] = [];
 
-const idOf = (node: number): NodeId => `node_${node}` as NodeId;
-const numberOf = (id: NodeId): number => Number(id.slice(5));
+/** Where it is in the fleet, so that the benchmark need not look it up. */
+interface FleetNode extends PlacementNode {
+  readonly number: number;
+}
 
-function placementNode(node: number, shape: Shape, domains: number): PlacementNode {
+const idOf = (node: number): NodeId => `node_${node}` as NodeId;
+
+function placementNode(node: number, shape: Shape, domains: number): FleetNode {
   const capacity = { cpuMilli: shape.cpuMilli, memoryBytes: shape.memoryMib * MIB, diskBytes: AMPLE, pids: AMPLE };
   return {
+    number: node,
     id: idOf(node),
     failureDomain: domainName(node, domains),
     runtime: "docker",
@@ -66,7 +72,7 @@ export function onePool({ nodes, domains }: Fleet, shapes: readonly Shape[]): En
       const [placed] = pool.place({ slots: [slot], occupied: occupiedIn(takenDomains) }).placements;
       if (!placed) return -1;
       pool.take(placed.node, slot.resources);
-      return numberOf(placed.node);
+      return pool.nodeOf(placed.node)!.number;
     },
     release: (node, shape) => pool.give(idOf(node), slots[shape]!.resources),
     domainOf: (node) => domainName(node, domains),
@@ -96,31 +102,31 @@ export function cellsBehindRegion(
   const slots = slotsFor(shapes, domains > 1);
   const count = Math.ceil(nodes.length / nodesPerCell);
   const names = Array.from({ length: count }, (_, cell) => `bench.${cell}` as CellName);
+  const numbers = new Map(names.map((name, cell) => [name, cell]));
   const members = names.map((_, cell) =>
     nodes
       .slice(cell * nodesPerCell, (cell + 1) * nodesPerCell)
       .map((shape, at) => placementNode(cell * nodesPerCell + at, shape, domains)),
   );
   const pools = members.map((own) => createPool(own, SEED));
-  const ids = members.map((own) => own.map(({ id }) => id));
-  const told = pools.map((pool, cell) => summaryOf(names[cell]!, pool, ids[cell]!));
+  const told = pools.map((pool, cell) => summaryOf(names[cell]!, pool, members[cell]!));
   const choice = cellChoice(told, nodesPerCell);
   const changed = new Set<number>();
   let decisions = 0;
-  const askCell = (cell: number, slot: ReserveSlot, occupied: readonly Occupied[]): number => {
+  const askCell = (cell: number, request: PlacementRequest): number => {
     counts.asked += 1;
-    const [placed] = pools[cell]!.place({ slots: [slot], occupied }).placements;
+    const [placed] = pools[cell]!.place(request).placements;
     if (!placed) {
       counts.refused += 1;
       return -1;
     }
-    pools[cell]!.take(placed.node, slot.resources);
+    pools[cell]!.take(placed.node, placed.slot.resources);
     changed.add(cell);
-    return numberOf(placed.node);
+    return pools[cell]!.nodeOf(placed.node)!.number;
   };
   const report = (): void => {
     for (const cell of changed) {
-      told[cell] = summaryOf(names[cell]!, pools[cell]!, ids[cell]!);
+      told[cell] = summaryOf(names[cell]!, pools[cell]!, members[cell]!);
       choice.update(told[cell]);
     }
     counts.reports += changed.size;
@@ -132,19 +138,19 @@ export function cellsBehindRegion(
       if (decisions % reportEvery === 0) report();
       const slot = slots[shape]!;
       const occupied = occupiedIn(takenDomains);
-      const refused: CellName[] = [];
       const request = { slots: [slot], occupied };
-      for (let plan = choice.plan(request, refused); plan.size > 0; plan = choice.plan(request, refused)) {
-        const { cell } = plan.get(slot.instance)!;
-        const number = Number(cell.slice(6));
-        const node = askCell(number, slot, occupied);
+      let refused = NO_CELLS;
+      for (let [plan] = choice.plan(request, refused); plan; [plan] = choice.plan(request, refused)) {
+        const { cell } = plan;
+        const number = numbers.get(cell)!;
+        const node = askCell(number, request);
         if (apps === "many") choice.update(told[number]!);
         if (node >= 0) return node;
-        refused.push(cell);
+        refused = [...refused, cell];
       }
       // By the summaries nobody else has room; as they may be old, everybody is asked.
       for (const name of names) {
-        const node = refused.includes(name) ? -1 : askCell(Number(name.slice(6)), slot, occupied);
+        const node = refused.includes(name) ? -1 : askCell(numbers.get(name)!, request);
         if (node >= 0) return node;
       }
       return -1;
@@ -158,8 +164,8 @@ export function cellsBehindRegion(
   };
 }
 
-function summaryOf(cell: CellName, pool: Pool, ids: readonly NodeId[]): CellSummary {
-  const nodes = ids.map((id) => pool.get(id)!);
+function summaryOf(cell: CellName, pool: Pool<FleetNode>, members: readonly FleetNode[]): CellSummary {
+  const nodes = members.map(({ id }) => pool.get(id)!);
   const total = (of: (node: PlacementNode) => PlacementNode["free"]) => ({
     cpuMilli: nodes.reduce((sum, node) => sum + of(node).cpuMilli, 0),
     memoryBytes: nodes.reduce((sum, node) => sum + of(node).memoryBytes, 0),

@@ -6,8 +6,9 @@ import { join } from "node:path";
 import { convertV4MiniflareOptions, Log, LogLevel, Miniflare } from "miniflare";
 import type { AppId, InstanceId, TeamId } from "../../contracts/ids.ts";
 import { hostKey, routeKey, type Route, type RouteRelease } from "../../contracts/route.ts";
-import { bundleWorker } from "../../dev/workers-host/bundle.ts";
-import { readWranglerConfig } from "../../dev/workers-host/wrangler-config.ts";
+import { madeOnce } from "../../dev/stack/made-once.ts";
+import { bundleWorker } from "../../self-hosted/build/bundle.ts";
+import { readWranglerConfig } from "../../self-hosted/build/wrangler-config.ts";
 import type { SigningKey } from "./gateway-world.ts";
 
 type Options = Parameters<typeof convertV4MiniflareOptions>[0];
@@ -78,7 +79,8 @@ export async function startEdge(
 ): Promise<EdgeWorld> {
   const dir = await mkdtemp(join(tmpdir(), "berth-edge-"));
   const config = readWranglerConfig(new URL("../../workers/edge/wrangler.toml", import.meta.url).pathname);
-  await bundleWorker(config.mainPath, join(dir, "edge.mjs"), config);
+  const kept = process.env.BERTH_KEPT_BUNDLES_DIR;
+  await madeOnce(kept, "edge.mjs", join(dir, "edge.mjs"), (path) => bundleWorker(config.mainPath, path, config));
   const port = await freePort();
   const barePorts: Record<string, number> = {};
   for (const name of Object.keys(wish.upstreams ?? {})) barePorts[name] = await freePort();

@@ -9,6 +9,7 @@ const wish = JSON.parse(process.argv[2] ?? "{}") as {
 };
 const quiet = { info: () => undefined, warn: () => undefined };
 const gateway = await runGateway({
+  version: "bench",
   dir: wish.dir,
   host: wish.host,
   port: wish.port,

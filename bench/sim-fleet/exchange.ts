@@ -19,6 +19,7 @@ export function exchange(
   headers: Record<string, string>,
   body: string,
   timeoutMs: number,
+  method: "GET" | "POST" = "POST",
 ): Promise<Answered> {
   return new Promise((resolve, reject) => {
     let late = false;
@@ -26,7 +27,7 @@ export function exchange(
       late = true;
       asked.destroy(new Error(`no answer within ${timeoutMs} ms`));
     }, timeoutMs);
-    const asked = request(url, { method: "POST", agent: connections, headers }, (answer) => {
+    const asked = request(url, { method, agent: connections, headers }, (answer) => {
       let text = "";
       const seconds = Number(answer.headers["retry-after"] ?? NaN);
       const retryAfterMs = Number.isFinite(seconds) ? seconds * 1_000 : null;

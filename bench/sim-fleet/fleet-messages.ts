@@ -1,6 +1,7 @@
 // What the benchmark and a process full of simulated nodes say to each other.
 import type { Returned } from "./homecoming.ts";
-import type { Counts } from "./sim-agent.ts";
+import type { Counts, Transport } from "./counts.ts";
+import type { Upgraded, UpgradeWish } from "./sim-upgrade.ts";
 
 export interface FleetWish {
   readonly controlUrl: string;
@@ -12,6 +13,9 @@ export interface FleetWish {
   readonly enrolAtOnce: number;
   /** Once all are enrolled, their first beats and polls are spread over this: a fleet does not boot in one second. */
   readonly startWithinMs: number;
+  readonly transport: Transport;
+  /** The agents can be upgraded. */
+  readonly upgrade?: UpgradeWish;
 }
 
 export type ToFleet =
@@ -19,6 +23,7 @@ export type ToFleet =
   /** The control plane answers again, since this moment of the host's clock. */
   | { readonly kind: "back"; readonly sinceMs: number }
   | { readonly kind: "returned" }
+  | { readonly kind: "upgrades" }
   /** So many of the agents go on; the others are silent for good. */
   | { readonly kind: "keep"; readonly nodes: number }
   | { readonly kind: "stop" };
@@ -26,4 +31,5 @@ export type ToFleet =
 export type FromFleet =
   | { readonly kind: "enrolled"; readonly tookMs: number; readonly cells: readonly string[] }
   | { readonly kind: "returned"; readonly agents: readonly Returned[] }
+  | { readonly kind: "upgrades"; readonly agents: readonly Upgraded[] }
   | { readonly kind: "report"; readonly counts: Counts; readonly cpuMs: number; readonly loopDelayP99Ms: number };

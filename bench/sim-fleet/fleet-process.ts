@@ -4,7 +4,8 @@ import type { AddressInfo } from "node:net";
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { makeJoinToken } from "../../dev/stack/operator.ts";
 import type { FleetWish, FromFleet, ToFleet } from "./fleet-messages.ts";
-import { SimAgent, type Counts } from "./sim-agent.ts";
+import type { Counts } from "./counts.ts";
+import { SimAgent } from "./sim-agent.ts";
 
 const wish = JSON.parse(process.argv[2] ?? "{}") as FleetWish;
 const counts = emptyCounts();
@@ -33,6 +34,8 @@ process.on("message", (message: ToFleet) => {
       return agents.forEach(({ homecoming }) => homecoming.begin(message.sinceMs));
     case "returned":
       return say({ kind: "returned", agents: agents.map(({ homecoming }) => homecoming.read()) });
+    case "upgrades":
+      return say({ kind: "upgrades", agents: agents.flatMap(({ upgrade }) => upgrade?.read() ?? []) });
     case "keep":
       return agents.splice(message.nodes).forEach((agent) => agent.stop());
     case "stop":
@@ -45,9 +48,10 @@ process.once("disconnect", () => process.exit(0));
 async function enrolSome(): Promise<void> {
   while (next < wish.firstNode + wish.nodes) {
     const number = next++;
-    const { controlUrl, region, operatorToken } = wish;
+    const { controlUrl, region, operatorToken, transport, upgrade } = wish;
     const name = `sim-${String(number).padStart(5, "0")}`;
-    const agent = new SimAgent({ controlUrl, region, name, gatewayUrl, counts, failureDomain: `rack-${number % 16}` });
+    const place = { controlUrl, region, name, gatewayUrl, failureDomain: `rack-${number % 16}` };
+    const agent = new SimAgent({ ...place, counts, transport, ...(upgrade ? { upgrade } : {}) });
     cells.add(await agent.enrol(await makeJoinToken(controlUrl, operatorToken, region)));
     agents.push(agent);
   }
@@ -63,7 +67,8 @@ function report(): void {
 }
 
 function emptyCounts(): Counts {
-  return { wakes: [], heartbeatMs: [], pollsTimedOut: 0, pollsAnsweredAtOnce: 0, failures: {} };
+  const beats = { heartbeatMs: [], socketBeats: 0, sockets: 0 };
+  return { wakes: [], ...beats, pollsTimedOut: 0, pollsAnsweredAtOnce: 0, failures: {} };
 }
 
 function say(message: FromFleet): void {

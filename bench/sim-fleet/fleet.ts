@@ -3,7 +3,8 @@ import { fork, type ChildProcess } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import type { FleetWish, FromFleet, ToFleet } from "./fleet-messages.ts";
 import type { Returned } from "./homecoming.ts";
-import type { Counts } from "./sim-agent.ts";
+import type { Counts } from "./counts.ts";
+import type { Upgraded } from "./sim-upgrade.ts";
 
 export interface FleetReport extends Counts {
   readonly cpuMs: number;
@@ -19,6 +20,8 @@ export interface Fleet {
   isBack(sinceMs: number): void;
   /** How each node has come back since then. */
   returned(): Promise<readonly Returned[]>;
+  /** What has become of each agent's upgrades. */
+  upgrades(): Promise<readonly Upgraded[]>;
   keep(nodes: number): void;
   stop(): Promise<void>;
 }
@@ -40,6 +43,11 @@ export async function startFleet(wish: FleetWish): Promise<Fleet> {
     async returned() {
       const answer = messageOf(child, "returned");
       tell(child, { kind: "returned" });
+      return (await answer).agents;
+    },
+    async upgrades() {
+      const answer = messageOf(child, "upgrades");
+      tell(child, { kind: "upgrades" });
       return (await answer).agents;
     },
     keep: (nodes) => tell(child, { kind: "keep", nodes }),

@@ -4,7 +4,7 @@
 export interface Returned {
   /** The first heartbeat answered. null: not yet. */
   readonly heardAtMs: number | null;
-  /** When the poll that is held now, or was answered first, was sent. null: none. */
+  /** When the poll that is held now, or was answered first, was sent, or its socket was opened. null: none. */
   readonly pollSentAtMs: number | null;
   /** Answers that said no; requests without an answer. */
   readonly refused: number;
@@ -16,6 +16,7 @@ export class Homecoming {
   #heardAtMs: number | null = null;
   #pollSentAtMs: number | null = null;
   #openPollAtMs: number | null = null;
+  #socketSinceMs: number | null = null;
   #refused = 0;
   #unanswered = 0;
 
@@ -40,6 +41,11 @@ export class Homecoming {
     if (sentAtMs >= this.#sinceMs) this.#pollSentAtMs ??= sentAtMs;
   }
 
+  /** null: it has none any more. */
+  socket(sinceMs: number | null): void {
+    this.#socketSinceMs = sinceMs;
+  }
+
   failed(sentAtMs: number, refused: boolean): void {
     if (sentAtMs === this.#openPollAtMs) this.#openPollAtMs = null;
     if (sentAtMs < this.#sinceMs) return;
@@ -49,9 +55,12 @@ export class Homecoming {
 
   read(): Returned {
     const openSince = this.#openPollAtMs !== null && this.#openPollAtMs >= this.#sinceMs ? this.#openPollAtMs : null;
+    // A socket that is open now was opened after the absence, in which all ended.
+    const socketSince = this.#socketSinceMs === null ? null : Math.max(this.#socketSinceMs, this.#sinceMs);
+    const waiting = [this.#pollSentAtMs ?? openSince, socketSince].filter((atMs) => atMs !== null);
     return {
       heardAtMs: this.#heardAtMs,
-      pollSentAtMs: this.#pollSentAtMs ?? openSince,
+      pollSentAtMs: waiting.length === 0 ? null : Math.min(...waiting),
       refused: this.#refused,
       unanswered: this.#unanswered,
     };

@@ -10,9 +10,10 @@ export interface Usage {
   readonly residentBytes: number;
 }
 
-/** proc_pid_stat(5): utime and stime are fields 14 and 15, rss is field 24; the command before them may hold spaces. */
-export function usageOf(pid: number): Usage {
-  const text = readFileSync(`/proc/${pid}/stat`, "utf8");
+/** null: it is gone. proc_pid_stat(5): utime and stime are fields 14 and 15, rss is field 24; the command before them may hold spaces. */
+export function usageOf(pid: number): Usage | null {
+  const text = statOf(pid);
+  if (text === null) return null;
   const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
   const numberAt = (field: number) => Number(fields[field - 3]);
   return {
@@ -20,6 +21,20 @@ export function usageOf(pid: number): Usage {
     residentBytes: numberAt(24) * PAGE_BYTES,
   };
 }
+
+/** ENOENT: it was gone already. ESRCH: it went while it was read. */
+function statOf(pid: number): string | null {
+  try {
+    return readFileSync(`/proc/${pid}/stat`, "utf8");
+  } catch (error) {
+    if (["ENOENT", "ESRCH"].includes((error as NodeJS.ErrnoException).code ?? "")) return null;
+    throw error;
+  }
+}
+
+/** Processor time between two looks at a process; null where it was gone at one of them. */
+export const spentMs = (before: Usage | null, after: Usage | null): number | null =>
+  before === null || after === null ? null : after.cpuMs - before.cpuMs;
 
 /** Milliseconds of all cores that were not idle, and of all cores there are, since boot. */
 export function machineUsage(): { readonly busyMs: number; readonly totalMs: number } {

@@ -2,13 +2,16 @@
 import { createHash, generateKeyPairSync, randomBytes, sign, type KeyObject } from "node:crypto";
 import { PROOF_TYP, type ProofClaims } from "../../contracts/agent-protocol.ts";
 
+const NONE: Readonly<Record<ProofClaims["lane"], number>> = { poll: 0, heartbeat: 0, ask: 0, socket: 0 };
+const newBoot = (): string => `bench-${randomBytes(8).toString("hex")}`;
+
 export class Signer {
   readonly signKey: string;
   readonly sealKey: string;
   readonly #key: KeyObject;
   readonly #header: string;
-  readonly #boot = `bench-${randomBytes(8).toString("hex")}`;
-  readonly #seq: Record<ProofClaims["lane"], number> = { poll: 0, heartbeat: 0, ask: 0 };
+  #boot = newBoot();
+  #seq: Record<ProofClaims["lane"], number> = { ...NONE };
 
   constructor() {
     const signing = generateKeyPairSync("ed25519");
@@ -19,17 +22,27 @@ export class Signer {
     this.#header = encoded({ alg: "EdDSA", typ: PROOF_TYP, jwk });
   }
 
-  /** For a POST of this body to this path. The host's clock is the control plane's here. */
-  proof(lane: ProofClaims["lane"], path: string, body: string): string {
+  /** The agent was started again. */
+  restart(): void {
+    this.#boot = newBoot();
+    this.#seq = { ...NONE };
+  }
+
+  nextSeq(lane: ProofClaims["lane"]): number {
+    return ++this.#seq[lane];
+  }
+
+  /** For a request with this body to this path. The host's clock is the control plane's here. */
+  proof(lane: ProofClaims["lane"], path: string, body: string, method: "GET" | "POST" = "POST"): string {
     const claims: ProofClaims = {
-      htm: "POST",
+      htm: method,
       htu: path,
       bh: createHash("sha256").update(body).digest("base64url"),
       iatMs: Date.now(),
       jti: randomBytes(12).toString("base64url"),
       boot: this.#boot,
       lane,
-      seq: ++this.#seq[lane],
+      seq: this.nextSeq(lane),
     };
     const signed = `${this.#header}.${encoded(claims)}`;
     return `${signed}.${sign(null, Buffer.from(signed), this.#key).toString("base64url")}`;

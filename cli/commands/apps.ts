@@ -3,7 +3,9 @@ import { spawn } from "node:child_process";
 import { Command } from "@commander-js/extra-typings";
 import pc from "picocolors";
 import { App, Instance, Rollout, page } from "../../contracts/api.ts";
+import { Domain } from "../../contracts/domains.ts";
 import { Release } from "../../contracts/release.ts";
+import { withNames } from "../actors.ts";
 import type { Context } from "../context.ts";
 import { ago, phase } from "../output.ts";
 import { explain } from "../watch-rollout.ts";
@@ -17,13 +19,7 @@ export function appCommands() {
     context.out.result(items, () =>
       context.out.table(
         ["APP", "STATUS", "VERSION", "READY", "URL"],
-        items.map((app) => [
-          app.name,
-          phase(app.status),
-          version(app),
-          `${app.readyInstances}/${app.replicas}`,
-          app.url,
-        ]),
+        items.map((app) => [app.name, phase(app.status), version(app), readiness(app), app.url]),
       ),
     );
   });
@@ -34,13 +30,18 @@ export function appCommands() {
     .action(async (named, _options, command) => {
       const context = contextOf(command);
       const name = appNameOf(context, named);
-      const [app, rollouts, instances] = await Promise.all([
+      const [app, rollouts, instances, domains] = await Promise.all([
         context.api.call(App, "GET", appPath(name)),
         context.api.call(page(Rollout), "GET", appPath(name, "/rollouts?limit=1")),
         listAll(context, Instance, appPath(name, "/instances")),
+        listAll(context, Domain, appPath(name, "/domains")),
       ]);
       const rollout = rollouts.items[0] ?? null;
-      context.out.result({ app, rollout, instances }, () => showStatus(context, app, rollout, instances));
+      const waitingFor = rollout?.waitingFor == null ? null : await withNames(context, rollout.waitingFor);
+      const shown = rollout === null ? null : { ...rollout, waitingFor };
+      context.out.result({ app, rollout, instances, domains }, () =>
+        showStatus(context, { app, rollout: shown, instances, domains }),
+      );
     });
 
   const ps = new Command("ps")
@@ -62,7 +63,10 @@ export function appCommands() {
         context.api.call(App, "GET", appPath(name)),
         listAll(context, Release, appPath(name, "/releases")),
       ]);
-      context.out.result(items, () => showReleases(context, app, items));
+      const shown = await Promise.all(
+        items.map(async (item) => ({ ...item, createdBy: await withNames(context, item.createdBy) })),
+      );
+      context.out.result(items, () => showReleases(context, app, shown));
     });
 
   const open = new Command("open")
@@ -77,19 +81,42 @@ export function appCommands() {
   return [apps, status, ps, releases, open];
 }
 
+/** Of what serves as a whole; what comes or is tried beside it is counted apart: `3/3 +1`. */
+function readiness({ weights, currentRelease, readyInstances, replicas }: App): string {
+  const serving = weights.find((known) => known.version === currentRelease?.version);
+  if (serving === undefined) return `${readyInstances}/${replicas}`;
+  const others = readyInstances - serving.ready;
+  return `${serving.ready}/${replicas}${others > 0 ? ` +${others}` : ""}`;
+}
+
 const version = (app: App): string => (app.currentRelease === null ? "–" : `v${app.currentRelease.version}`);
 
-function showStatus(context: Context, app: App, rollout: Rollout | null, instances: readonly Instance[]): void {
+interface Status {
+  readonly app: App;
+  readonly rollout: Rollout | null;
+  readonly instances: readonly Instance[];
+  readonly domains: readonly Domain[];
+}
+
+function showStatus(context: Context, { app, rollout, instances, domains }: Status): void {
   const { out } = context;
-  out.line(
-    `${pc.bold(app.name)}  ${phase(app.status)}  ${version(app)}  ${app.readyInstances}/${app.replicas} ready  ${app.url}`,
-  );
+  out.line(`${pc.bold(app.name)}  ${phase(app.status)}  ${version(app)}  ${readiness(app)} ready  ${app.url}`);
+  if (app.maintenance) {
+    const way = `\`berth maintenance off ${app.name}\` ends it`;
+    out.line(pc.yellow(`in maintenance: visitors get a page that says so; ${way}`));
+  }
   if (rollout !== null) {
     const waiting = rollout.waitingFor === null ? "" : `, waiting for ${rollout.waitingFor}`;
-    const when = ago(rollout.endedAtMs ?? rollout.startedAtMs, Date.now());
-    out.line(`last rollout: ${rollout.reason} to v${rollout.toVersion} ${phase(rollout.phase)} ${when}${waiting}`);
+    const isOver = rollout.endedAtMs !== null;
+    const when = `${isOver ? "" : "begun "}${ago(rollout.endedAtMs ?? rollout.startedAtMs, Date.now())}`;
+    const state = phase(rollout.paused === null ? rollout.phase : "paused");
+    const which = isOver ? "last rollout" : "rollout";
+    out.line(`${which}: ${rollout.reason} to v${rollout.toVersion} ${state}${isOver ? "" : ","} ${when}${waiting}`);
     if (rollout.failure !== null) out.line(`  ${explain(rollout.failure)}`);
   }
+  // What serves is named; what does not yet says why.
+  for (const { hostname, status, message } of domains)
+    out.line(`domain: ${hostname}  ${phase(status)}${status === "active" ? "" : `  ${message}`}`);
   showInstances(context, instances);
 }
 

@@ -1,27 +1,29 @@
 // login, logout, whoami: who the CLI acts as.
-import { text, password as askPassword, isCancel } from "@clack/prompts";
 import { Command } from "@commander-js/extra-typings";
 import { z } from "zod";
-import { Session, WhoAmI } from "../../contracts/api.ts";
+import { WhoAmI } from "../../contracts/api.ts";
+import { signInByDevice } from "../account/device.ts";
+import { keepToken, signInByPassword, signUp, type SignInOptions } from "../account/sign-in.ts";
 import { createApi } from "../client.ts";
 import { writeConfig } from "../config-file.ts";
 import type { Context } from "../context.ts";
-import { CommandFailure, EXIT } from "../failure.ts";
 import { contextOf } from "./run.ts";
 
 export function authCommands() {
   const login = new Command("login")
-    .description("sign in and remember it")
-    .option("--email <email>")
+    .description("sign in on a web page, and remember it")
+    .option("--no-browser", "only show the page's address, to be opened on any device")
+    .option("--email <email>", "with a password instead, which is asked for")
     .option("--password-stdin", "read the password from standard input")
+    .option("--code <code>", "of an authenticator app, or a recovery code")
     .option("--token <token>", "use an API token instead of a password")
-    .option("--sign-up", "make the account first")
+    .option("--sign-up", "make an account: a letter with a link comes first")
     .action(async (options, command) => {
       const context = contextOf(command);
-      const token = options.token ?? (await signIn(context, options));
+      if (options.signUp) return signUp(context, options);
+      const token = options.token ?? (await signInAs(context, options));
       const me = await createApi({ apiUrl: context.api.apiUrl, token }).call(WhoAmI, "GET", "/v1/whoami");
-      const kept = context.config?.apiUrl === context.api.apiUrl ? context.config : {};
-      writeConfig(context.configPath, { ...kept, apiUrl: context.api.apiUrl, token });
+      keepToken(context, token);
       context.out.result(me, () =>
         context.out.line(`Signed in to ${context.api.apiUrl} as ${me.user.email}, team ${me.team.slug}.`),
       );
@@ -54,36 +56,8 @@ export function authCommands() {
   return [login, logout, whoami];
 }
 
-async function signIn(
-  context: Context,
-  options: { email?: string; passwordStdin?: true; signUp?: true },
-): Promise<string> {
-  const email = options.email ?? (await ask(context, "--email", () => text({ message: "Email" })));
-  const password = options.passwordStdin
-    ? await readStdin()
-    : await ask(context, "--password-stdin", () => askPassword({ message: "Password" }));
-  const body = options.signUp ? { email, password, name: email.split("@")[0] ?? email } : { email, password };
-  const path = options.signUp ? "/v1/sign-up" : "/v1/sign-in";
-  const session = await createApi({ apiUrl: context.api.apiUrl }).call(Session, "POST", path, body);
-  return session.token;
-}
-
-/** Asks a person; without a terminal it says which flag to use instead of waiting for an answer that cannot come. */
-async function ask(
-  context: Context,
-  flag: string,
-  prompt: () => Promise<string | symbol | undefined>,
-): Promise<string> {
-  if (!context.interactive) throw new CommandFailure(`No terminal to ask at: give ${flag}`, EXIT.usage);
-  const answer = await prompt();
-  if (answer === undefined || isCancel(answer)) throw new CommandFailure("Cancelled", EXIT.detached);
-  return String(answer);
-}
-
-async function readStdin(): Promise<string> {
-  const chunks: Buffer[] = [];
-  for await (const chunk of process.stdin) chunks.push(chunk as Buffer);
-  return Buffer.concat(chunks)
-    .toString("utf8")
-    .replace(/\r?\n$/, "");
+/** Whatever speaks of a password asks for one; else a web page does, which knows other ways in too. */
+function signInAs(context: Context, options: SignInOptions & { readonly browser: boolean }): Promise<string> {
+  const byPassword = options.email !== undefined || options.passwordStdin === true || options.code !== undefined;
+  return byPassword ? signInByPassword(context, options) : signInByDevice(context, options);
 }

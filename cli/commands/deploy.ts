@@ -10,6 +10,7 @@ import type { Context } from "../context.ts";
 import { CommandFailure, EXIT } from "../failure.ts";
 import { bytes } from "../output.ts";
 import { releaseSpecOf, wantedSource } from "../release-input.ts";
+import { planOf } from "../rollout-toml.ts";
 import { wholeNumber } from "../whole-number.ts";
 import { concludeRollout, watchRollout } from "../watch-rollout.ts";
 import { appPath, contextOf } from "./run.ts";
@@ -22,6 +23,7 @@ export function deployCommand() {
     .option("--image <reference>", "deploy this image")
     .option("--port <port>", "the port the app listens on", wholeNumber)
     .option("--replicas <count>", "how many instances", wholeNumber)
+    .option("--strategy <strategy>", "rolling, blue-green, canary or immediate (default: the one in berth.toml)")
     .option("--message <text>", "a note kept with the release")
     .option("--detach", "do not watch the rollout")
     .action(async (folder, options, command) => {
@@ -42,6 +44,7 @@ export interface Deployment {
   readonly image?: string | undefined;
   readonly port?: number | undefined;
   readonly replicas?: number | undefined;
+  readonly strategy?: string | undefined;
   readonly message?: string | undefined;
   readonly detach?: true | undefined;
 }
@@ -51,7 +54,7 @@ async function deploy(context: Context, wanted: Deployment): Promise<void> {
   const { app, rollout } = await startDeployment(context, wanted);
   if (wanted.detach === true) {
     return context.out.result(rollout, () =>
-      context.out.line(`v${rollout.toVersion} is rolling out: \`berth status ${app.name}\` shows it.`),
+      context.out.line(`v${rollout.toVersion} is rolling out: \`berth rollout watch ${app.name}\` follows it.`),
     );
   }
   concludeRollout(context, app, await watchRollout(context, app, rollout), startedMs);
@@ -63,6 +66,9 @@ export async function startDeployment(context: Context, wanted: Deployment): Pro
   const source = wantedSource(toml, root, wanted.image);
   const bundle = source.kind === "folder" ? await packFolder(source.folder) : null;
   const spec = releaseSpecOf(toml, source, bundle, wanted.port);
+  // The file is the whole truth where there is one; without it the API rolls as it did the last time.
+  const plan = planOf(toml === null ? undefined : (toml.rollout ?? {}), wanted.strategy);
+  const deadlineMs = toml?.rollout?.deadline;
   const replicas = wanted.replicas ?? toml?.replicas;
   const { app, isNew } = await findOrCreateApp(context, name, toml, replicas);
   if (bundle !== null) {
@@ -71,6 +77,8 @@ export async function startDeployment(context: Context, wanted: Deployment): Pro
   }
   const request = {
     spec,
+    ...(plan === undefined ? {} : { plan }),
+    ...(deadlineMs === undefined ? {} : { deadlineMs }),
     ...(replicas === undefined ? {} : { replicas }),
     ...(wanted.message === undefined ? {} : { message: wanted.message }),
   };

@@ -2,6 +2,7 @@
 import { Command } from "@commander-js/extra-typings";
 import { App } from "../../contracts/api.ts";
 import { EXIT } from "../failure.ts";
+import { jsonText } from "../plain-text.ts";
 import { tellAppEvent } from "../story/app-events.ts";
 import { lastEvents, storyTeller } from "../story/show.ts";
 import { wholeNumber } from "../whole-number.ts";
@@ -19,21 +20,21 @@ export function eventsCommand() {
       const events = await lastEvents(context, appPath(name, "/history"), options.last);
       const tell = storyTeller(context, tellAppEvent);
       if (options.follow !== true) {
-        return context.out.result(events, () => {
-          for (const event of events) tell(event);
-        });
+        if (context.out.json) return context.out.result(events, () => {});
+        for (const event of events) await tell(event);
+        return;
       }
-      const show = (event: (typeof events)[number]): void => {
-        if (context.out.json) process.stdout.write(`${JSON.stringify(event)}\n`);
-        else tell(event);
+      const show = async (event: (typeof events)[number]): Promise<void> => {
+        if (context.out.json) process.stdout.write(`${jsonText(event)}\n`);
+        else await tell(event);
       };
-      for (const event of events) show(event);
+      for (const event of events) await show(event);
       const stop = new AbortController();
       process.once("SIGINT", () => {
         stop.abort();
         process.exit(EXIT.ok);
       });
       const app = await context.api.call(App, "GET", appPath(name));
-      for await (const event of context.api.events(app.id, events.at(-1)?.seq ?? 0, stop.signal)) show(event);
+      for await (const event of context.api.events(app.id, events.at(-1)?.seq ?? 0, stop.signal)) await show(event);
     });
 }

@@ -1,10 +1,9 @@
-// rollback, scale, restart, cancel, destroy: changes to what runs that need no new source.
+// rollback, scale, restart, destroy: changes to what runs that need no new source.
 import { confirm, isCancel } from "@clack/prompts";
 import { Argument, Command } from "@commander-js/extra-typings";
-import { Accepted, App, Rollout, page } from "../../contracts/api.ts";
+import { Accepted, App } from "../../contracts/api.ts";
 import type { Context } from "../context.ts";
 import { CommandFailure, EXIT } from "../failure.ts";
-import { phase } from "../output.ts";
 import { concludeRollout, watchRollout } from "../watch-rollout.ts";
 import { wholeNumber } from "../whole-number.ts";
 import { appNameOf, appPath, contextOf } from "./run.ts";
@@ -14,9 +13,10 @@ export function lifecycleCommands() {
     .description("go back to the release before, or to a version")
     .argument("[app]")
     .option("--to <version>", "the version, such as v3", (text) => wholeNumber(text.replace(/^v/, "")))
+    .option("--force", "also one that its smoke check or its judge refused")
     .action(async (named, options, command) => {
       const context = contextOf(command);
-      const body = options.to === undefined ? {} : { version: options.to };
+      const body = { ...(options.to === undefined ? {} : { version: options.to }), ...forceOf(options) };
       await change(context, appNameOf(context, named), "POST", "/rollback", body);
     });
 
@@ -37,20 +37,6 @@ export function lifecycleCommands() {
       await change(context, appNameOf(context, named), "POST", "/restart", {});
     });
 
-  const cancel = new Command("cancel")
-    .description("cancel the rollout that is under way")
-    .argument("[app]")
-    .action(async (named, _options, command) => {
-      const context = contextOf(command);
-      const name = appNameOf(context, named);
-      const { items } = await context.api.call(page(Rollout), "GET", appPath(name, "/rollouts?limit=1"));
-      const [latest] = items;
-      if (latest === undefined || latest.endedAtMs !== null)
-        throw new CommandFailure(`No rollout of ${name} is under way`, EXIT.failed);
-      const rollout = await context.api.call(Rollout, "POST", appPath(name, `/rollouts/${latest.id}/cancel`), {});
-      context.out.result(rollout, () => context.out.line(`v${rollout.toVersion} ${phase(rollout.phase)}.`));
-    });
-
   const destroy = new Command("destroy")
     .description("stop an app and give up its hostname; its releases are gone")
     .argument("<app>")
@@ -61,8 +47,10 @@ export function lifecycleCommands() {
       const app = await context.api.call(App, "DELETE", appPath(name));
       context.out.result(app, () => context.out.line(`${app.name} is destroyed.`));
     });
-  return [rollback, scale, restart, cancel, destroy];
+  return [rollback, scale, restart, destroy];
 }
+
+export const forceOf = ({ force }: { force?: true | undefined }) => (force === undefined ? {} : { force });
 
 /** Asks the API for a change and watches the rollout it makes, if it makes one. */
 export async function change(

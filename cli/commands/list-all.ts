@@ -5,7 +5,7 @@ import type { Context } from "../context.ts";
 
 const PAGES_MAX = 100;
 
-/** Follows the cursor to the end (at most 100 pages of 100). */
+/** Follows the cursor to the end (at most 100 pages of 100; what is beyond is said to be missing, on stderr). */
 export async function listAll<Item extends z.ZodType>(
   context: Context,
   item: Item,
@@ -14,7 +14,8 @@ export async function listAll<Item extends z.ZodType>(
   const items: z.infer<Item>[] = [];
   let cursor: string | null = null;
   for (let count = 0; count < PAGES_MAX; count += 1) {
-    const query: string = cursor === null ? "?limit=100" : `?limit=100&cursor=${encodeURIComponent(cursor)}`;
+    const first = `${path.includes("?") ? "&" : "?"}limit=100`;
+    const query: string = cursor === null ? first : `${first}&cursor=${encodeURIComponent(cursor)}`;
     const answer: { items: z.infer<Item>[]; nextCursor: string | null } = await context.api.call(
       page(item),
       "GET",
@@ -22,7 +23,8 @@ export async function listAll<Item extends z.ZodType>(
     );
     items.push(...answer.items);
     cursor = answer.nextCursor;
-    if (cursor === null) break;
+    if (cursor === null) return items;
   }
+  context.out.note(`There are more: only the first ${items.length} are shown.`);
   return items;
 }

@@ -3,6 +3,7 @@ import { Command } from "@commander-js/extra-typings";
 import pc from "picocolors";
 import { z } from "zod";
 import { LogLine } from "../../contracts/ticket.ts";
+import { jsonText } from "../plain-text.ts";
 import { wholeNumber } from "../whole-number.ts";
 import { appNameOf, appPath, contextOf } from "./run.ts";
 
@@ -30,7 +31,7 @@ export function logsCommand() {
       );
       for await (const text of lines(body)) {
         const line = AppLogLine.parse(JSON.parse(text));
-        if (context.out.json) process.stdout.write(`${JSON.stringify(line)}\n`);
+        if (context.out.json) process.stdout.write(`${jsonText(line)}\n`);
         else process.stdout.write(`${format(line)}\n`);
       }
     });

@@ -1,7 +1,8 @@
-// nodes cordon|uncordon|drain|rm|rebalance: what an operator asks of servers.
+// nodes cordon|uncordon|drain|rm|revoke|rebalance: what an operator asks of servers.
 import { confirm, isCancel } from "@clack/prompts";
 import { Command, Option } from "@commander-js/extra-typings";
 import pc from "picocolors";
+import { z } from "zod";
 import { Node, Rebalance } from "../../contracts/api.ts";
 import type { Context } from "../context.ts";
 import { duration } from "../duration.ts";
@@ -19,7 +20,7 @@ const timeoutOption = () =>
     .default(TIMEOUT_MS, "15min");
 
 export function nodeChangeCommands() {
-  return [cordonCommand(), uncordonCommand(), drainCommand(), rmCommand(), rebalanceCommand()];
+  return [cordonCommand(), uncordonCommand(), drainCommand(), rmCommand(), revokeCommand(), rebalanceCommand()];
 }
 
 function cordonCommand() {
@@ -59,7 +60,6 @@ function drainCommand() {
           context.out.line(`${begun.name} is draining: \`berth nodes show ${begun.name}\` says how far it is.`),
         );
       }
-      context.out.line(`${pc.cyan("→")} draining ${begun.name}`);
       const node = await watchDrain(context, begun, options.timeout);
       const seconds = ((Date.now() - startedMs) / 1000).toFixed(1);
       context.out.result(node, () =>
@@ -91,6 +91,26 @@ async function confirmForce(context: Context, name: string): Promise<void> {
   const message = `Remove ${name} although something may run there? Its singletons are called gone.`;
   const answer = await confirm({ message, initialValue: false });
   if (isCancel(answer) || !answer) throw new CommandFailure("Nothing was removed", EXIT.detached);
+}
+
+async function confirmRevoke(context: Context, name: string): Promise<void> {
+  if (!context.interactive) throw new CommandFailure(`A revoked node cannot come back: give --yes`, EXIT.usage);
+  const message = `Trust ${name} no more? It is refused at once, and cannot come back.`;
+  const answer = await confirm({ message, initialValue: false });
+  if (isCancel(answer) || !answer) throw new CommandFailure("Nothing was revoked", EXIT.detached);
+}
+
+function revokeCommand() {
+  return new Command("revoke")
+    .description("trust a node no more: its credential is refused at once, whatever runs there")
+    .argument(...NODE_ARGUMENT)
+    .option("--yes", "do not ask")
+    .action(async (name, options, command) => {
+      const context = contextOf(command);
+      if (options.yes !== true) await confirmRevoke(context, name);
+      await context.api.call(z.null(), "POST", nodePath(name, "/revoke"));
+      context.out.result({ revoked: name }, () => context.out.line(`${name} is revoked: nothing it says is heard.`));
+    });
 }
 
 function rebalanceCommand() {

@@ -1,7 +1,9 @@
 // nodes ls|show|events|token: the operator's servers as they are. What changes them is in node-changes.ts.
 import { Command } from "@commander-js/extra-typings";
 import pc from "picocolors";
-import { JoinTokenCreated, Node, NodeInstance } from "../../contracts/api.ts";
+import { JoinToken, JoinTokenCreated, Node, NodeInstance } from "../../contracts/api.ts";
+import type { Context } from "../context.ts";
+import { publishInstallation } from "../nodes/publish-installation.ts";
 import { nodeState, showNode } from "../nodes/show-node.ts";
 import { ago, bytes } from "../output.ts";
 import { tellNodeEvent } from "../story/node-events.ts";
@@ -10,6 +12,7 @@ import { wholeNumber } from "../whole-number.ts";
 import { listAll } from "./list-all.ts";
 import { nodeChangeCommands } from "./node-changes.ts";
 import { contextOf, nodePath } from "./run.ts";
+import { upgradeCommand } from "./upgrade.ts";
 
 export function nodesCommand() {
   const nodes = new Command("nodes").description("the servers (operators only)");
@@ -17,8 +20,10 @@ export function nodesCommand() {
     lsCommand(),
     showCommand(),
     ...nodeChangeCommands(),
+    upgradeCommand(),
     nodeEventsCommand(),
     tokenCommand(),
+    installerCommand(),
   ] as unknown as Command[]) {
     nodes.addCommand(command);
   }
@@ -71,9 +76,8 @@ function nodeEventsCommand() {
       const context = contextOf(command);
       const events = await lastEvents(context, nodePath(name, "/events"), options.last);
       const tell = storyTeller(context, tellNodeEvent);
-      context.out.result(events, () => {
-        for (const event of events) tell(event);
-      });
+      if (context.out.json) return context.out.result(events, () => {});
+      for (const event of events) await tell(event);
     });
 }
 
@@ -81,8 +85,10 @@ function tokenCommand() {
   return new Command("token")
     .description("make a join token: one server, within 15 minutes")
     .option("--region <name>", "the token enrols into this region only")
+    .option("--revoke <id>", "make none: end this one, which enrols nobody from now on")
     .action(async (options, command) => {
       const context = contextOf(command);
+      if (options.revoke !== undefined) return revokeToken(context, options.revoke);
       const body = options.region === undefined ? {} : { region: options.region };
       const token = await context.api.call(JoinTokenCreated, "POST", "/v1/nodes/tokens", body);
       const { apiUrl } = context.api;
@@ -90,9 +96,36 @@ function tokenCommand() {
       context.out.result(token, () => {
         context.out.line(token.token);
         const until = new Date(token.expiresAtMs).toLocaleTimeString();
-        context.out.line(pc.dim(`Single use, until ${until}. On the server:`));
+        context.out.line(pc.dim(`${token.id}: single use, until ${until}. On the server:`));
+        const options = `--token ${token.token} --region ${region}`;
+        context.out.line(pc.dim(`  curl -fsSL ${apiUrl}/install | sudo sh -s -- ${options}`));
+      });
+    });
+}
+
+async function revokeToken(context: Context, id: string): Promise<void> {
+  const token = await context.api.call(JoinToken, "DELETE", `/v1/nodes/tokens/${encodeURIComponent(id)}`);
+  const { usedBy } = token;
+  context.out.result(token, () =>
+    context.out.line(
+      usedBy === null
+        ? `${token.id} enrols nobody from now on.`
+        : `${token.id} was used: it made ${usedBy}. If that is not yours, \`berth nodes revoke ${usedBy}\`.`,
+    ),
+  );
+}
+
+function installerCommand() {
+  return new Command("installer")
+    .description("publish what new servers install: agent, launcher, script and Node release")
+    .argument("<dist>", "the folder that `npm run build:agent` made")
+    .action(async (dist, _options, command) => {
+      const context = contextOf(command);
+      const published = await publishInstallation(context, dist);
+      context.out.result(published, () => {
+        const { version, node } = published;
         context.out.line(
-          pc.dim(`  node agent.mjs run --control ${apiUrl} --token ${token.token} --region ${region} …`),
+          `New servers install agent ${version} on Node ${node.version}: \`berth nodes token\` says how.`,
         );
       });
     });

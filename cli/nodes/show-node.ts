@@ -1,6 +1,7 @@
 // One node on the screen: what it has and gives, what is wrong with it, what an operator asked of it, what runs there.
 import pc from "picocolors";
 import type { Node, NodeInstance } from "../../contracts/api.ts";
+import { hostPortsText } from "../../contracts/host-ports.ts";
 import type { Context } from "../context.ts";
 import { ago, bytes, phase } from "../output.ts";
 import { shownHolding } from "./watch-drain.ts";
@@ -20,6 +21,10 @@ export function showNode(context: Context, node: Node, instances: readonly NodeI
   const place = `region ${node.region}, cell ${node.cell}, rack ${node.failureDomain}`;
   out.line(`${place}${labels.length === 0 ? "" : `, ${labels.join(" ")}`}`);
   out.line(`${node.runtime} on ${node.platform}, agent ${node.agentVersion}, gateway ${node.gatewayUrl}`);
+  const reach = reachText(node);
+  if (reach !== null) out.line(reach);
+  if (node.hostPorts) out.line(`host ports for instances: ${hostPortsText(node.hostPorts)}${hostPortsNote(node)}`);
+  if (node.isolation) out.line(isolationText(node.isolation));
   const behind = node.revision === node.ackRevision ? "" : `, the node has ${node.ackRevision}`;
   out.line(`desired document ${node.revision}${behind}; enrolled ${ago(node.enrolledAtMs, nowMs)}`);
   for (const condition of node.conditions) {
@@ -29,6 +34,39 @@ export function showNode(context: Context, node: Node, instances: readonly NodeI
   showDrain(context, node);
   showRoom(context, node);
   showInstances(context, instances);
+}
+
+export function isolationText(isolation: NonNullable<Node["isolation"]>): string {
+  const { runtimeClasses, userNamespaces, seccomp, confined, firewall } = isolation;
+  const words = [
+    `runtimes ${runtimeClasses.join(", ")}`,
+    `firewall between tenants ${firewall}`,
+    userNamespaces ? "user namespaces" : "no user namespaces",
+    seccomp ? "seccomp" : "no seccomp",
+    confined ? "AppArmor or SELinux" : "no AppArmor or SELinux",
+  ];
+  return `tenants apart by: ${words.join(", ")}`;
+}
+
+/** null: directly, which goes without saying. */
+export function reachText({ reach }: Pick<Node, "reach">): string | null {
+  switch (reach?.kind) {
+    case undefined:
+      return null;
+    case "cloudflared":
+      return "reached through its own cloudflared";
+    case "relay":
+      return reach.through === null
+        ? "cannot be reached: it has no connection to any relay"
+        : `reached through ${reach.through.name} (${reach.through.id}), with connections to ${reach.held} relays`;
+  }
+}
+
+/** Where a port of the node is no port that a visitor could dial. */
+function hostPortsNote({ reach }: Pick<Node, "reach">): string {
+  return reach === undefined
+    ? ""
+    : "; nobody dials them here: the region's ingress hands on those named by --host-ports";
 }
 
 function showDrain({ out }: Context, { drain }: Node): void {

@@ -26,6 +26,8 @@ export async function watchDrain(context: Context, begun: Node, timeoutMs: numbe
     process.exit(EXIT.detached);
   };
   process.once("SIGINT", onInterrupt);
+  // Said only now: from here on Ctrl-C detaches.
+  context.out.line(`${pc.cyan("→")} draining ${name}`);
   const untilMs = Date.now() + timeoutMs;
   const tell = teller(context);
   try {

@@ -11,6 +11,7 @@ import { CommandFailure, EXIT } from "../failure.ts";
 const ASK_MS = 1_000;
 
 export function showPlan({ out }: Context, plan: Rebalance): void {
+  for (const { cell, message } of plan.unanswered ?? []) out.note(`${cell} is not in this: ${message}`);
   if (plan.steps.length === 0) return out.line(`Nothing to move: ${plan.reason ?? "nothing is to be gained"}.`);
   for (const [index, step] of plan.steps.entries()) {
     out.line(`  ${index + 1}. ${step.appName} ${pc.dim(step.instance)}  ${step.fromName} → ${step.toName}`);

@@ -5,6 +5,7 @@ import { App, Instance, Rollout } from "../../contracts/api.ts";
 import type { BerthEvent } from "../../contracts/events.ts";
 import { Refusal } from "../../contracts/failures.ts";
 import { Release } from "../../contracts/release.ts";
+import { judgedText, stepText } from "../rollout-picture.ts";
 import { explain, explainRefusal } from "../watch-rollout.ts";
 
 const RouteState = z.object({
@@ -24,6 +25,7 @@ const Data = z.object({
   from: z.int().optional(),
   to: z.int().optional(),
   cause: z.string().optional(),
+  on: z.boolean().optional(),
   reason: z.string().optional(),
   message: z.string().optional(),
 });
@@ -42,6 +44,8 @@ export function tellAppEvent(event: BerthEvent): string {
       return `scaled from ${data.from ?? "?"} to ${data.to ?? "?"}${by}`;
     case "app.restarted":
       return `restart asked for${by}`;
+    case "app.maintenance":
+      return pc.yellow(`maintenance ${data.on === true ? "begun" : "ended"}${by}`);
     case "app.environment_changed":
       return `environment changed${by}`;
     case "app.destroyed":
@@ -123,11 +127,31 @@ function tellRollout(event: BerthEvent, rollout: Rollout): string {
       return `${what}: every replica is asked through the edge`;
     case "rollout.completed":
       return pc.green(`${what} completed: ${rollout.verified} of ${rollout.replicas} answered`);
+    case "rollout.held":
+      // Held again because of what somebody said, which is told already.
+      return rollout.paused !== null
+        ? pc.dim(`${what} stays at ${rollout.step?.weight ?? 0} %`)
+        : `${what}: ${stepText(rollout, event.atMs) ?? "held"}`;
+    case "rollout.judged":
+      return `${what} ${judgedText(rollout) ?? "judged"}`;
+    case "rollout.paused":
+    case "rollout.resumed":
+    case "rollout.promoted":
+      return pc.cyan(`${what} ${tellCommand(event, rollout)}`);
     default: {
-      const why = rollout.failure === null ? "" : `: ${explain(rollout.failure)}`;
-      return pc.red(`${what} ${rollout.phase}${why}`);
+      const why = rollout.failure === null ? rollout.abortReason : explain(rollout.failure);
+      const by =
+        event.actor === "system" || !["aborted", "cancelled"].includes(rollout.phase) ? "" : ` by ${event.actor}`;
+      return pc.red(`${what} ${rollout.phase}${by}${why === null ? "" : `: ${why}`}`);
     }
   }
+}
+
+/** `paused by ada (lunch), at 10 % of the traffic` */
+function tellCommand({ type, actor }: BerthEvent, { paused, step }: Rollout): string {
+  const why = type === "rollout.paused" && paused?.reason ? ` (${paused.reason})` : "";
+  const where = step === null ? "" : `, step ${step.index} of ${step.of} at ${step.weight} %`;
+  return `${type.slice("rollout.".length)} by ${actor}${why}${where}`;
 }
 
 function tellRoute({ version, state }: Data): string {

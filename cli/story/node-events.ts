@@ -9,6 +9,7 @@ const Data = z.object({
   name: z.string().optional(),
   silentMs: z.number().optional(),
   from: z.string().optional(),
+  version: z.string().optional(),
   kind: z.string().optional(),
   message: z.string().optional(),
   reason: z.string().optional(),
@@ -72,6 +73,14 @@ export function tellNodeEvent(event: BerthEvent): string | null {
       return pc.green(`${words(data.kind ?? "condition")} is over${after(data.lastedMs)}`);
     case "node.notice":
       return `${words(data.kind ?? "notice")}${data.instance ? ` (${data.instance})` : ""}${because}`;
+    case "node.upgrading":
+      return pc.cyan(
+        `told to change its agent${data.from ? ` from ${data.from}` : ""} to ${data.version ?? "a new one"}`,
+      );
+    case "node.upgraded":
+      return pc.green(`runs agent ${data.version ?? "as told"}${after(data.tookMs)}, and all that was ready still is`);
+    case "node.upgrade_failed":
+      return pc.red(`agent ${data.version ?? ""} did not come in${because}`);
     case "cell.frozen":
       return pc.red(`many nodes fell silent at once while gateways answer: nothing is rescheduled${because}`);
     case "cell.thawed":

@@ -3,6 +3,7 @@ import pc from "picocolors";
 import type { BerthEvent } from "../../contracts/events.ts";
 import { page } from "../../contracts/api.ts";
 import { BerthEvent as BerthEventSchema } from "../../contracts/events.ts";
+import { withNames } from "../actors.ts";
 import type { Context } from "../context.ts";
 
 const PAGE_MAX = 100;
@@ -26,9 +27,12 @@ export async function lastEvents(context: Context, path: string, count: number):
   return newest.reverse();
 }
 
-export function storyTeller(context: Context, tell: (event: BerthEvent) => string | null): (event: BerthEvent) => void {
+export function storyTeller(
+  context: Context,
+  tell: (event: BerthEvent) => string | null,
+): (event: BerthEvent) => Promise<void> {
   let day = "";
-  return (event) => {
+  return async (event) => {
     const text = tell(event);
     if (text === null) return;
     const at = new Date(event.atMs);
@@ -36,7 +40,7 @@ export function storyTeller(context: Context, tell: (event: BerthEvent) => strin
       day = at.toDateString();
       context.out.line(pc.dim(day));
     }
-    context.out.line(`${pc.dim(timeOf(at))}  ${text}`);
+    context.out.line(`${pc.dim(timeOf(at))}  ${await withNames(context, text)}`);
   };
 }
 

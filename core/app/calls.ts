@@ -1,18 +1,27 @@
 // Calls to Cells: rows until answered. Commits and updates go one at a time per cell, so that their order holds.
-import type { DesiredInstance } from "../../contracts/desired.ts";
+import type { DesiredInstance, DrainSpan } from "../../contracts/desired.ts";
 import type { Result } from "../../contracts/failures.ts";
 import type { CellName, InstanceId } from "../../contracts/ids.ts";
 import { seqKey } from "../keys.ts";
+import { hasJudge } from "../rollout/seen.ts";
 import { activeRollout, appOf, changeInstance, count, countersOf, type AppContext } from "./context.ts";
 import { heldByCell, type Held } from "./held.ts";
 import { end, stop } from "./instances.ts";
+import { jobCommandOf } from "./jobs.ts";
 import { blockersOf, needsConfirmation, policyOf } from "./policy.ts";
 import { imagesToKeep } from "./releases.ts";
 import { routeOf } from "./route.ts";
 import { tellPlaced } from "./standby.ts";
 import type { CallRow, CellCall, CellLinkRow, InstanceRow } from "./types.ts";
 
-const NEW_LINK: CellLinkRow = { inSeq: 0, outSeq: 0, routeVersionTold: 0, routeToldAtMs: 0, openCall: null };
+const NEW_LINK: CellLinkRow = {
+  inSeq: 0,
+  outSeq: 0,
+  routeVersionTold: 0,
+  routeToldAtMs: 0,
+  watchTold: false,
+  openCall: null,
+};
 export const cellLinkOf = (ctx: AppContext, cell: CellName): CellLinkRow => ctx.draft.get("cells", cell) ?? NEW_LINK;
 export const callAttempt = (call: string): string => `call:${call}`;
 
@@ -37,6 +46,7 @@ export function sendCalls(ctx: AppContext): void {
 interface Owed {
   readonly commit: InstanceRow[];
   readonly drain: InstanceRow[];
+  readonly run: InstanceRow[];
   readonly remove: InstanceRow[];
   held: Held;
   live: boolean;
@@ -47,7 +57,7 @@ export function syncCells(ctx: AppContext): void {
   const owed = new Map<CellName, Owed>();
   const owedTo = (cell: CellName): Owed => {
     const known = owed.get(cell);
-    const entry: Owed = known ?? { commit: [], drain: [], remove: [], held: [], live: false };
+    const entry: Owed = known ?? { commit: [], drain: [], run: [], remove: [], held: [], live: false };
     if (!known) owed.set(cell, entry);
     return entry;
   };
@@ -57,6 +67,7 @@ export function syncCells(ctx: AppContext): void {
     if (row.phase.kind === "committing" && blockersOf(ctx, row, row).length === 0) entry.commit.push(row);
     if (row.phase.kind === "stopping" && isRemovalDue(ctx, row.phase.toldAtMs)) entry.remove.push(row);
     if (row.phase.kind === "draining" && !row.phase.told) entry.drain.push(row);
+    if (row.phase.kind === "running" && row.recalled) entry.run.push(row);
     if (row.phase.kind === "running" || row.phase.kind === "draining") entry.live = true;
   }
   for (const [cell, held] of heldByCell(ctx)) owedTo(cell).held = held;
@@ -71,6 +82,11 @@ export function syncCells(ctx: AppContext): void {
 
 const NONE_HELD = "[]";
 
+function isWatched(ctx: AppContext): boolean {
+  const rollout = activeRollout(ctx);
+  return rollout !== null && hasJudge(rollout);
+}
+
 /** Told once; an end that its node does not confirm is asked for again now and then. What is due may wait for an open call's answer. */
 function isRemovalDue(ctx: AppContext, toldAtMs: number | undefined): boolean {
   if (toldAtMs === undefined) return true;
@@ -84,6 +100,7 @@ function syncCell(ctx: AppContext, cell: CellName, link: CellLinkRow, owed: Owed
   const { app } = appOf(ctx);
   const seq = link.outSeq + 1;
   const { version: routeVersion } = routeOf(ctx).route;
+  const watch = isWatched(ctx);
   let after = link;
   let openCallKey: string;
   if (owed.commit.length > 0) {
@@ -99,9 +116,11 @@ function syncCell(ctx: AppContext, cell: CellName, link: CellLinkRow, owed: Owed
       app,
       seq,
       drain: owed.drain.map((row) => row.id),
+      drainSpans: owed.drain.map(drainSpanOf),
+      ...(owed.run.length > 0 ? { run: owed.run.map((row) => row.id) } : {}),
       remove: [...owed.remove.map((row) => row.id), ...(link.strangers ?? [])],
       routeVersion,
-      watch: activeRollout(ctx) !== null,
+      watch,
       held: owed.held,
       ...(confirm.length > 0 ? { confirm } : {}),
     };
@@ -109,14 +128,22 @@ function syncCell(ctx: AppContext, cell: CellName, link: CellLinkRow, owed: Owed
     for (const row of owed.drain) {
       if (row.phase.kind === "draining") changeInstance(ctx, row, { phase: { ...row.phase, told: true } });
     }
-    after = { ...link, strangers: [], heldTold: JSON.stringify(owed.held), heldToldAtMs: ctx.nowMs };
+    for (const row of owed.run) changeInstance(ctx, row, { recalled: false });
+    after = { ...link, strangers: [], watchTold: watch, heldTold: JSON.stringify(owed.held), heldToldAtMs: ctx.nowMs };
   } else return;
   const told = { routeVersionTold: routeVersion, routeToldAtMs: ctx.nowMs };
   ctx.draft.put("cells", cell, { ...after, ...told, outSeq: seq, openCall: openCallKey });
 }
 
+function drainSpanOf({ phase }: InstanceRow): DrainSpan {
+  if (phase.kind !== "draining") throw new Error(`what is ${phase.kind} does not drain`);
+  return { sinceMs: phase.sinceMs, untilMs: phase.untilMs };
+}
+
 function isUpdateDue(ctx: AppContext, link: CellLinkRow, owed: Owed, routeVersion: number): boolean {
-  if (owed.drain.length + owed.remove.length + (link.strangers?.length ?? 0) > 0) return true;
+  if (owed.drain.length + owed.run.length + owed.remove.length + (link.strangers?.length ?? 0) > 0) return true;
+  // Else its nodes would count, and this App be woken for it, for ever. That counting begins is told with the route.
+  if (owed.live && link.watchTold !== false && !isWatched(ctx)) return true;
   return isRouteDue(ctx, link, routeVersion, owed.live) || isHeldDue(ctx, link, owed.held);
 }
 
@@ -148,6 +175,8 @@ function desiredOf(ctx: AppContext, row: InstanceRow): DesiredInstance[] {
     spec.source.kind === "image"
       ? { ...spec.source, digest: release.digest }
       : { kind: "bundle" as const, hash: spec.source.hash };
+  const job = jobCommandOf(ctx, row);
+  const command = job?.command ?? spec.command;
   return [
     {
       instance: row.id,
@@ -160,16 +189,20 @@ function desiredOf(ctx: AppContext, row: InstanceRow): DesiredInstance[] {
       ordinal: row.ordinal,
       intent: "run",
       source,
-      ...(spec.command ? { command: spec.command } : {}),
+      ...(command ? { command } : {}),
+      ...(job ? { job: { timeoutMs: job.timeoutMs } } : {}),
       port: spec.port,
       resources: spec.resources,
       probes: spec.probes,
+      // Absent in rows of older runs.
+      http: spec.http,
       stopGraceMs: spec.stopGraceMs,
       readOnlyRoot: spec.readOnlyRoot,
+      ...(spec.runtimeClass ? { runtimeClass: spec.runtimeClass } : {}),
       hasEnvironment: release.envNames.length > 0,
       privateImage,
-      hostPorts: policyOf(spec).hostPorts,
-      singleton: policyOf(spec).singleton ?? null,
+      hostPorts: row.job ? [] : policyOf(spec).hostPorts,
+      singleton: row.job ? null : (policyOf(spec).singleton ?? null),
       keepImages: imagesToKeep(ctx),
     },
   ];

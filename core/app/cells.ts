@@ -1,15 +1,14 @@
 // Which cell each slot is asked for: where it fits best by what the Region said; and, as that may be old, any other in turn.
-import type { CellName, InstanceId, RegionName } from "../../contracts/ids.ts";
+import type { CellName, InstanceId, NodeId, RegionName } from "../../contracts/ids.ts";
 import { cellChoice, withRoomFor, type Planned } from "../placement/choose-cell.ts";
 import { rankOf } from "../random.ts";
 import type { CellSummary, Occupied, ReserveSlot } from "../messages.ts";
 import { appOf, type AppContext } from "./context.ts";
 import { isMeant } from "./instances.ts";
+import { plannedCell, searchLists, shareOfApp } from "./origins.ts";
 import { policyOf } from "./policy.ts";
 import { imageOf } from "./releases.ts";
-import type { InstanceRow, RegionRow } from "./types.ts";
-
-export type PlacingRow = InstanceRow & { phase: Extract<InstanceRow["phase"], { kind: "placing" }> };
+import type { InstanceRow, PlacingRow, RegionRow } from "./types.ts";
 
 /** ask: this cell. wait: for what the Region says next. nobody: every cell it knows has refused. */
 export type Choice =
@@ -17,27 +16,41 @@ export type Choice =
   | { readonly kind: "wait" }
   | { readonly kind: "nobody" };
 
-/** Of rows of one cohort and region that the same cells have refused. */
+/** Of rows of one cohort, origin and region that the same cells have refused. */
 export function chooseCells(ctx: AppContext, region: RegionRow, rows: readonly PlacingRow[]): Map<InstanceId, Choice> {
   const refused = rows[0]?.phase.refused ?? [];
   const cells = region.cells.filter(({ cell }) => !refused.includes(cell));
   const planned = planOver(ctx, region.cells, rows);
-  const stale = ctx.nowMs - region.atMs >= ctx.limits.cellsFreshMs;
+  const stale = ctx.nowMs - region.atMs >= ctx.limits.cellsFreshMs * (1 + shareOfApp(ctx));
   const choices = new Map<InstanceId, Choice>();
   for (const row of rows) {
     const plan = planned.get(row.id);
-    const name = regionAttempt(row.region);
-    // A list from before the slot was wanted, without room for it, proves nothing: the new one is a call away.
-    const proves = row.phase.refused.length > 0 || row.phase.tries > 0 || region.atMs >= row.createdAtMs;
-    const unanswered = ctx.attempts.tries(name) > ctx.limits.reserveTriesMax;
     if (plan) choices.set(row.id, { kind: "ask", cell: plan.cell, failureDomain: plan.failureDomain || null });
-    else if ((!proves || (stale && refused.length === 0)) && !unanswered) choices.set(row.id, { kind: "wait" });
-    else choices.set(row.id, anyOf(ctx, cells));
+    else choices.set(row.id, mayWait(ctx, region, row, stale) ? { kind: "wait" } : anyOf(ctx, cells));
   }
-  if (stale || [...choices.values()].some(({ kind }) => kind === "wait")) {
-    for (const row of rows.slice(0, 1)) askRegion(ctx, row.region);
+  const waits = [...choices.values()].some(({ kind }) => kind === "wait");
+  for (const row of rows.slice(0, 1)) {
+    if (waits) askRegion(ctx, row.region);
+    else if (stale) askInTurn(ctx, row);
   }
   return choices;
+}
+
+/** A list from before the slot was wanted, without room for it, proves nothing: the new one is a call away. */
+function mayWait(ctx: AppContext, region: RegionRow, row: PlacingRow, stale: boolean): boolean {
+  // Where many ask at once the call may take seconds, and the other cells can be asked meanwhile.
+  if (row.origin?.kind === "lost" && region.cells.length > 1) return false;
+  const { refused, tries } = row.phase;
+  const proves = refused.length > 0 || tries > 0 || region.atMs >= row.createdAtMs;
+  const unanswered = ctx.attempts.tries(regionAttempt(row.region)) > ctx.limits.reserveTriesMax;
+  return (!proves || (stale && refused.length === 0)) && !unanswered;
+}
+
+/** For a newer list. Whoever replaces what was lost has company in that: it asks at a moment of its own, if it still looks then. */
+export function askInTurn(ctx: AppContext, { origin, createdAtMs, region }: InstanceRow): void {
+  const atMs = origin?.kind === "lost" ? createdAtMs + shareOfApp(ctx) * ctx.limits.lostAskSpreadMs : ctx.nowMs;
+  if (atMs <= ctx.nowMs) askRegion(ctx, region);
+  else ctx.wakeBy(atMs);
 }
 
 function planOver(
@@ -45,10 +58,31 @@ function planOver(
   cells: readonly CellSummary[],
   rows: readonly PlacingRow[],
 ): ReadonlyMap<InstanceId, Planned> {
-  const slots = rows.flatMap((row) => slotOf(ctx, row) ?? []);
-  const occupied = occupiedBy(ctx, rows);
   const refused = rows[0]?.phase.refused ?? [];
-  return cellChoice(withRoomFor(slots, cells), slots.length).plan({ slots, occupied, team: appOf(ctx).team }, refused);
+  const origin = rows[0]?.origin ?? null;
+  const { team } = appOf(ctx);
+  const planned = new Map<InstanceId, Planned>();
+  let occupied = occupiedBy(ctx, rows);
+  for (const row of rows) {
+    const cell = plannedCell(row, cells);
+    if (cell) planned.set(row.id, { cell, failureDomain: "" });
+  }
+  let slots = rows.flatMap((row) => (planned.has(row.id) ? [] : (slotOf(ctx, row) ?? [])));
+  for (const list of searchLists(ctx, { cells, slots, occupied, origin })) {
+    if (slots.length === 0) break;
+    const found = cellChoice(withRoomFor(slots, list), slots.length).plan({ slots, occupied, team }, refused);
+    const left: ReserveSlot[] = [];
+    for (const [at, slot] of slots.entries()) {
+      const plan = found[at];
+      if (plan) {
+        planned.set(slot.instance, plan);
+        const { failureDomain } = plan;
+        occupied = [...occupied, { failureDomain, node: "" as NodeId, ordinal: slot.ordinal }];
+      } else left.push(slot);
+    }
+    slots = left;
+  }
+  return planned;
 }
 
 /** By what they say none of them has room. The emptiest first, those without a ready node last; equal ones by chance. */
@@ -72,9 +106,12 @@ export function slotOf(ctx: AppContext, row: InstanceRow): ReserveSlot | null {
     ordinal: row.ordinal,
     resources: spec.resources,
     runtimes: spec.source.kind === "image" ? ["docker"] : ["docker", "process"],
-    placement: policyOf(spec),
+    placement: row.job ? { ...policyOf(spec), hostPorts: [], singleton: undefined } : policyOf(spec),
     image: imageOf(kept),
+    ...(spec.runtimeClass ? { runtimeClass: spec.runtimeClass } : {}),
+    ...(row.job ? { job: true } : {}),
     avoid: [...new Set([...(row.avoid ?? []), ...(row.avoidAtFirst ?? [])])],
+    ...(row.origin?.kind === "rebalance" && row.origin.to ? { prefer: row.origin.to } : {}),
   };
 }
 

@@ -18,6 +18,8 @@ export interface AppContext {
   readonly attempts: Attempts;
   readonly effects: AppEffect[];
   readonly mint: <Id extends string>(prefix: string) => Id;
+  /** What gateways counted: volatile, so that a restart loses a few seconds of it. */
+  readonly counts: { -readonly [Part in "countedFor" | "readings" | "uncounted"]?: AppVolatile[Part] };
   /** Who is behind what this step does: the actor of its events. */
   actor: string;
   /** Keys of attempts that something still wants; the others are forgotten at the end. */
@@ -36,6 +38,7 @@ export function openContext(durable: AppDurable, volatile: AppVolatile, at: At, 
     limits,
     attempts: attemptsOf(volatile.attempts, at.nowMs),
     effects: [],
+    counts: { countedFor: volatile.countedFor, readings: volatile.readings, uncounted: volatile.uncounted },
     mint: idsOf(at),
     actor: "system",
     wanted: new Set(),

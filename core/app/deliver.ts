@@ -3,20 +3,23 @@ import type { ObservedInstance } from "../../contracts/agent-protocol.ts";
 import type { EventType } from "../../contracts/events.ts";
 import type { CellName, InstanceId, NodeId } from "../../contracts/ids.ts";
 import type { CellToApp } from "../messages.ts";
-import { assertNever } from "../step.ts";
 import { cellLinkOf } from "./calls.ts";
 import { changeInstance, emit, type AppContext } from "./context.ts";
 import { evacuate, stay } from "./evacuation.ts";
 import { end } from "./instances.ts";
 import { isSingleton } from "./policy.ts";
+import { restored } from "./restoring.ts";
 import { callUp, nodeCleared, nodeSuspect } from "./standby.ts";
 import type { AppInputs, InstanceRow } from "./types.ts";
 import { instanceView } from "./views.ts";
 
-/** Takes what follows on the last message taken; a gap waits for its repetition. */
-export function deliver(ctx: AppContext, { cell, messages }: AppInputs["deliver"]): { ackSeq: number } {
+/**
+ * Takes what follows on the last message taken, or acknowledged as its Cell has it; a gap waits for its repetition. A kind that
+ * only newer Cells know is taken too, and nothing follows from it: unacknowledged it would hold up all that comes after.
+ */
+export function deliver(ctx: AppContext, { cell, ackedSeq = 0, messages }: AppInputs["deliver"]): { ackSeq: number } {
   const link = cellLinkOf(ctx, cell);
-  let { inSeq } = link;
+  let inSeq = Math.max(link.inSeq, ackedSeq);
   for (const message of [...messages].sort((a, b) => a.seq - b.seq)) {
     if (message.seq !== inSeq + 1) continue;
     inSeq = message.seq;
@@ -38,16 +41,40 @@ function take(ctx: AppContext, cell: CellName, message: CellToApp): void {
       return nodeSuspect(ctx, cell, message.instances);
     case "node_cleared":
       return nodeCleared(ctx, cell, message.node);
+    case "node_moved":
+      return nodeMoved(ctx, cell, message);
     case "gone":
       return gone(ctx, cell, message.instances);
     case "evacuate":
       return evacuate(ctx, cell, message);
     case "stay":
       return stay(ctx, cell, message.node);
+    case "restored":
+      return restored(ctx, cell, message);
     default:
-      return assertNever(message);
+      return ignored(message);
   }
 }
+
+const ignored = (_message: never): void => undefined;
+
+const KINDS: Readonly<Record<CellToApp["kind"], true>> = {
+  observed: true,
+  node_gone: true,
+  node_back: true,
+  node_suspect: true,
+  node_cleared: true,
+  node_moved: true,
+  gone: true,
+  evacuate: true,
+  stay: true,
+  restored: true,
+};
+
+/** What a newer Cell says and this App does not understand: for the log. */
+export const unknownKinds = (messages: readonly { readonly kind: string }[]): string[] => [
+  ...new Set(messages.map(({ kind }) => kind).filter((kind) => !Object.hasOwn(KINDS, kind))),
+];
 
 const MAY_STILL_RUN = " This singleton has no successor before it is known to have stopped there.";
 
@@ -94,6 +121,15 @@ function nodeBack(ctx: AppContext, cell: CellName, node: NodeId): void {
   }
 }
 
+/** The route names where an instance is reached: it is published anew where that is another place. */
+function nodeMoved(ctx: AppContext, cell: CellName, { node, gatewayUrl }: { node: NodeId; gatewayUrl: string }): void {
+  for (const row of [...ctx.draft.values("instances")]) {
+    const { placement } = row;
+    if (row.cell !== cell || placement?.node !== node || placement.gatewayUrl === gatewayUrl) continue;
+    changeInstance(ctx, row, { placement: { ...placement, gatewayUrl } });
+  }
+}
+
 /** What this App waited for before it lets a singleton's next instance start. */
 function gone(ctx: AppContext, cell: CellName, instances: readonly InstanceId[]): void {
   for (const id of instances) {
@@ -102,7 +138,7 @@ function gone(ctx: AppContext, cell: CellName, instances: readonly InstanceId[])
   }
 }
 
-function observe(ctx: AppContext, node: NodeId, observed: ObservedInstance): void {
+export function observe(ctx: AppContext, node: NodeId, observed: ObservedInstance): void {
   const row = ctx.draft.get("instances", observed.instance);
   if (!row || row.phase.kind === "ended" || row.generation !== observed.generation) return;
   if (row.placement?.node !== node) return;

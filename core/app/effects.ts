@@ -1,10 +1,13 @@
 // Turns what rows still ask for into effects that are due, and forgets what is no longer needed.
 import { seqKey } from "../keys.ts";
-import { activeRollout, appOf, count, countersOf, type AppContext } from "./context.ts";
-import { isReady } from "./instances.ts";
+import { appOf, count, countersOf, type AppContext } from "./context.ts";
+import { targetsOf } from "./split.ts";
 import { askSecondOpinion } from "./health.ts";
-import { meantInSlots } from "./reconcile.ts";
+import { forgetSnapshot } from "./references.ts";
+import { earlierRelease } from "./releases.ts";
+import { isRouteHeld } from "./restoring.ts";
 import { routeOf } from "./route.ts";
+import { askVerifier } from "./verifying.ts";
 
 export function runEffects(ctx: AppContext, eventSeqBefore: number): void {
   publishRoute(ctx);
@@ -20,7 +23,7 @@ export function runEffects(ctx: AppContext, eventSeqBefore: number): void {
 /** KV takes a write per second and key: the first goes out at once, those within the second as one at its end. */
 function publishRoute(ctx: AppContext): void {
   const { route, publishedVersion, publishedAtMs } = routeOf(ctx);
-  if (route.version <= publishedVersion) return;
+  if (route.version <= publishedVersion || isRouteHeld(ctx)) return;
   ctx.wanted.add("route");
   const dueAtMs = publishedAtMs + ctx.limits.kvWriteIntervalMs;
   if (dueAtMs > ctx.nowMs) ctx.wakeBy(dueAtMs);
@@ -46,23 +49,6 @@ function askHosts(ctx: AppContext): void {
     if (state === "claiming") ctx.effects.push({ kind: "claim_host", record: { hostname, app, team } });
     else ctx.effects.push({ kind: "release_host", hostname, app });
   }
-}
-
-/** Invariant 21: every replica must answer through the edge's own code. */
-function askVerifier(ctx: AppContext): void {
-  const rollout = activeRollout(ctx);
-  if (rollout?.phase.kind !== "verifying") return;
-  const key = `verify:${rollout.id}`;
-  ctx.wanted.add(key);
-  if (!ctx.attempts.claim(key, ctx.limits.verifyTimeoutMs, ctx.limits.verifyTimeoutMs)) return;
-  const verified = new Set(rollout.phase.verified);
-  const instances = meantInSlots(ctx, rollout.to)
-    .filter((row) => row !== null)
-    .filter((row) => isReady(row) && !verified.has(`${row.id}/${row.generation}`))
-    .map((row) => row.id);
-  const probe = ctx.draft.get("releases", rollout.to.release)?.release.spec.probes.readiness;
-  const path = probe?.kind === "http" ? probe.path : "/";
-  ctx.effects.push({ kind: "verify", rollout: rollout.id, route: routeOf(ctx).route, instances, path });
 }
 
 function drainOutbox(ctx: AppContext): void {
@@ -129,14 +115,15 @@ function forgetRollouts(ctx: AppContext): void {
 function forgetReleases(ctx: AppContext): void {
   const releases = [...ctx.draft.values("releases")].map((row) => row.release);
   if (releases.length <= ctx.limits.releasesKept) return;
-  const rollout = activeRollout(ctx);
-  const inUse = new Set<string | undefined>([appOf(ctx).current?.release, rollout?.to.release, rollout?.from?.release]);
+  const inUse = new Set<string | undefined>(targetsOf(ctx).map(({ release }) => release));
+  // However many failed since: where a rollback goes.
+  inUse.add(earlierRelease(ctx, appOf(ctx).current)?.release.id);
   for (const row of ctx.draft.values("instances")) if (row.phase.kind !== "ended") inUse.add(row.release);
   releases.sort((a, b) => b.version - a.version);
   for (const { id } of releases.slice(ctx.limits.releasesKept)) {
     if (inUse.has(id)) continue;
     ctx.draft.drop("releases", id);
-    ctx.draft.drop("environments", id);
+    forgetSnapshot(ctx, id);
     for (const [key] of ctx.draft.entries("slots")) if (key.startsWith(`${id}/`)) ctx.draft.drop("slots", key);
   }
 }

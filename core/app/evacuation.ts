@@ -21,7 +21,7 @@ export function evacuate(ctx: AppContext, cell: CellName, order: Extract<CellToA
     }
     if (row.cell !== cell || row.placement?.node !== order.node || isOrdered(row)) continue;
     const { kind } = row.phase;
-    if (kind === "running" || kind === "committing") leave(ctx, row, order.reason);
+    if (kind === "running" || kind === "committing") leave(ctx, row, order.reason, order.to?.[id]);
     // It is on its way out already: its Cell hears until when.
     else if (kind === "draining") mark(ctx, row, order.reason);
   }
@@ -38,11 +38,11 @@ export function stay(ctx: AppContext, cell: CellName, node: NodeId): void {
   }
 }
 
-const mark = (ctx: AppContext, row: InstanceRow, cause: Leaving["cause"]): InstanceRow =>
-  changeInstance(ctx, row, { leaving: { cause, sinceMs: ctx.nowMs } });
+const mark = (ctx: AppContext, row: InstanceRow, cause: Leaving["cause"], to?: NodeId): InstanceRow =>
+  changeInstance(ctx, row, { leaving: { cause, sinceMs: ctx.nowMs, ...(to ? { to } : {}) } });
 
-function leave(ctx: AppContext, row: InstanceRow, cause: Leaving["cause"]): InstanceRow {
-  const marked = mark(ctx, row, cause);
+function leave(ctx: AppContext, row: InstanceRow, cause: Leaving["cause"], to?: NodeId): InstanceRow {
+  const marked = mark(ctx, row, cause, to);
   const node = row.placement?.node ?? null;
   const data = { instance: instanceView(ctx, marked), cause, node };
   emit(ctx, { type: "instance.evacuating", subject: row.id, data });

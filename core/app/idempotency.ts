@@ -3,20 +3,28 @@ import type { Result } from "../../contracts/failures.ts";
 import { fingerprintOf } from "../keys.ts";
 import { refuse } from "../results.ts";
 import type { AppContext } from "./context.ts";
-import type { Asked } from "./types.ts";
+import type { Asked, Granted } from "./types.ts";
 
 /** Only what was accepted is remembered: a refusal had no effect, so asking again may find things changed. */
-export function once<Value>(ctx: AppContext, method: string, input: Asked, act: () => Result<Value>): Result<Value> {
-  const { idempotencyKey: key, requestHash, actor: _actor, ...body } = input;
+export function once<Value>(
+  ctx: AppContext,
+  method: string,
+  input: Asked & Granted,
+  act: () => Result<Value>,
+): Result<Value> {
+  const { idempotencyKey: key, requestHash, olderHashes = [], actor: _actor, ...rest } = input;
+  const { grant: _grant, digest: _digest, resolved: _resolved, unspent = false, ...body } = rest;
   ctx.actor = input.actor;
-  if (key === null) return act();
+  const refused = unspent ? refuse("quota_exceeded", "The team has no quota for it.") : null;
+  if (key === null) return refused ?? act();
   const fingerprint = fingerprintOf([method, requestHash ?? body]);
   const known = ctx.draft.get("idempotency", key);
   if (known && known.atMs + ctx.limits.idempotencyTtlMs > ctx.nowMs) {
-    if (known.fingerprint === fingerprint) return known.reply as Result<Value>;
+    const asked = [fingerprint, ...olderHashes.map((hash) => fingerprintOf([method, hash]))];
+    if (asked.includes(known.fingerprint)) return known.reply as Result<Value>;
     return refuse("idempotency_key_reused", "This Idempotency-Key was used with another request.");
   }
-  const reply = act();
+  const reply = refused ?? act();
   if (reply.ok) {
     forgetOld(ctx);
     ctx.draft.put("idempotency", key, { method, fingerprint, reply, atMs: ctx.nowMs });

@@ -3,7 +3,7 @@ import type { CellName, InstanceId, NodeId, RegionName } from "../../contracts/i
 import type { Target } from "../rollout/types.ts";
 import { appOf, changeInstance, emit, type AppContext } from "./context.ts";
 import { isSingleton, slotKey } from "./policy.ts";
-import type { InstanceEnd, InstanceRow } from "./types.ts";
+import type { InstanceEnd, InstanceRow, Origin } from "./types.ts";
 import { instanceView } from "./views.ts";
 
 /** Reported ready by a node that is believed in, in the generation that its document names (invariant 7). */
@@ -18,11 +18,12 @@ export const isMeant = (row: InstanceRow): boolean =>
 export const isBroken = (row: InstanceRow): boolean =>
   row.phase.kind === "running" && (row.observed?.kind === "failed" || row.observed?.kind === "stopped");
 
-/** avoid: nodes that it must not go to. passedOver: cells that are not asked in the first round. standsInFor: standby.ts. */
+/** avoid: nodes that it must not go to. passedOver: cells that are not asked in the first round. standsInFor: standby.ts. origin: origins.ts. */
 interface Where {
   readonly avoid?: readonly NodeId[];
   readonly passedOver?: readonly CellName[];
   readonly standsInFor?: InstanceId | null;
+  readonly origin?: Origin | null;
 }
 
 /** A new instance of the slot, one generation above all before it. Its regions are taken in turn by ordinal. */
@@ -48,6 +49,7 @@ export function createInstance(ctx: AppContext, target: Target, ordinal: number,
     observed: null,
     nodeGone: false,
     ...(where.standsInFor ? { standsInFor: where.standsInFor } : {}),
+    ...(where.origin ? { origin: where.origin } : {}),
     avoid: where.avoid ?? [],
     avoidAtFirst: failedOn.map(({ node }) => node),
     restarts: 0,
@@ -67,7 +69,7 @@ export function createInstance(ctx: AppContext, target: Target, ordinal: number,
  * waits for its end, and until then nobody serves anyway.
  */
 export function retire(ctx: AppContext, row: InstanceRow, drainMs: number): void {
-  const atOnce = row.nodeGone || isBroken(row) || isSingleton(ctx, row);
+  const atOnce = row.nodeGone || isBroken(row) || row.job || isSingleton(ctx, row);
   if (row.phase.kind !== "running" || !row.routed || atOnce) {
     stop(ctx, row, row.nodeGone ? "lost" : "stopped");
     return;

@@ -31,11 +31,21 @@ export function create(ctx: AppContext, input: AppInputs["create"]): Result<App>
   return ok(appView(ctx));
 }
 
+/** Visitors are told so; what runs goes on running, and rollouts go on. */
+export function setMaintenance(ctx: AppContext, { on }: AppInputs["setMaintenance"]): Result<App> {
+  const { app, maintenance = false } = appOf(ctx);
+  if (maintenance !== on) {
+    changeApp(ctx, { maintenance: on });
+    emit(ctx, { type: "app.maintenance", subject: app, data: { on } });
+  }
+  return ok(appView(ctx));
+}
+
 /** No drain: whoever destroys an app wants it to stop. The rest is carried on by `finishDestroying`. */
 export function destroy(ctx: AppContext): Result<App> {
   if (appOf(ctx).phase !== "live") return ok(appView(ctx));
   cancelActive(ctx);
-  changeApp(ctx, { phase: "destroying", current: null });
+  changeApp(ctx, { phase: "destroying", current: null, aside: [], warm: null });
   for (const row of [...ctx.draft.values("instances")]) stop(ctx, row, "stopped");
   for (const [hostname] of [...ctx.draft.entries("hosts")]) ctx.draft.put("hosts", hostname, { state: "releasing" });
   emit(ctx, { type: "app.destroyed", subject: appOf(ctx).app });

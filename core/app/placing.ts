@@ -3,14 +3,15 @@ import type { CellName, NodeId, RegionName } from "../../contracts/ids.ts";
 import { refusalText } from "../../contracts/refusal-text.ts";
 import { mergeRefusals, noSuchRegion } from "../placement/refusal.ts";
 import type { Occupied, Placement, ReserveAnswer, ReserveRequest } from "../messages.ts";
-import { askRegion, chooseCells, occupiedBy, regionAttempt, slotOf, type PlacingRow } from "./cells.ts";
+import { askInTurn, askRegion, chooseCells, occupiedBy, regionAttempt, slotOf } from "./cells.ts";
 import { activeRollout, changeInstance, emit, appOf, type AppContext } from "./context.ts";
 import { openCall } from "./calls.ts";
 import { stop } from "./instances.ts";
+import { originKey } from "./origins.ts";
 import { heldFor, policyOf } from "./policy.ts";
 import { hurryDrains, instancesBeingReserved } from "./reconcile.ts";
 import { inCaseOf, tellPlaced } from "./standby.ts";
-import type { InstanceRow } from "./types.ts";
+import type { InstanceRow, PlacingRow } from "./types.ts";
 
 const isPlacing = (row: InstanceRow): row is PlacingRow => row.phase.kind === "placing";
 
@@ -68,11 +69,11 @@ function due(ctx: AppContext, rows: readonly PlacingRow[]): PlacingRow[] {
   });
 }
 
-/** Rows that may be planned together: of one cohort, in one region, refused by the same cells. */
+/** Rows that may be planned together: of one cohort and origin, in one region, refused by the same cells. */
 function alike(rows: readonly PlacingRow[]): Iterable<PlacingRow[]> {
   const groups = new Map<string, PlacingRow[]>();
   for (const row of rows) {
-    const key = `${row.region} ${row.cohort} ${row.phase.refused.join()}`;
+    const key = `${row.region} ${row.cohort} ${originKey(row)} ${row.phase.refused.join()}`;
     const group = groups.get(key);
     if (group) group.push(row);
     else groups.set(key, [row]);
@@ -173,7 +174,7 @@ function refusedEverywhere(ctx: AppContext, row: PlacingRow): PlacingRow[] {
     phase: { kind: "placing", refused: [], refusal, refusedSinceMs: since, retryAtMs, tries: tries + 1 },
   });
   ctx.wakeBy(retryAtMs);
-  askRegionIfStale(ctx, row.region);
+  askRegionIfStale(ctx, row);
   const held = heldFor(ctx, row);
   if (!held) hurryDrains(ctx);
   if (refusedSinceMs === null) {
@@ -192,10 +193,10 @@ function refusedEverywhere(ctx: AppContext, row: PlacingRow): PlacingRow[] {
   return [];
 }
 
-function askRegionIfStale(ctx: AppContext, region: RegionName): void {
-  const known = ctx.draft.get("regions", region);
-  if (!known || known.cells.length === 0 || ctx.nowMs - known.atMs >= ctx.limits.placementRetryMs)
-    askRegion(ctx, region);
+function askRegionIfStale(ctx: AppContext, row: InstanceRow): void {
+  const known = ctx.draft.get("regions", row.region);
+  if (!known || known.cells.length === 0) askRegion(ctx, row.region);
+  else if (ctx.nowMs - known.atMs >= ctx.limits.placementRetryMs) askInTurn(ctx, row);
 }
 
 /** How many instances beside it have found no room either, of how many. */

@@ -49,13 +49,15 @@ export function heldFor(ctx: AppContext, { standsInFor }: InstanceRow): Instance
 
 /** Whoever must be known stopped, or its node lost, before an instance of the target (`self`, once it has room) may start. */
 export function blockersOf(ctx: AppContext, target: OfRelease, self?: InstanceRow): InstanceRow[] {
+  // A one-off instance is nobody's second: it runs beside the one that serves.
+  if (self?.job) return [];
   const held = self && heldFor(ctx, self);
   const blockers: InstanceRow[] = held ? [held] : [];
   // Most apps never had a singleton, and may have a thousand instances that ask.
   if (![...ctx.draft.values("releases")].some(({ release }) => policyOf(release.spec).singleton)) return blockers;
   const alone = isSingleton(ctx, target);
   for (const row of ctx.draft.values("instances")) {
-    if (row.id === self?.id || !mayRun(row)) continue;
+    if (row.id === self?.id || row.job || !mayRun(row)) continue;
     // Only what was marked itself is waited for on a node that does not answer.
     if (isSingleton(ctx, row) || (alone && !row.nodeGone)) blockers.push(row);
   }
@@ -65,7 +67,7 @@ export function blockersOf(ctx: AppContext, target: OfRelease, self?: InstanceRo
 /** Whether the end of an instance must be confirmed by its node before anything follows from it. */
 export function needsConfirmation(ctx: AppContext, row: InstanceRow): boolean {
   const { phase, current } = appOf(ctx);
-  if (phase !== "live" || !mayRun(row)) return false;
+  if (phase !== "live" || row.job || !mayRun(row)) return false;
   if (row.nodeGone) return isSingleton(ctx, row);
   const to = activeRollout(ctx)?.to;
   return [row, current, to].some((target) => target && isSingleton(ctx, target));

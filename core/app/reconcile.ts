@@ -1,44 +1,17 @@
 // Makes the set of instances follow what is wanted: fills slots, replaces the broken and the lost, retires the surplus.
 import type { RolloutRow, Target } from "../rollout/types.ts";
-import { activeRollout, appOf, changeInstance, type AppContext } from "./context.ts";
+import { changeInstance, type AppContext } from "./context.ts";
 import { judge } from "./evacuation.ts";
 import { isOutOfRoute } from "./health.ts";
 import { end, isBroken, isMeant, isReady, noteFailure, retire, stop } from "./instances.ts";
-import { heldFor, isSingleton, isStopFirst, needsConfirmation } from "./policy.ts";
+import { keepJob, startJob } from "./jobs.ts";
+import { heldFor, isSingleton, needsConfirmation } from "./policy.ts";
 import { fillSlot } from "./slots.ts";
 import type { InstanceRow } from "./types.ts";
-
-/** A target and its slots that are wanted now: those below `slots` but for the ones that were given up. */
-interface Wanted {
-  readonly target: Target;
-  readonly slots: number;
-  readonly givenUp: ReadonlySet<number>;
-}
-const NONE: ReadonlySet<number> = new Set();
-const has = ({ slots, givenUp }: Wanted, ordinal: number): boolean => ordinal < slots && !givenUp.has(ordinal);
-
-/** What serves, and what is coming. A scale is one cohort: the larger of its two sizes until it has ended. */
-function wantedOf(ctx: AppContext): Wanted[] {
-  const { phase, current } = appOf(ctx);
-  if (phase !== "live") return [];
-  const rollout = activeRollout(ctx);
-  if (!rollout) return current ? [{ target: current, slots: current.replicas, givenUp: NONE }] : [];
-  const { to } = rollout;
-  const coming = { target: to, slots: to.replicas, givenUp: NONE };
-  if (!current || isStopFirst(ctx, rollout)) return [coming];
-  if (current.cohort === to.cohort) return [{ ...coming, slots: Math.max(current.replicas, to.replicas) }];
-  return [{ target: current, slots: current.replicas, givenUp: givenUpFor(ctx, rollout, current) }, coming];
-}
-
-/** Whether the rollout answers for the instance: its failure is the rollout's, nobody replaces it. */
-function isOnTrial(ctx: AppContext, row: InstanceRow): boolean {
-  const rollout = activeRollout(ctx);
-  if (!rollout || row.cohort !== rollout.to.cohort) return false;
-  const { current } = appOf(ctx);
-  return !current || current.cohort !== row.cohort || row.ordinal >= current.replicas;
-}
+import { coolDown, drainMsOf, has, isOnTrial, shedForRoom, wantedOf, type Wanted } from "./wanted.ts";
 
 export function reconcile(ctx: AppContext): void {
+  coolDown(ctx);
   shedForRoom(ctx);
   const wanted = wantedOf(ctx);
   const slots = new Map<string, InstanceRow[]>();
@@ -47,16 +20,18 @@ export function reconcile(ctx: AppContext): void {
   for (const { id } of [...ctx.draft.values("instances")]) {
     const row = ctx.draft.get("instances", id)!;
     if (row.phase.kind === "ended") continue;
-    const kept = look(ctx, row, wanted);
+    const kept = row.job ? keepJob(ctx, row) : look(ctx, row, wanted);
     if (kept) slots.set(slotOf(kept), [...(slots.get(slotOf(kept)) ?? []), kept]);
   }
   for (const home of wanted) {
     const { target } = home;
+    if (home.isWarm) continue;
     for (let ordinal = 0; ordinal < home.slots; ordinal += 1) {
       if (!has(home, ordinal)) continue;
       fillSlot(ctx, target, ordinal, slots.get(slotOf({ cohort: target.cohort, ordinal })) ?? []);
     }
   }
+  startJob(ctx);
   for (const row of [...ctx.draft.values("instances")]) {
     if (row.phase.kind === "stopping" && isOver(ctx, row, reserving)) end(ctx, row);
     else if (row.phase.kind === "draining") ctx.wakeBy(row.phase.untilMs);
@@ -79,6 +54,8 @@ function look(ctx: AppContext, row: InstanceRow, wanted: readonly Wanted[]): Ins
   else if (!home) {
     if (alone) stop(ctx, row, row.nodeGone ? "lost" : "stopped");
     else retire(ctx, row, drainMsOf(ctx, row));
+  } else if (home.isWarm && !staysWarm(row)) {
+    retire(ctx, row, drainMsOf(ctx, row));
   } else if (!has(home, row.ordinal)) {
     // Surplus serves on while one of those that stay does not (invariant 11).
     if (!isReady(row) || servingWithin(ctx, home) >= home.slots - home.givenUp.size)
@@ -89,6 +66,10 @@ function look(ctx: AppContext, row: InstanceRow, wanted: readonly Wanted[]): Ins
   } else return judge(ctx, row, isOnTrial(ctx, row));
   return null;
 }
+
+/** What runs and serves, or may again by itself; whoever would only stand in for it goes. */
+const staysWarm = (row: InstanceRow): boolean =>
+  row.phase.kind === "running" && !row.leaving && !row.nodeGone && !isBroken(row);
 
 /** A stopping instance: never placed, and nobody is asked for room for it; or its Cell has taken it out, for good. */
 function isOver(ctx: AppContext, row: InstanceRow, reserving: ReadonlySet<string>): boolean {
@@ -122,54 +103,6 @@ function servingWithin(ctx: AppContext, home: Wanted): number {
 function drainOn(ctx: AppContext, row: InstanceRow, untilMs: number): void {
   const over = untilMs <= ctx.nowMs || row.nodeGone;
   if (over || row.observed?.kind === "failed" || row.observed?.kind === "stopped") stop(ctx, row, "stopped");
-}
-
-/** Short where its room is waited for, else long. */
-function drainMsOf(ctx: AppContext, row: InstanceRow): number {
-  const rollout = activeRollout(ctx);
-  const shedding = rollout !== null && rollout.shed > 0 && row.cohort !== rollout.to.cohort;
-  return shedding ? Math.min(ctx.limits.drainMinMs, ctx.limits.drainMs) : ctx.limits.drainMs;
-}
-
-/**
- * Where a rollout finds no room for all of its instances, each one that is ready lets one of the old go early: the ready
- * count stays at what it was (invariant 11), and the room of the old comes to the rest of the new.
- */
-function shedForRoom(ctx: AppContext): void {
-  const rollout = activeRollout(ctx);
-  const { current } = appOf(ctx);
-  if (!rollout || !current || rollout.to.cohort === current.cohort) return;
-  const ready = new Set<number>();
-  const refused = new Set<number>();
-  for (const row of ctx.draft.values("instances")) {
-    if (row.cohort !== rollout.to.cohort) continue;
-    if (isReady(row)) ready.add(row.ordinal);
-    if (row.phase.kind !== "placing" || row.phase.refusedSinceMs === null || heldFor(ctx, row)) continue;
-    // No room of the old would help: the rollout fails, and the old are needed.
-    if (row.phase.refusal?.impossible) return;
-    refused.add(row.ordinal);
-  }
-  // The replacement of one that is ready, but has to leave its node, waits for room like any other move.
-  for (const ordinal of ready) refused.delete(ordinal);
-  const shed = Math.min(ready.size, current.replicas);
-  if (refused.size > 0 && shed > rollout.shed) putRollout(ctx, { ...rollout, shed });
-}
-
-/**
- * Which slots of the old these are: what is empty anyway, then those whose replacement serves (of one release a route names
- * the newer instance of a slot alone, so that the older one of it serves nobody), then the last.
- */
-function givenUpFor(ctx: AppContext, { shed, to }: RolloutRow, current: Target): ReadonlySet<number> {
-  if (shed === 0) return NONE;
-  const filled = new Set<number>();
-  const handedOver = new Set<number>();
-  for (const row of ctx.draft.values("instances")) {
-    if (row.cohort === current.cohort && isMeant(row)) filled.add(row.ordinal);
-    if (row.cohort === to.cohort && isReady(row)) handedOver.add(row.ordinal);
-  }
-  const worth = (ordinal: number): number => (filled.has(ordinal) ? 2 : 0) - (handedOver.has(ordinal) ? 1 : 0);
-  const ordinals = Array.from({ length: current.replicas }, (_, ordinal) => ordinal);
-  return new Set(ordinals.sort((a, b) => worth(a) - worth(b) || b - a).slice(0, shed));
 }
 
 export function putRollout(ctx: AppContext, row: RolloutRow): void {

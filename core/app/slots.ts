@@ -4,6 +4,7 @@ import type { Target } from "../rollout/types.ts";
 import type { AppContext } from "./context.ts";
 import { isOrdered } from "./evacuation.ts";
 import { createInstance, isMeant, isReady, retire } from "./instances.ts";
+import { originOf } from "./origins.ts";
 import { blockersOf, isSingleton, slotKey } from "./policy.ts";
 import type { InstanceRow, SlotRow } from "./types.ts";
 
@@ -23,7 +24,8 @@ export function fillSlot(ctx: AppContext, target: Target, ordinal: number, group
   if (blockersOf(ctx, target).some(({ id }) => !yielding.has(id))) return;
   const avoid = byGeneration.filter((row) => row.leaving || row.suspect).flatMap((row) => row.placement?.node ?? []);
   const standsInFor = suspects.at(-1)?.id ?? null;
-  createInstance(ctx, target, ordinal, { avoid, passedOver: silentCells(ctx, target, ordinal), standsInFor });
+  const passedOver = silentCells(ctx, target, ordinal);
+  createInstance(ctx, target, ordinal, { avoid, passedOver, standsInFor, origin: originOf(byGeneration) });
 }
 
 /** Whoever can serve for good takes the slot, and the others go. Answers whether somebody has it. */

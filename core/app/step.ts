@@ -5,23 +5,31 @@ import type { Limits } from "../limits.ts";
 import { ok, refuse } from "../results.ts";
 import { assertNever, type At } from "../step.ts";
 import { callAttempt, closeCall, committed, sendCalls, syncCells, updated } from "./calls.ts";
-import { acceptRelease, cancelRollout, changeEnvironment, restart, rollback, scale } from "./changes.ts";
+import { readDraft } from "./references.ts";
+import { readSealed, rewrap } from "./sealed.ts";
+import { acceptRelease, changeEnvironment, restart, rollback, scale } from "./changes.ts";
+import { controlRollout } from "./control.ts";
 import { appOf, countersOf, openContext, type AppContext } from "./context.ts";
 import { deliver } from "./deliver.ts";
 import { forgetThePast, outboxAcked, routeWritten, runEffects } from "./effects.ts";
 import { isNews, lookAtHealth, probed, reportUnreachable } from "./health.ts";
+import { closeHolding, openHolding, tellHolding } from "./holding.ts";
 import { once } from "./idempotency.ts";
-import { create, destroy, finishDestroying, hostAnswered } from "./lifecycle.ts";
+import { counted } from "./judging.ts";
+import { create, destroy, finishDestroying, hostAnswered, setMaintenance } from "./lifecycle.ts";
 import { askRegion } from "./cells.ts";
 import { findRoom, reserved } from "./placing.ts";
 import { environment, listEvents, listInstances, listReleases, listRollouts, readRollout } from "./reads.ts";
 import { reconcile } from "./reconcile.ts";
+import { dismissForeign, isRestoring, refusalWhileRestoring } from "./restoring.ts";
 import { lookAtRollout } from "./rollouts.ts";
 import { routeOf, updateRoute } from "./route.ts";
+import { setTraffic } from "./traffic.ts";
 import type {
   AppDecision,
   AppDurable,
   AppEvent,
+  AppInputs,
   AppMethodEvent,
   AppOutcome,
   AppReplies,
@@ -45,14 +53,21 @@ export function stepApp<Event extends AppEvent>(
     return decision(ctx, event, answer(ctx, event), volatile, known);
   }
   const eventSeqBefore = countersOf(ctx).eventSeq;
-  const reply = isMethod(event) ? answer(ctx, event) : (takeOutcome(ctx, event), null);
+  const before = openHolding(ctx, event);
+  const answered = isMethod(event) ? answer(ctx, event) : (takeOutcome(ctx, event), null);
+  const reply = before ? closeHolding(ctx, before, answered) : answered;
+  // Nothing of it is kept; only the time has passed.
+  if (isGrowth(reply)) {
+    const kept = stepApp(durable, volatile, { kind: "tick" }, at, limits);
+    return { ...kept, reply: reply as AppReply<Event["kind"]> };
+  }
   // A create that was refused leaves no app to look after.
   if (ctx.draft.get("app", "app")) {
     lookAgain(ctx, event);
     runEffects(ctx, eventSeqBefore);
   }
   const wakeAtMs = earliest(ctx.wakeAtMs(), ctx.attempts.nextAtMs());
-  return decision(ctx, event, reply, { attempts: ctx.attempts.done(), wakeAtMs }, wakeAtMs);
+  return decision(ctx, event, reply, { attempts: ctx.attempts.done(), wakeAtMs, ...ctx.counts }, wakeAtMs);
 }
 
 function decision<Event extends AppEvent>(
@@ -72,6 +87,7 @@ function decision<Event extends AppEvent>(
 }
 
 function lookAgain(ctx: AppContext, event: AppEvent): void {
+  if (isRestoring(ctx)) return;
   const { rollout, regions } = appOf(ctx);
   const results = event.kind === "verified" && event.input.rollout === rollout ? event.input.results : null;
   if (results) ctx.attempts.postpone(`verify:${rollout}`, ctx.nowMs + ctx.limits.verifyRetryMs);
@@ -81,6 +97,7 @@ function lookAgain(ctx: AppContext, event: AppEvent): void {
   if (lookAtHealth(ctx)) reconcile(ctx);
   updateRoute(ctx);
   findRoom(ctx);
+  dismissForeign(ctx);
   syncCells(ctx);
   sendCalls(ctx);
   finishDestroying(ctx);
@@ -96,6 +113,8 @@ const READS = [
   "route",
   "listEvents",
   "environment",
+  "readSealed",
+  "readDraft",
 ] as const;
 type ReadEvent = Extract<AppEvent, { kind: (typeof READS)[number] }>;
 const isRead = (event: AppEvent): event is ReadEvent => (READS as readonly string[]).includes(event.kind);
@@ -104,15 +123,23 @@ const isOldNews = (ctx: AppContext, event: AppEvent): event is Extract<AppEvent,
 const isMethod = (event: AppEvent): event is AppMethodEvent => "input" in event;
 
 function unknownApp<Event extends AppEvent>(event: Event, volatile: AppVolatile): AppDecision<Event["kind"]> {
-  const known = isMethod(event) ? refuse("not_found", "There is no such app.") : null;
-  // A Cell that owes messages to an app that never was may forget them.
-  const reply = event.kind === "deliver" ? { ackSeq: event.input.messages.at(-1)?.seq ?? 0 } : known;
+  const known = isMethod(event) && event.kind !== "counted" ? refuse("not_found", "There is no such app.") : null;
+  const reply = event.kind === "deliver" ? { ackSeq: ackOfUnknown(event.input) } : known;
   return { rowChanges: [], volatile, effects: [], reply: reply as AppReply<Event["kind"]>, wakeAtMs: null };
 }
 
+/** A Cell that owes messages to an app that never was may forget them; but this one is perhaps not restored yet. */
+function ackOfUnknown({ messages, ackedSeq = 0 }: AppInputs["deliver"]): number {
+  return messages.some(({ kind }) => kind === "restored") ? ackedSeq : (messages.at(-1)?.seq ?? 0);
+}
+
 type Reply = AppReplies[keyof AppReplies];
+const isGrowth = (reply: Reply): boolean =>
+  reply !== null && "ok" in reply && !reply.ok && reply.failure.growth !== undefined;
 
 function answer(ctx: AppContext, event: AppMethodEvent): Reply {
+  const refused = refusalWhileRestoring(ctx, event.kind);
+  if (refused) return refused;
   switch (event.kind) {
     case "create":
       return once(ctx, event.kind, event.input, () => create(ctx, event.input));
@@ -128,12 +155,23 @@ function answer(ctx: AppContext, event: AppMethodEvent): Reply {
       return once(ctx, event.kind, event.input, () => live(ctx) ?? restart(ctx, event.input));
     case "changeEnvironment":
       return once(ctx, event.kind, event.input, () => live(ctx) ?? changeEnvironment(ctx, event.input));
-    case "cancelRollout":
-      return once(ctx, event.kind, event.input, () => live(ctx) ?? cancelRollout(ctx, event.input));
+    case "controlRollout":
+      return once(ctx, event.kind, event.input, () => live(ctx) ?? controlRollout(ctx, event.input));
+    case "setTraffic":
+      return once(ctx, event.kind, event.input, () => live(ctx) ?? setTraffic(ctx, event.input));
+    case "setMaintenance":
+      return once(ctx, event.kind, event.input, () => live(ctx) ?? setMaintenance(ctx, event.input));
+    case "counted":
+      counted(ctx, event.input);
+      return null;
     case "deliver":
       return deliver(ctx, event.input);
     case "reportUnreachable":
       return reportUnreachable(ctx, event.input);
+    case "holding":
+      return ok(tellHolding(ctx, event.input));
+    case "rewrap":
+      return rewrap(ctx, event.input);
     case "verified":
     case "poke":
       return ok(null);
@@ -160,6 +198,10 @@ function answerRead(ctx: AppContext, event: ReadEvent): Reply {
       return listEvents(ctx, event.input);
     case "environment":
       return environment(ctx, event.input);
+    case "readDraft":
+      return readDraft(ctx, event.input);
+    case "readSealed":
+      return readSealed(ctx, event.input);
     default:
       return assertNever(event);
   }

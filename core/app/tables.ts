@@ -17,13 +17,16 @@ import type { Release } from "../../contracts/release.ts";
 import type { Route } from "../../contracts/route.ts";
 import type { Attempt } from "../attempts.ts";
 import type { CellSummary, CommitRequest, Placement, ReserveRequest, UpdateRequest } from "../messages.ts";
-import type { RolloutRow, Target } from "../rollout/types.ts";
+import type { ReleaseCounters } from "../../contracts/analysis.ts";
+import type { RolloutPlan, SmokeCheck } from "../../contracts/rollout-plan.ts";
+import type { RolloutRow, Share, Target } from "../rollout/types.ts";
+import type { Restoration } from "./restoration.ts";
 
 export type Sealed = string;
 export type SealedEnvironment = Readonly<Record<string, Sealed>>;
 
 /** Key "app". phase destroying: instances and hostnames are still being given back. */
-export interface AppRow {
+export interface AppRow extends Restoration {
   readonly app: AppId;
   readonly team: TeamId;
   readonly project: ProjectId;
@@ -36,8 +39,17 @@ export interface AppRow {
   readonly replicas: number;
   /** What serves. null until a first rollout completed. */
   readonly current: Target | null;
+  /** What serves beside it; `current` has the rest of the weight. */
+  readonly aside?: readonly Share[];
+  /** The plan that the last release came with: of what is rolled without one of its own. */
+  readonly plan?: RolloutPlan;
+  /** Served before the last switch, and kept running for a way back until then. */
+  readonly warm?: { readonly target: Target; readonly untilMs: number } | null;
+  readonly maintenance?: boolean;
   /** The active rollout. */
   readonly rollout: RolloutId | null;
+  /** The newest grant of its team's quota that it knows of. */
+  readonly grantVersion?: number;
 }
 
 /** Key "counters". Each only rises. deliveredSeq: events that Postgres has. */
@@ -54,6 +66,14 @@ export interface ReleaseRow {
   readonly privateImage: boolean;
   /** Whether a rollout to it ever completed: what a plain rollback may go to. */
   readonly completed: boolean;
+  /** Whether its command before it, if it has one, ended well. Absent: it has none, or did long ago. */
+  readonly prepared?: boolean;
+  /** What it was refused by, and has not passed since. */
+  readonly rejected?: { readonly by: "smoke" | "analysis"; readonly message: string } | null;
+  /** What it came with. */
+  readonly smoke?: SmokeCheck;
+  /** What served when that was so for the first time; null where nothing did. */
+  readonly after?: ReleaseId | null;
 }
 
 /** Of one slot (key `<release>/<ordinal>`; `app/0` for a singleton's): the last generation given out, and how often its instances failed for good in a row. */
@@ -97,7 +117,14 @@ export type InstanceEnd = "stopped" | "failed" | "lost";
 export interface Leaving {
   readonly cause: "drain" | "rebalance" | "crash_loop" | "pull_failed" | "disk_pressure";
   readonly sinceMs: number;
+  /** Of a rebalance: the node of the same cell that it is planned to go to. */
+  readonly to?: NodeId;
 }
+
+/** Where an instance comes from, as far as that says where its replacement looks for room first (origins.ts). */
+export type Origin =
+  | { readonly kind: "lost"; readonly cell: CellName; readonly failureDomain: string }
+  | { readonly kind: "rebalance"; readonly cell: CellName; readonly to: NodeId | null };
 
 export interface InstanceRow {
   readonly id: InstanceId;
@@ -121,8 +148,14 @@ export interface InstanceRow {
   readonly suspect?: boolean;
   /** Whom it is to replace if that one's node is lost. Null once it is to start. */
   readonly standsInFor?: InstanceId | null;
+  /** Of whom it replaces. Absent: it looks wherever it fits best. */
+  readonly origin?: Origin | null;
   /** It serves until a replacement elsewhere can; then it is retired. */
   readonly leaving?: Leaving | null;
+  /** A one-off instance: it runs a command of its rollout, and is no slot's. */
+  readonly job?: { readonly rollout: RolloutId; readonly which: "before" | "after" } | null;
+  /** Called back from its drain, which its Cell has not heard yet. */
+  readonly recalled?: boolean;
   /** Nodes it must not be placed on; and those it need not be placed on if there is room elsewhere. */
   readonly avoid?: readonly NodeId[];
   readonly avoidAtFirst?: readonly NodeId[];
@@ -140,6 +173,8 @@ export interface InstanceRow {
   readonly readyAtMs: number | null;
 }
 
+export type PlacingRow = InstanceRow & { readonly phase: Extract<InstancePhase, { kind: "placing" }> };
+
 /** What this App and one Cell have told each other (key: cell name). A row is never removed, because seqs only rise. */
 export interface CellLinkRow {
   /** Last message taken from the Cell. */
@@ -148,6 +183,8 @@ export interface CellLinkRow {
   readonly outSeq: number;
   readonly routeVersionTold: number;
   readonly routeToldAtMs: number;
+  /** Whether it was last told to have requests counted. Absent in rows of older versions: nobody knows. */
+  readonly watchTold?: boolean;
   /** What it was last told of those that are to leave its nodes (JSON of `held`). */
   readonly heldTold?: string;
   readonly heldToldAtMs?: number;
@@ -210,7 +247,7 @@ export interface AppTables {
   readonly app: AppRow;
   readonly counters: AppCounters;
   readonly releases: ReleaseRow;
-  /** Key: release id, or "draft" for what the next release will carry. */
+  /** Key: release id, or "draft" for what the next release will carry, or "refs:" and a release id (references.ts). */
   readonly environments: SealedEnvironment;
   readonly slots: SlotRow;
   readonly rollouts: RolloutRow;
@@ -248,4 +285,13 @@ export interface AppVolatile {
   readonly attempts: ReadonlyMap<string, Attempt>;
   /** What the last step that looked at everything answered as wakeAtMs; "unknown" before there was one. */
   readonly wakeAtMs: number | null | "unknown";
+  /** The rollout for which it was read: what came between two is nobody's. */
+  readonly countedFor?: RolloutId | undefined;
+  /** Per instance what its gateway last counted in all; per release what came since its rollout was last judged. */
+  readonly readings?: ReadonlyMap<string, Reading>;
+  readonly uncounted?: ReadonlyMap<ReleaseId, ReleaseCounters>;
+}
+export interface Reading {
+  readonly generation: number;
+  readonly counters: ReleaseCounters;
 }

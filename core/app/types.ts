@@ -1,6 +1,8 @@
 // The events an App object is stepped with, what it answers, and the effects it asks for. Its rows: tables.ts.
 import type { Accepted, App, Instance, Rollout } from "../../contracts/api.ts";
+import type { EnvironmentDraft } from "../../contracts/environment.ts";
 import type { BerthEvent } from "../../contracts/events.ts";
+import type { InstanceCounters } from "../../contracts/agent-protocol.ts";
 import type { Result } from "../../contracts/failures.ts";
 import type {
   AppId,
@@ -12,11 +14,14 @@ import type {
   RolloutId,
   TeamId,
 } from "../../contracts/ids.ts";
+import type { Grant, Holding } from "../../contracts/quota.ts";
 import type { Release, ReleaseSpec } from "../../contracts/release.ts";
+import type { RolloutCommand, RolloutPlan, SmokeCheck, TrafficPut } from "../../contracts/rollout-plan.ts";
 import type { Endpoint, HostRecord, Route } from "../../contracts/route.ts";
 import type { Limits } from "../limits.ts";
 import type { CellSummary, CellToApp, ReserveAnswer } from "../messages.ts";
 import type { At, Decision, Durable } from "../step.ts";
+import type { SealedItem, SealedPage } from "./sealed.ts";
 import type { AppTables, AppVolatile, CellCall, Sealed } from "./tables.ts";
 
 export * from "./tables.ts";
@@ -31,6 +36,35 @@ export interface Asked {
   readonly actor: string;
   readonly idempotencyKey: string | null;
   readonly requestHash?: string;
+  /** By keys from before: under which an earlier try may be kept. */
+  readonly olderHashes?: readonly string[];
+}
+
+/**
+ * grant: what it may hold from now on; null: no more than it holds. Absent: nobody counts (a Worker of an older version). unspent: the
+ * team has no quota for it, or may not run it: only what was accepted before under the same key is answered. digest: of the image, where it was
+ * looked at before the release; another try may have found another one.
+ */
+export interface Granted {
+  readonly unspent?: true;
+  readonly grant?: Grant | null;
+  readonly digest?: string;
+  /** Of those that make a release: the values of its references, sealed for it. */
+  readonly resolved?: Resolved;
+}
+
+/** By variable. reference: as the draft has it, so that what changed meanwhile is not taken for it. */
+export type Resolved = Readonly<Record<string, { readonly reference: string; readonly sealed: Sealed }>>;
+
+/** What it holds, by the grants it knows of. settled: a rollout under way may still give some back. */
+export interface HoldingReport {
+  readonly amounts: Holding;
+  readonly version: number;
+  readonly settled: boolean;
+}
+/** changed: it was more or less before. released: a release was made, and not merely the answer to an earlier request given again. */
+export interface Held {
+  readonly held?: HoldingReport & { readonly changed: boolean; readonly released: boolean };
 }
 
 export interface AppInputs {
@@ -44,18 +78,31 @@ export interface AppInputs {
     readonly replicas: number;
   };
   read: { readonly withInstances?: boolean };
-  acceptRelease: Asked & {
-    readonly spec: ReleaseSpec;
-    readonly replicas?: number;
-    readonly message?: string;
-    readonly deadlineMs?: number;
-    readonly privateImage: boolean;
-  };
-  rollback: Asked & { readonly version?: number };
-  scale: Asked & { readonly replicas: number };
+  acceptRelease: Asked &
+    Granted & {
+      readonly spec: ReleaseSpec;
+      readonly replicas?: number;
+      readonly message?: string;
+      readonly deadlineMs?: number;
+      readonly plan?: RolloutPlan;
+      readonly privateImage: boolean;
+    };
+  /** force: also what a check refused. */
+  rollback: Asked & Granted & { readonly version?: number; readonly force?: boolean };
+  scale: Asked & Granted & { readonly replicas: number };
   restart: Asked;
-  changeEnvironment: Asked & { readonly set: Record<string, Sealed>; readonly unset: readonly string[] };
-  cancelRollout: Asked & { readonly rollout: RolloutId };
+  changeEnvironment: Asked & Granted & { readonly set: Record<string, Sealed>; readonly unset: readonly string[] };
+  /** ifRevision: only while the rollout's revision is that. */
+  controlRollout: Asked & {
+    readonly rollout: RolloutId;
+    readonly command: RolloutCommand;
+    readonly ifRevision?: number;
+    /** Of promote: all that is left. */
+    readonly full?: boolean;
+    readonly reason?: string;
+  };
+  setTraffic: Asked & Granted & TrafficPut;
+  setMaintenance: Asked & { readonly on: boolean };
   destroy: Asked;
   listReleases: { readonly beforeVersion?: number; readonly limit: number };
   readRollout: { readonly rollout: RolloutId };
@@ -64,7 +111,8 @@ export interface AppInputs {
   route: Record<never, never>;
   listEvents: { readonly afterSeq: number; readonly limit: number };
   environment: { readonly instance: InstanceId; readonly generation: number; readonly node: NodeId };
-  deliver: { readonly cell: CellName; readonly messages: readonly CellToApp[] };
+  /** ackedSeq: what the Cell has had acknowledged. Higher than what is known here: the Cell had forgotten this App. */
+  deliver: { readonly cell: CellName; readonly ackedSeq?: number; readonly messages: readonly CellToApp[] };
   verified: {
     readonly rollout: RolloutId;
     readonly results: readonly {
@@ -72,26 +120,38 @@ export interface AppInputs {
       readonly generation: number;
       readonly ok: boolean;
       readonly message: string;
+      /** It answered, but not as the smoke check wants. */
+      readonly smoke?: boolean;
     }[];
   };
+  /** From a Cell, of its watched instances: cumulative, in no order, and some may be lost. */
+  counted: { readonly cell: CellName; readonly items: readonly InstanceCounters[] };
   reportUnreachable: {
     readonly instance: InstanceId;
     readonly generation: number;
     readonly kind: "connect" | "gateway_5xx";
     readonly atMs: number;
   };
+  /** after: of the page before; null: the first. */
+  readSealed: { readonly after: string | null };
+  readDraft: { readonly names: readonly string[] };
+  rewrap: { readonly items: readonly (SealedItem & { readonly fresh: Sealed })[] };
   poke: Record<never, never>;
+  /** From the sweep: how much it holds. seen: the newest grant that Postgres has given; an older one counts no more. */
+  holding: { readonly seen: number };
 }
 
 export interface AppReplies {
   create: Result<App>;
   read: Result<App>;
-  acceptRelease: Result<Accepted>;
-  rollback: Result<Accepted>;
-  scale: Result<Accepted>;
+  acceptRelease: Result<Accepted & Held>;
+  rollback: Result<Accepted & Held>;
+  scale: Result<Accepted & Held>;
   restart: Result<Accepted>;
-  changeEnvironment: Result<Accepted>;
-  cancelRollout: Result<Rollout>;
+  changeEnvironment: Result<Accepted & Held>;
+  controlRollout: Result<Rollout>;
+  setTraffic: Result<Accepted & Held>;
+  setMaintenance: Result<App>;
   destroy: Result<App>;
   listReleases: Result<{ items: Release[]; more: boolean }>;
   readRollout: Result<Rollout>;
@@ -108,8 +168,13 @@ export interface AppReplies {
   }>;
   deliver: { ackSeq: number };
   verified: Result<null>;
+  counted: null;
   reportUnreachable: Result<null>;
+  readDraft: Result<EnvironmentDraft>;
+  readSealed: Result<SealedPage>;
+  rewrap: Result<{ changed: number }>;
   poke: Result<{ nextAtMs: number | null }>;
+  holding: Result<HoldingReport>;
 }
 
 export type AppMethod = keyof AppInputs;
@@ -181,6 +246,8 @@ export type AppEffect =
       readonly route: Route;
       readonly instances: readonly InstanceId[];
       readonly path: string;
+      /** Statuses that pass; absent: any answer does. */
+      readonly smoke?: SmokeCheck;
     }
   /** InstanceProbeRpc.probe: a second opinion on instances that edges reported → instances_probed. */
   | {

@@ -1,5 +1,7 @@
 // Whether a node may be given something new, and what keeps it from that.
+import { FENCING_PROTOCOL, type NodeCondition } from "../../contracts/agent-protocol.ts";
 import type { Refusal } from "../../contracts/failures.ts";
+import { DEFAULT_HOST_PORTS, type HostPorts, withoutPort } from "../../contracts/host-ports.ts";
 import type { NodeId } from "../../contracts/ids.ts";
 import type { ClosedReason } from "../placement/types.ts";
 import { beatOf, type CellContext } from "./context.ts";
@@ -14,12 +16,15 @@ export const isCordoned = (ctx: CellContext, node: NodeRow): boolean =>
 export const isEmptied = (ctx: CellContext, node: NodeId): boolean =>
   isEmptying(ctx, node) || ctx.draft.get("nodes", node)?.drain?.state === "draining";
 
+/** What an operator is told of while the node serves as well as ever. */
+const WARNINGS: ReadonlySet<NodeCondition["kind"]> = new Set(["certificate_expiring", "clock_wrong", "isolation_weak"]);
+
 /** Null: believed in, not silent, its gateway serving, nothing wrong with it as a whole. */
 function troubleOf(ctx: CellContext, node: NodeRow): string | null {
   if (node.phase !== "ready") return node.phase;
   const beat = beatOf(ctx, node.id);
   if (beat.suspectSinceMs !== null) return "suspect";
-  const [condition] = node.conditions ?? [];
+  const condition = node.conditions?.find(({ kind }) => !WARNINGS.has(kind));
   return condition?.kind ?? (beat.gatewayReady ? null : "gateway_down");
 }
 
@@ -46,3 +51,17 @@ export function withDetail(ctx: CellContext, refusal: Refusal): Refusal {
 }
 
 export const takesPlacements = (ctx: CellContext, node: NodeRow): boolean => closedReason(ctx, node) === null;
+
+/** It would run a strict singleton on without a lease, and an instance without its host ports, and call both well. */
+export const isAgentTooOld = ({ protocol }: NodeRow): boolean => (protocol ?? 0) < FENCING_PROTOCOL;
+
+/** One that never said has runc alone. */
+export function classesOf({ isolation }: NodeRow): { readonly classes?: string } {
+  const beside = isolation?.runtimeClasses.filter((name) => name !== "runc") ?? [];
+  return beside.length === 0 ? {} : { classes: beside.toSorted().join(" ") };
+}
+
+/** What a node that never said offers: the default. Its gateway's port is nobody else's, as far as its address tells it. */
+export function offeredPorts({ hostPorts, gatewayUrl }: NodeRow): HostPorts {
+  return hostPorts ?? withoutPort(DEFAULT_HOST_PORTS, Number(new URL(gatewayUrl).port));
+}

@@ -132,7 +132,7 @@ function reasonToStay({ input, steps, limits, triesLeft, pool }: Work, node: Pla
 
 /** What the instance was reserved as, but not where it is. */
 function slotOf({ desired, node, wants }: CellInstanceRow): ReserveSlot {
-  const { instance, generation, ordinal, resources, source } = desired;
+  const { instance, generation, ordinal, resources, source, runtimeClass } = desired;
   const runtimes = wants?.runtimes ?? (source.kind === "image" ? ["docker"] : ["docker", "process"]);
   const { placement, image } = wants ?? {};
   return {
@@ -144,6 +144,7 @@ function slotOf({ desired, node, wants }: CellInstanceRow): ReserveSlot {
     image,
     avoid: [node],
     ...(placement ? { placement } : {}),
+    ...(runtimeClass ? { runtimeClass } : {}),
   };
 }
 

@@ -8,7 +8,16 @@ import { layeredDraft } from "../layered.ts";
 import type { Limits } from "../limits.ts";
 import type { At } from "../step.ts";
 import { holdingsOf, keep, type Holdings } from "./holdings.ts";
-import type { CellCounters, CellDurable, CellEffect, CellRow, CellTables, CellVolatile, NodeBeat } from "./types.ts";
+import type {
+  CellCounters,
+  CellDurable,
+  CellEffect,
+  CellRow,
+  CellTables,
+  CellVolatile,
+  NodeBeat,
+  WatchedCounts,
+} from "./types.ts";
 
 export interface CellContext {
   readonly draft: Draft<CellTables>;
@@ -24,6 +33,7 @@ export interface CellContext {
   windowsFromMs: number;
   /** Something that a Region should hear at once. */
   urgentSummary: boolean;
+  counts: WatchedCounts;
   readonly beats: ReturnType<typeof layeredDraft<NodeId, NodeBeat>>;
   setBeat(node: NodeId, beat: NodeBeat): void;
 }
@@ -55,6 +65,7 @@ export function openContext(durable: CellDurable, volatile: CellVolatile, at: At
     touched: new Set(),
     windowsFromMs: late ? at.nowMs : volatile.windowsFromMs,
     urgentSummary: false,
+    counts: volatile.counts,
     beats,
     setBeat: (node, beat) => beats.set(node, beat),
   };

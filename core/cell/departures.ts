@@ -5,6 +5,7 @@ import type { UpdateRequest } from "../messages.ts";
 import type { CellContext } from "./context.ts";
 import { countMoved } from "./evacuation.ts";
 import { tellApp } from "./messages.ts";
+import { rememberLeft } from "./metering.ts";
 import { append } from "./node-news.ts";
 
 /** Takes instances out, and tells of those to be confirmed that are known not to run already. Repeating it is harmless. */
@@ -54,6 +55,7 @@ export function settleGone(
     if (!row || row.state.kind !== "gone") return false;
     if (ackRevision < row.state.revision || running.has(instance)) return true;
     if (row.state.confirm && !row.state.fenced) append(confirmed, row.desired.app, instance);
+    rememberLeft(ctx, row);
     ctx.draft.drop("instances", instance);
     return false;
   });

@@ -1,13 +1,15 @@
 // A node's desired document, put together from the Cell's rows when somebody is to have it.
 import type { DesiredDocument, DesiredInstance } from "../../contracts/desired.ts";
 import type { AppId, NodeId } from "../../contracts/ids.ts";
+import { mayPublish } from "./adoption.ts";
 import { holdingsOf } from "./holdings.ts";
+import { isNamed } from "./upgrade.ts";
 import type { CellDurable, CellInstanceRow, CellVolatile } from "./types.ts";
 
 /** The complete document of a node, or null if this Cell does not know the node. volatile: spares a look at every row. */
 export function documentOf(durable: CellDurable, id: NodeId, volatile?: CellVolatile): DesiredDocument | null {
   const node = durable.nodes.get(id);
-  if (!node) return null;
+  if (!node || !mayPublish(durable, node)) return null;
   const wanted: DesiredInstance[] = [];
   const routes: Record<string, number> = {};
   const watch: AppId[] = [];
@@ -20,7 +22,9 @@ export function documentOf(durable: CellDurable, id: NodeId, volatile?: CellVola
     routes[app] = link?.routeVersion ?? 0;
     if (link?.watch) watch.push(app);
   }
-  return { node: id, revision: node.revision, instances: wanted, routes, watch };
+  const upgrade = isNamed(durable.upgraded.get(id)) ? durable.upgrade.get("upgrade") : undefined;
+  const agent = upgrade && { attempt: upgrade.attempt, manifest: upgrade.manifest };
+  return { node: id, revision: node.revision, instances: wanted, routes, watch, ...(agent ? { agent } : {}) };
 }
 
 function onNode(durable: CellDurable, node: NodeId, volatile?: CellVolatile): Iterable<CellInstanceRow> {

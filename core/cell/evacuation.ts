@@ -1,6 +1,6 @@
 // Emptying nodes: what is to leave is told to its Apps, again and again until it has gone; what holds it is kept for the operator.
 import type { NodeDrain } from "../../contracts/api.ts";
-import type { AppId, InstanceId } from "../../contracts/ids.ts";
+import type { AppId, InstanceId, NodeId } from "../../contracts/ids.ts";
 import type { UpdateRequest } from "../messages.ts";
 import { emit, type CellContext } from "./context.ts";
 import { tellApp } from "./messages.ts";
@@ -36,6 +36,7 @@ export function evacuate(
   node: NodeRow,
   rows: readonly CellInstanceRow[],
   reason: "drain" | "rebalance",
+  to: ReadonlyMap<InstanceId, NodeId> = new Map(),
 ): void {
   const untold = rows.filter(
     ({ desired, state }) =>
@@ -44,8 +45,11 @@ export function evacuate(
   if (untold.length === 0) return evacuateSoon(ctx, node.id);
   const { evacuateAgainMs } = ctx.limits;
   if (!ctx.attempts.claim(evacuationKey(node.id), evacuateAgainMs, evacuateAgainMs)) return;
-  for (const [app, instances] of byApp(untold))
-    tellApp(ctx, app, { kind: "evacuate", node: node.id, instances, reason });
+  for (const [app, instances] of byApp(untold)) {
+    const planned = instances.flatMap((id) => (to.has(id) ? [[id, to.get(id)!] as const] : []));
+    const targets = planned.length > 0 ? { to: Object.fromEntries(planned) } : {};
+    tellApp(ctx, app, { kind: "evacuate", node: node.id, instances, reason, ...targets });
+  }
 }
 
 /** Whatever comes next is told at once: something came to the node, or nothing is left to say. */

@@ -1,6 +1,7 @@
 // Strict singletons (invariant 4): lease rows, and when what a silent node ran of them is certain to have stopped itself.
 import type { NodeId } from "../../contracts/ids.ts";
 import { earliest } from "../attempts.ts";
+import { isAgentTooOld } from "./availability.ts";
 import { cellOf, type CellContext } from "./context.ts";
 import { tellApp, writeMessage } from "./messages.ts";
 import { append, nodeGone } from "./node-news.ts";
@@ -42,9 +43,15 @@ function fencedAtMs(ctx: CellContext, node: NodeRow): number | null {
   return Math.max(lease.atMs, ctx.windowsFromMs) + ctx.limits.strictReplaceMs;
 }
 
-/** Only a silent node's agent stops its strict singletons, and nothing is given up while rescheduling is frozen. */
-const mayFence = (ctx: CellContext, node: NodeRow): boolean =>
-  node.phase === "removed" || ((node.phase === "lost" || node.phase === "unreachable") && !cellOf(ctx)?.frozenSinceMs);
+/**
+ * Only a silent node's agent stops its strict singletons, and nothing is given up while rescheduling is frozen. An agent that
+ * was set back to one that is too old for it stops none: of those only its node's word, or an operator's, is certain.
+ */
+function mayFence(ctx: CellContext, node: NodeRow): boolean {
+  if (node.phase === "removed") return true;
+  const silent = node.phase === "lost" || node.phase === "unreachable";
+  return silent && !cellOf(ctx)?.frozenSinceMs && !isAgentTooOld(node);
+}
 
 export function isFenced(ctx: CellContext, node: NodeRow): boolean {
   if (!mayFence(ctx, node)) return false;

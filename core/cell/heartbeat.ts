@@ -1,15 +1,19 @@
 // A heartbeat: what a node says of itself and its instances, and what it is answered.
-import type { HeartbeatResponse, ObservedInstance } from "../../contracts/agent-protocol.ts";
+import type { HeartbeatRequest, HeartbeatResponse, ObservedInstance } from "../../contracts/agent-protocol.ts";
 import type { Result } from "../../contracts/failures.ts";
 import type { NodeId } from "../../contracts/ids.ts";
 import { ok, refuse } from "../results.ts";
-import { beatOf, emit, type CellContext } from "./context.ts";
+import { adopt, isWithheld } from "./adoption.ts";
+import { clonedCondition } from "./cloned.ts";
+import { beatOf, cellOf, emit, type CellContext } from "./context.ts";
+import { takeCounts, tellCounts } from "./counts.ts";
 import { settleGone } from "./departures.ts";
 import { commitLease } from "./fencing.ts";
 import { tellApp } from "./messages.ts";
+import { takeMetering } from "./metering.ts";
 import { tellBack } from "./node-news.ts";
 import { judgeProof } from "./proof.ts";
-import { takeConditions, takeMetering, takeNotices } from "./reports.ts";
+import { takeConditions, takeNotices } from "./reports.ts";
 import type { CellInputs, NodeRow } from "./types.ts";
 
 /** Revisions beyond this are no count of changes: nobody made that many. */
@@ -29,30 +33,47 @@ export function heartbeat(ctx: CellContext, input: CellInputs["heartbeat"]): Res
     used: request.used,
     gatewayReady: request.gatewayReady,
     images: request.images,
+    ...(request.agent ? { agent: request.agent } : {}),
     lanes: before.lanes,
     suspectSinceMs: null,
     probesFailed: 0,
+    ...(before.bootSinceMs === undefined ? {} : { bootSinceMs: before.bootSinceMs }),
+    ...(before.twinAtMs === undefined ? {} : { twinAtMs: before.twinAtMs }),
+    ...(before.buckets ? { buckets: before.buckets } : {}),
   });
   if (before.gatewayReady !== request.gatewayReady) ctx.urgentSummary = true;
+  const node = takeFacts(ctx, judged.node, request);
   // A new node is ready once its gateway is: before that it could serve nothing.
-  if (judged.node.phase !== "enrolled" || request.gatewayReady) {
-    welcome(ctx, judged.node, before.suspectSinceMs !== null);
-  }
+  if (node.phase !== "enrolled" || request.gatewayReady) welcome(ctx, node, before.suspectSinceMs !== null);
+  const tellDocument = adopt(ctx, ctx.draft.get("nodes", input.node)!, request);
   for (const observed of request.observed) hear(ctx, input.node, observed);
   const ahead = overtake(ctx, input.node, request.ackRevision);
   if (!ahead) settleGone(ctx, input.node, request.ackRevision, request.observed);
-  takeConditions(ctx, input.node, request.conditions);
-  const meteringAck = takeMetering(ctx, input.node, request.metering);
+  takeConditions(ctx, input.node, [...request.conditions, ...clonedCondition(ctx, input.node)]);
+  const withheld = isWithheld(cellOf(ctx), ctx.draft.get("nodes", input.node)!);
+  // What is not adopted yet would be left out of the bill: it waits with the node.
+  const meteringAck = takeMetering(ctx, input.node, withheld ? [] : request.metering);
   const noticeAck = takeNotices(ctx, input.node, request.notices);
+  takeCounts(ctx, input.node, request.watched);
+  tellCounts(ctx);
   const { revision } = ctx.draft.get("nodes", input.node)!;
   return ok({
-    revision,
+    // There is nothing to come for.
+    revision: withheld ? Math.min(revision, request.ackRevision) : revision,
     nowMs: ctx.nowMs,
     leaseTtlMs: ctx.limits.leaseTtlMs,
     meteringAck,
     noticeAck,
     leaseCommitted: !ahead && commitLease(ctx, input.node, request.ackRevision),
+    ...(tellDocument ? { tellDocument } : {}),
+    ...snapshotToHave(ctx),
   });
+}
+
+/** The same word with every heartbeat: whoever has it passes over it. */
+function snapshotToHave(ctx: CellContext): Pick<HeartbeatResponse, "snapshot"> {
+  const version = cellOf(ctx)?.snapshot;
+  return version === undefined ? {} : { snapshot: version };
 }
 
 /**
@@ -70,6 +91,20 @@ function overtake(ctx: CellContext, id: NodeId, ackRevision: number): boolean {
     ctx.draft.put("instances", instance, { ...row, state: { ...row.state, revision: ackRevision + 1 } });
   }
   return true;
+}
+
+/** What may be otherwise since its enrolment: a row only where it is. */
+function takeFacts(ctx: CellContext, node: NodeRow, request: HeartbeatRequest): NodeRow {
+  const { protocol, hostPorts = node.hostPorts, reach = "direct", isolation = node.isolation } = request;
+  const asKnown = node.protocol === protocol && (node.reach ?? "direct") === reach;
+  const before = JSON.stringify([node.hostPorts, node.isolation]);
+  if (asKnown && before === JSON.stringify([hostPorts, isolation])) return node;
+  const { relay, ...rest } = node;
+  const told = { protocol, hostPorts, reach, ...(isolation ? { isolation } : {}) };
+  const changed = { ...rest, ...told, ...(relay && reach === "relay" ? { relay } : {}) };
+  ctx.draft.put("nodes", node.id, changed);
+  ctx.urgentSummary = true;
+  return changed;
 }
 
 function welcome(ctx: CellContext, node: NodeRow, wasSuspect: boolean): void {

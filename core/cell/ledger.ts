@@ -5,7 +5,7 @@ import { shunnedBy } from "../placement/neighbours.ts";
 import { subtract } from "../placement/resources.ts";
 import { createPool } from "../placement/pool.ts";
 import type { PlacementNode, Pool } from "../placement/types.ts";
-import { closedReason } from "./availability.ts";
+import { classesOf, closedReason, isAgentTooOld, offeredPorts } from "./availability.ts";
 import { beatOf, type CellContext } from "./context.ts";
 import { NOTHING, type Pooled } from "./holdings.ts";
 import type { NodeRow } from "./tables.ts";
@@ -54,8 +54,11 @@ function pooledOf(ctx: CellContext, row: NodeRow, known: Pooled | undefined): Po
     ...{ id, failureDomain, runtime, labels, closed, capacity },
     free: sameRoom ? known.node.free : subtract(capacity, on?.held ?? NOTHING),
     hostPorts: sameRoom ? known.node.hostPorts : [...(on?.hostPorts.keys() ?? [])],
+    offeredPorts: known?.row === row ? known.node.offeredPorts : offeredPorts(row),
     apps: sameRoom ? known.node.apps : new Set(on?.apps.keys()),
     ...(shunned ? { shunned } : {}),
+    ...(isAgentTooOld(row) ? { agentTooOld: true } : {}),
+    ...classesOf(row),
     images: sameImages ? known.node.images : new Set(images),
   };
   return { row, on, version, images: sameImages ? known.images : images, node };

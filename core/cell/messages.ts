@@ -10,6 +10,7 @@ type Unnumbered = CellToApp extends infer Message ? (Message extends CellToApp ?
 const messageKey = (app: AppId, seq: number): string => `${app}/${seqKey(seq)}`;
 export const deliveryKey = (app: AppId): string => `deliver:${app}`;
 
+/** While the Cell adopts what runs, every link is stale: what is so is told at its end. */
 export function tellApp(ctx: CellContext, app: AppId, message: Unnumbered): void {
   const link = linkOf(ctx, app);
   if (link.stale || link.outSeq - link.ackedSeq >= ctx.limits.messagesPendingMax) {
@@ -64,7 +65,7 @@ export function deliverDue(ctx: CellContext): void {
       const message = ctx.draft.get("messages", messageKey(app, seq));
       if (message) messages.push(message);
     }
-    ctx.effects.push({ kind: "deliver_messages", app, cell: cell.cell, messages });
+    ctx.effects.push({ kind: "deliver_messages", app, cell: cell.cell, ackedSeq: link.ackedSeq, messages });
   }
 }
 

@@ -1,8 +1,9 @@
-// Nodes of the cell: enrolment and admission.
+// Nodes of the cell: enrolment, admission, and under which name the edge reaches them.
 import type { RegionName } from "../../contracts/ids.ts";
 import { ok, refuse } from "../results.ts";
 import { emit, type CellContext } from "./context.ts";
 import { judgeProof } from "./proof.ts";
+import { moveTo } from "./relays.ts";
 import type { CellInputs, CellReplies } from "./types.ts";
 
 export function enrol(ctx: CellContext, input: CellInputs["enrol"]): CellReplies["enrol"] {
@@ -31,9 +32,11 @@ export function enrol(ctx: CellContext, input: CellInputs["enrol"]): CellReplies
     labels: request.labels,
     gatewayUrl: request.gatewayUrl,
     capacity: request.capacity,
+    hostPorts: request.hostPorts,
     runtime: request.runtime,
     platform: request.platform,
     agentVersion: request.agentVersion,
+    protocol: request.protocol,
     enrolledAtMs: ctx.nowMs,
     enrolledBy: input.operator,
     phase: "enrolled",
@@ -52,9 +55,22 @@ export function enrol(ctx: CellContext, input: CellInputs["enrol"]): CellReplies
 export function admit(ctx: CellContext, input: CellInputs["admit"]): CellReplies["admit"] {
   const judged = judgeProof(ctx, input);
   if (!judged.ok) return judged;
-  const admitted = { sealKey: judged.node.sealKey, team: null };
+  const admitted = { sealKey: judged.node.sealKey, team: null, naming: judged.node.naming ?? null };
   if (input.instance === undefined) return ok(admitted);
   const row = ctx.draft.get("instances", input.instance);
   const placed = row?.node === input.node && row.state.kind === "desired" ? row.desired : null;
   return ok({ ...admitted, placed });
+}
+
+/** gatewayUrl: what the gateway serves under by now; null while it has no certificate for it. Apps with instances there are told. */
+export function nameNode(
+  ctx: CellContext,
+  { node: id, naming, gatewayUrl }: CellInputs["nameNode"],
+): CellReplies["nameNode"] {
+  const node = ctx.draft.get("nodes", id);
+  if (!node) return refuse("not_found", "This cell does not know the node.");
+  if (node.phase === "removed") return refuse("node_revoked", "The node was removed.");
+  ctx.draft.put("nodes", id, { ...node, naming });
+  if (gatewayUrl !== null) moveTo(ctx, id, gatewayUrl);
+  return ok(null);
 }

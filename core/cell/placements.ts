@@ -1,5 +1,5 @@
 // commit, update: how an App uses the room that it reserved, and gives it back.
-import type { DesiredInstance } from "../../contracts/desired.ts";
+import type { DesiredInstance, DrainSpan } from "../../contracts/desired.ts";
 import type { Result } from "../../contracts/failures.ts";
 import type { AppId, InstanceId, NodeId } from "../../contracts/ids.ts";
 import type { CommitRequest, UpdateRequest } from "../messages.ts";
@@ -55,17 +55,29 @@ function place(ctx: CellContext, desired: DesiredInstance, node: NodeRow): void 
 
 export function update(ctx: CellContext, request: UpdateRequest): Result<null> {
   return onceInOrder(ctx, request.app, request.seq, () => {
-    for (const id of request.drain) {
-      const row = ctx.draft.get("instances", id);
-      if (row?.state.kind !== "desired" || row.desired.app !== request.app) continue;
-      ctx.draft.put("instances", id, { ...row, desired: { ...row.desired, intent: "drain" } });
-      ctx.touched.add(row.node);
-    }
+    intend(ctx, request.app, request.drain, "drain", request.drainSpans);
+    intend(ctx, request.app, request.run ?? [], "run");
     departAll(ctx, request);
     takeHeld(ctx, request.app, request.held);
     tellRoute(ctx, request.app, request.routeVersion, request.watch);
     return ok(null);
   });
+}
+
+/** What has been taken out of its document stays out: a stop is final. */
+function intend(
+  ctx: CellContext,
+  app: AppId,
+  ids: readonly InstanceId[],
+  intent: "run" | "drain",
+  spans: readonly DrainSpan[] = [],
+): void {
+  for (const [index, id] of ids.entries()) {
+    const row = ctx.draft.get("instances", id);
+    if (row?.state.kind !== "desired" || row.desired.app !== app || row.desired.intent === intent) continue;
+    ctx.draft.put("instances", id, { ...row, desired: { ...row.desired, intent, drainSpan: spans[index] } });
+    ctx.touched.add(row.node);
+  }
 }
 
 /** Nodes with instances of the app hear of a newer route, and whether the app is watched. */

@@ -2,7 +2,7 @@
 import type { Rebalance } from "../../contracts/api.ts";
 import type { Result } from "../../contracts/failures.ts";
 import type { NodeId } from "../../contracts/ids.ts";
-import { ok, refuse } from "../results.ts";
+import { ok } from "../results.ts";
 import { planConsolidation, type ConsolidationPlan } from "./consolidation.ts";
 import { cellOf, emit, type CellContext } from "./context.ts";
 import { callOff, evacuate, evacuateSoon } from "./evacuation.ts";
@@ -14,15 +14,11 @@ const KEY = "rebalance";
 export const isEmptying = (ctx: CellContext, node: NodeId): boolean =>
   ctx.draft.get("rebalance", KEY)?.nodes.includes(node) ?? false;
 
-/** While one is under way: what of it is still to be done. */
+/** While one is under way: what of it is still to be done, also where it is asked for once more. */
 export function rebalance(ctx: CellContext, { actor, execute }: CellInputs["rebalance"]): Result<Rebalance> {
   const running = ctx.draft.get("rebalance", KEY);
   const plan = planNow(ctx);
   if (running) {
-    if (execute) {
-      const { moved, steps } = running;
-      return refuse("conflict", `A rebalance is under way: ${moved} instances moved, ${steps.length} still to move.`);
-    }
     const freed = running.nodes.map((node) => ({ node, name: ctx.draft.get("nodes", node)?.name ?? node }));
     return ok({ ...plan, steps: [...running.steps], freed, executing: true, reason: null });
   }
@@ -64,7 +60,8 @@ export function watchRebalance(ctx: CellContext): void {
   if (!running) return;
   for (const id of running.nodes) {
     const node = ctx.draft.get("nodes", id);
-    // Its instances are replaced, or it is being emptied for another reason.
+    // Its instances are replaced. Should it be back before they are, nothing asks them to leave any more.
+    if (node?.phase === "lost") callOff(ctx, node, rowsToMove(ctx, running, id));
     if (!node || node.phase === "lost" || node.phase === "removed") dropNode(ctx, id);
   }
   const left = ctx.draft.get("rebalance", KEY);
@@ -74,9 +71,10 @@ export function watchRebalance(ctx: CellContext): void {
   if (steps.length !== left.steps.length) ctx.draft.put("rebalance", KEY, now);
   if (steps.length === 0) return end(ctx, now, "finished");
   if (ctx.nowMs >= now.deadlineAtMs) return end(ctx, now, "stopped");
+  const targets = new Map(steps.map(({ instance, to }) => [instance, to]));
   for (const id of now.nodes) {
     const rows = rowsToMove(ctx, now, id);
-    if (rows.length > 0) evacuate(ctx, ctx.draft.get("nodes", id)!, rows, "rebalance");
+    if (rows.length > 0) evacuate(ctx, ctx.draft.get("nodes", id)!, rows, "rebalance", targets);
   }
 }
 

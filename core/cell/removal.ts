@@ -36,6 +36,14 @@ export function revoke(ctx: CellContext, input: CellInputs["revoke"]): Result<nu
   return ok(null);
 }
 
+/** The region's snapshot of that version lacks somebody whom the one before had: this cell's nodes hear of it with their next heartbeats. */
+export function needSnapshot(ctx: CellContext, { version }: CellInputs["needSnapshot"]): Result<null> {
+  const cell = cellOf(ctx);
+  if (cell !== undefined && (cell.snapshot ?? 0) < version)
+    ctx.draft.put("cell", "cell", { ...cell, snapshot: version });
+  return ok(null);
+}
+
 /** A lost node never says that anything stopped: only what its Apps still count on stands in the way there. */
 function refusalToRemove(ctx: CellContext, node: NodeRow, residents: readonly CellInstanceRow[]): Failure | null {
   const inUse = inReadingOrder(residents.filter((row) => row.state.kind === "desired" || node.phase !== "lost"));

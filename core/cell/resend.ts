@@ -33,6 +33,10 @@ export function resendIfStale(ctx: CellContext, app: AppId): void {
     if (observed) present.push({ node: row.node, observed });
   }
   for (const node of here) writeMessage(ctx, app, { kind: "node_back", node });
+  for (const node of here) {
+    const row = ctx.draft.get("nodes", node);
+    if (row?.naming || row?.relay) writeMessage(ctx, app, { kind: "node_moved", node, gatewayUrl: row.gatewayUrl });
+  }
   for (const [node, instances] of suspected) writeMessage(ctx, app, { kind: "node_suspect", node, instances });
   for (const node of staying) writeMessage(ctx, app, { kind: "stay", node });
   for (const { node, observed } of present) writeMessage(ctx, app, { kind: "observed", node, observed });

@@ -1,5 +1,6 @@
 // One step of a Cell: judge the event, then look again at leases, messages, the outbox and documents.
 import { earliest } from "../attempts.ts";
+import { adoptionWakeAtMs, isAdopting, isWithheld, watchAdoption, whileAdopting } from "./adoption.ts";
 import { seqKey } from "../keys.ts";
 import { ok, refuse } from "../results.ts";
 import type { Limits } from "../limits.ts";
@@ -10,15 +11,19 @@ import { dropExpired, reservationWakeAtMs, reserve } from "./reservations.ts";
 import { gatewayProbed, leaseWakeAtMs, watchLeases } from "./leases.ts";
 import { acknowledge, deliverDue, deliveryKey } from "./messages.ts";
 import { watchDrains } from "./evacuation.ts";
+import { forget } from "./forgetting.ts";
 import { heartbeat } from "./heartbeat.ts";
-import { admit, enrol } from "./nodes.ts";
+import { admit, enrol, nameNode } from "./nodes.ts";
+import { relay } from "./relays.ts";
 import { cordon, drain, uncordon } from "./operator.ts";
-import { placeReleased, releasePlaces } from "./places.ts";
+import { placeClaimed, placeReleased, settlePlaces } from "./places.ts";
 import { rebalance, watchRebalance } from "./rebalance.ts";
-import { remove, revoke } from "./removal.ts";
+import { needSnapshot, remove, revoke } from "./removal.ts";
 import { resendIfStale } from "./resend.ts";
 import { commit, update } from "./placements.ts";
+import { upgrade, watchUpgrade } from "./upgrade.ts";
 import type { CellDecision, CellDurable, CellEvent, CellReplies, CellReply, CellVolatile } from "./types.ts";
+import { rosterOf } from "./roster.ts";
 import { instanceViews, nodeViews, summaryOf } from "./views.ts";
 
 export function stepCell<Event extends CellEvent>(
@@ -30,17 +35,28 @@ export function stepCell<Event extends CellEvent>(
 ): CellDecision<Event["kind"]> {
   const ctx = openContext(durable, volatile, at, limits);
   dropExpired(ctx);
-  const reply = answer(ctx, event);
-  watchLeases(ctx);
-  watchFences(ctx);
+  const reply = whileAdopting(ctx, event) ?? answer(ctx, event);
+  watchAdoption(ctx);
+  if (!isAdopting(cellOf(ctx))) {
+    watchLeases(ctx);
+    watchFences(ctx);
+  }
   watchDrains(ctx);
   watchRebalance(ctx);
-  releasePlaces(ctx);
+  watchUpgrade(ctx);
+  settlePlaces(ctx);
+  const sweptAtMs = forget(ctx, volatile.sweptAtMs);
   deliverDue(ctx);
   drainOutbox(ctx);
   publishDocuments(ctx);
   const summary = reportSummary(ctx, volatile);
-  const wakeAtMs = earliest(leaseWakeAtMs(ctx), fenceWakeAtMs(ctx), reservationWakeAtMs(ctx), ctx.attempts.nextAtMs());
+  const wakeAtMs = earliest(
+    adoptionWakeAtMs(ctx),
+    leaseWakeAtMs(ctx),
+    fenceWakeAtMs(ctx),
+    reservationWakeAtMs(ctx),
+    ctx.attempts.nextAtMs(),
+  );
   return {
     rowChanges: ctx.draft.changes(),
     volatile: {
@@ -49,6 +65,8 @@ export function stepCell<Event extends CellEvent>(
       attempts: ctx.attempts.done(),
       summary,
       wakeAtMs,
+      sweptAtMs,
+      counts: ctx.counts,
       holdings: { holdings: ctx.holdings, version: ctx.holdings.version },
     },
     effects: ctx.effects,
@@ -65,6 +83,10 @@ function answer(ctx: CellContext, event: CellEvent): CellReplies[keyof CellRepli
       return heartbeat(ctx, event.input);
     case "admit":
       return admit(ctx, event.input);
+    case "relay":
+      return relay(ctx, event.input);
+    case "nameNode":
+      return nameNode(ctx, event.input);
     case "reserve":
       return reserve(ctx, event.input);
     case "commit":
@@ -81,12 +103,17 @@ function answer(ctx: CellContext, event: CellEvent): CellReplies[keyof CellRepli
       return remove(ctx, event.input);
     case "revoke":
       return revoke(ctx, event.input);
+    case "upgrade":
+      return upgrade(ctx, event.input);
     case "rebalance":
       return rebalance(ctx, event.input);
+    case "needSnapshot":
+      return needSnapshot(ctx, event.input);
     case "nodeInstances":
     case "listNodes":
     case "readNode":
     case "summary":
+    case "roster":
       return read(ctx, event);
     case "delivered":
       acknowledge(ctx, event.app, event.ackSeq);
@@ -94,6 +121,9 @@ function answer(ctx: CellContext, event: CellEvent): CellReplies[keyof CellRepli
       return null;
     case "delivery_failed":
       ctx.attempts.failed(deliveryKey(event.app), ctx.limits.callRetryMs, ctx.limits.callRetryMaxMs);
+      return null;
+    case "place_claimed":
+      placeClaimed(ctx, event.node);
       return null;
     case "place_released":
       placeReleased(ctx, event.node);
@@ -115,11 +145,12 @@ function answer(ctx: CellContext, event: CellEvent): CellReplies[keyof CellRepli
   }
 }
 
-type ReadEvent = Extract<CellEvent, { kind: "listNodes" | "readNode" | "nodeInstances" | "summary" }>;
+type ReadEvent = Extract<CellEvent, { kind: "listNodes" | "readNode" | "nodeInstances" | "summary" | "roster" }>;
 
 function read(ctx: CellContext, event: ReadEvent): CellReplies[ReadEvent["kind"]] {
   const cell = cellOf(ctx);
   if (event.kind === "listNodes") return ok({ items: cell ? nodeViews(ctx, cell) : [] });
+  if (event.kind === "roster") return ok(rosterOf(ctx));
   if (!cell) return refuse("not_found", "This cell has no nodes.");
   if (event.kind === "summary") return ok(summaryOf(ctx, cell));
   const [node] = nodeViews(ctx, cell, event.input.node);
@@ -131,7 +162,7 @@ function read(ctx: CellContext, event: ReadEvent): CellReplies[ReadEvent["kind"]
 function publishDocuments(ctx: CellContext): void {
   for (const id of ctx.touched) {
     const before = ctx.draft.get("nodes", id);
-    if (!before || before.phase === "removed") continue;
+    if (!before || before.phase === "removed" || isWithheld(cellOf(ctx), before)) continue;
     const node = { ...before, revision: before.revision + 1 };
     ctx.draft.put("nodes", id, node);
     ctx.effects.push({ kind: "wake_node", node: id, revision: node.revision });

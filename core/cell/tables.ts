@@ -1,8 +1,11 @@
 // The Cell object's rows, and what it may forget.
+import type { AgentReport } from "../../contracts/agent-release.ts";
 import type {
   HeartbeatRequest,
+  InstanceCounters,
   NodeCapacity,
   NodeCondition,
+  NodeReach,
   ObservedInstance,
   RuntimeKind,
 } from "../../contracts/agent-protocol.ts";
@@ -10,12 +13,15 @@ import type { NodeDrain, RebalanceStep } from "../../contracts/api.ts";
 import type { DesiredInstance } from "../../contracts/desired.ts";
 import type { BerthEvent } from "../../contracts/events.ts";
 import type { Result } from "../../contracts/failures.ts";
+import type { HostPorts } from "../../contracts/host-ports.ts";
 import type { AppId, CellName, InstanceId, NodeId, RegionName } from "../../contracts/ids.ts";
+import type { NodeIsolation } from "../../contracts/node-isolation.ts";
 import type { Resources } from "../../contracts/release.ts";
 import type { Attempt } from "../attempts.ts";
 import type { Layered } from "../layered.ts";
 import type { KeptHoldings } from "./holdings.ts";
-import type { CellSummary, CellToApp, ReserveAnswer, ReserveSlot } from "../messages.ts";
+import type { CellUpgradeRow, NodeUpgradeRow } from "./upgrade-rows.ts";
+import type { CellSummary, CellToApp, NodeNaming, ReserveAnswer, ReserveSlot } from "../messages.ts";
 
 /** Key "cell"; made by the first enrolment. */
 export interface CellRow {
@@ -24,11 +30,17 @@ export interface CellRow {
   readonly createdAtMs: number;
   /** Since when rescheduling is frozen: many nodes fell silent at once, and it is us. Absent on rows of older runs. */
   readonly frozenSinceMs?: number | null;
+  /** Made from a backup: until then it only listens (adoption.ts). */
+  readonly adoptingUntilMs?: number | null;
+  /** The version of the region's snapshot that somebody is missing from who was in the one before: its nodes are to have it. */
+  readonly snapshot?: number;
 }
 
 export interface CellCounters {
   readonly eventSeq: number;
   readonly deliveredSeq: number;
+  /** The highest outSeq of an App that was forgotten (AppLinkRow). Absent on rows of older runs: none was. */
+  readonly forgottenSeq?: number;
 }
 
 /** suspect is not here: it lasts seconds, and a Cell that restarts gives every node a fresh window anyway. */
@@ -56,6 +68,8 @@ export interface NodeRow {
   readonly revision: number;
   /** Newest last. All but the last are over for good. */
   readonly boots: readonly string[];
+  /** The newest socket of the newest boot. Absent: none yet. */
+  readonly socketSeq?: number;
   readonly meteringSeq: number;
   /** Instances removed from the document whose room is held until the node says that they stopped. */
   readonly gone: readonly InstanceId[];
@@ -65,10 +79,28 @@ export interface NodeRow {
   readonly drain?: DrainRow | null;
   /** What the node last said is wrong with it as a whole. */
   readonly conditions?: readonly NodeCondition[];
+  /** Which host ports it offers, as it last said. */
+  readonly hostPorts?: HostPorts;
+  /** What its agent last said that it speaks. Absent: it has not said since rows have this, and counts as too old. */
+  readonly protocol?: number;
+  /** How it keeps tenants apart, as it last said. */
+  readonly isolation?: NodeIsolation;
+  /** How the edge comes to it, as its agent last said. Absent: directly. */
+  readonly reach?: NodeReach;
+  /** Through whom, of one that is reached through others; held: how many of those it has a connection to. */
+  readonly relay?: { readonly through: NodeId | null; readonly held: number };
+  /** What its DNS records say, where the control plane made them. */
+  readonly naming?: NodeNaming;
+  /** When the last metering row began, by the control plane's clock. */
+  readonly meteredFromMs?: number;
   /** The last notice that became an event. */
   readonly noticeSeq?: number;
+  /** Since a restore it runs what is in no row here, and its agent has not said what that is: it gets no document until then. */
+  readonly strangers?: boolean;
   /** Its Apps hold room elsewhere, because they were told that it is suspect. */
   readonly suspectTold?: boolean;
+  /** The Region knows that its place is taken for good. */
+  readonly placeClaimed?: boolean;
   /** Of a removed node: the Region has given its place away. */
   readonly placeReleased?: boolean;
 }
@@ -86,6 +118,12 @@ export interface HeldRow {
   readonly app: AppId;
   readonly reason: string;
 }
+
+/** An instance that has left its node, for as long as the node may still have usage of it to tell. Key: instance. */
+export type LeftRow = Pick<DesiredInstance, "app" | "team" | "release" | "generation"> & {
+  readonly node: NodeId;
+  readonly atMs: number;
+};
 
 /** The last heartbeat acknowledged as a lease of a node with strict singletons. Key: node. */
 export interface LeaseRow {
@@ -135,7 +173,7 @@ export interface ReservationRow {
   readonly awayKey?: string | null;
 }
 
-/** What this Cell and one App have told each other. Kept after the last instance is gone, because seqs only rise. */
+/** What this Cell and one App have told each other. Kept for a while after the last instance is gone (links.ts). */
 export interface AppLinkRow {
   /** Last commit or update applied, and what was answered. */
   readonly inSeq: number;
@@ -147,6 +185,8 @@ export interface AppLinkRow {
   readonly ackedSeq: number;
   /** Messages were left out because too many were waiting: resend the present state once there is room. */
   readonly stale: boolean;
+  /** Seen with nothing left here, and how far both had spoken then. */
+  readonly idle?: { readonly sinceMs: number; readonly inSeq: number; readonly outSeq: number };
 }
 
 /** The answer to a reserve, so that its repetition gets the same; forgotten when its reservations would have ended. */
@@ -166,8 +206,11 @@ export interface CellTables {
   /** What was last told to the App of an instance (key: instance). */
   readonly observed: ObservedInstance;
   readonly held: HeldRow;
+  readonly left: LeftRow;
   readonly leases: LeaseRow;
   readonly rebalance: RebalanceRow;
+  readonly upgrade: CellUpgradeRow;
+  readonly upgraded: NodeUpgradeRow;
   /** Key: `<app>/<seq, zero-padded to 16 digits>`. */
   readonly messages: CellToApp;
   /** Key: seq, zero-padded to 16 digits. */
@@ -183,8 +226,11 @@ export const CELL_TABLE_NAMES = [
   "answers",
   "observed",
   "held",
+  "left",
   "leases",
   "rebalance",
+  "upgrade",
+  "upgraded",
   "messages",
   "events",
 ] as const satisfies readonly (keyof CellTables)[];
@@ -197,8 +243,18 @@ export interface CellVolatile {
   readonly summary: CellSummary | null;
   /** When this Cell asked to be woken; a later wake than ownLagMs after it means that its own clock cannot be trusted. */
   readonly wakeAtMs: number | null;
+  /** When what may be forgotten was last looked for. */
+  readonly sweptAtMs: number;
+  /** Per watched app, what its nodes told since its App was last told. */
+  readonly counts: WatchedCounts;
   /** null: to be made from the rows. */
   readonly holdings: KeptHoldings | null;
+}
+
+export type WatchedCounts = ReadonlyMap<AppId, AppCounts>;
+export interface AppCounts {
+  readonly sentAtMs: number;
+  readonly items: ReadonlyMap<InstanceId, InstanceCounters>;
 }
 
 export interface NodeBeat {
@@ -207,12 +263,25 @@ export interface NodeBeat {
   readonly agentVersion: string;
   readonly used: HeartbeatRequest["used"];
   readonly gatewayReady: boolean;
+  /** What its agent says of itself; absent of agents from before upgrades. */
+  readonly agent?: AgentReport;
   /** What the node need not pull: digests and bundle hashes. */
   readonly images: readonly string[];
   readonly lanes: { readonly heartbeat: number; readonly poll: number; readonly ask: AskWindow };
   /** The gateway's second opinions in this silence. */
   readonly suspectSinceMs: number | null;
   readonly probesFailed: number;
+  /** When its newest start was first heard; absent: before this object's own. */
+  readonly bootSinceMs?: number;
+  /** When an older start was last heard beside it. */
+  readonly twinAtMs?: number;
+  /** What is left of what it may have this Cell do; absent: all of it. */
+  readonly buckets?: { readonly beats?: Bucket; readonly flips?: Bucket; readonly reports?: Bucket };
+}
+/** So much was left then. */
+export interface Bucket {
+  readonly left: number;
+  readonly atMs: number;
 }
 /** used: the seqs within askWindow below `highest` that came already. */
 export interface AskWindow {

@@ -8,7 +8,7 @@ import { subtract } from "../placement/resources.ts";
 import { kindsOf } from "../placement/rooms.ts";
 import { beatOf, type CellContext } from "./context.ts";
 import { drainView } from "./evacuation.ts";
-import { isCordoned, takesPlacements } from "./availability.ts";
+import { isCordoned, offeredPorts, takesPlacements } from "./availability.ts";
 import { inReadingOrder, residentsOf } from "./residents.ts";
 import { NOTHING, add } from "./holdings.ts";
 import { heldOn, placementNodes } from "./ledger.ts";
@@ -36,7 +36,10 @@ function nodeView(ctx: CellContext, cell: CellRow, row: NodeRow): Node {
     platform: row.platform,
     agentVersion: beat.agentVersion || row.agentVersion,
     gatewayUrl: row.gatewayUrl,
+    ...reachView(ctx, row),
     capacity: row.capacity,
+    hostPorts: offeredPorts(row),
+    ...(row.isolation ? { isolation: row.isolation } : {}),
     reserved: heldOn(ctx, row.id),
     instances: residentsOf(ctx, row.id).filter(({ state }) => state.kind === "desired").length,
     revision: row.revision,
@@ -44,6 +47,14 @@ function nodeView(ctx: CellContext, cell: CellRow, row: NodeRow): Node {
     lastHeartbeatAtMs: beat.lastHeartbeatAtMs,
     enrolledAtMs: row.enrolledAtMs,
   };
+}
+
+function reachView(ctx: CellContext, { reach, relay }: NodeRow): Pick<Node, "reach"> {
+  if (reach === "cloudflared") return { reach: { kind: reach } };
+  if (reach !== "relay") return {};
+  const through = relay?.through ? ctx.draft.get("nodes", relay.through) : undefined;
+  const named = through ? { id: through.id, name: through.name } : null;
+  return { reach: { kind: reach, through: named, held: relay?.held ?? 0 } };
 }
 
 export function instanceViews(ctx: CellContext, node: NodeId): NodeInstance[] {

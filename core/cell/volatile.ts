@@ -9,6 +9,8 @@ export function emptyCellVolatile(nowMs: number): CellVolatile {
     attempts: new Map(),
     summary: null,
     wakeAtMs: null,
+    sweptAtMs: nowMs,
+    counts: new Map(),
     holdings: null,
   };
 }

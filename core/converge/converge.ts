@@ -3,7 +3,7 @@ import type { DesiredDocument, DesiredInstance } from "../../contracts/desired.t
 import type { InstanceId } from "../../contracts/ids.ts";
 import type { AgentLimits } from "./limits.ts";
 import type { LocalInstance } from "./local.ts";
-import { isGivenUp } from "./restart.ts";
+import { hasRun, isGivenUp } from "./restart.ts";
 
 /** The highest generation seen of an instance, and whether it was stopped in it: stop is final. */
 export interface Fence {
@@ -124,6 +124,8 @@ function advance(
   if (isGivenUp(state.failure, local.everReady)) {
     return { kind: "give_up", instance, reason: `${state.failure.code}: no further try here can mend it` };
   }
+  if (desired.job && hasRun(state.failure))
+    return { kind: "give_up", instance, reason: "a one-off instance runs once" };
   // An end in the future: the clock was set back since (the first answer after a boot corrects it), and that is no reason to wait.
   const stepped = nowMs < state.endedAtMs - CLOCK_STEP_MS;
   if (nowMs >= state.retryAtMs || stepped)
@@ -137,7 +139,7 @@ const CLOCK_STEP_MS = 1_000;
 
 /** Whether something of it runs, or would be started again. */
 function mayRun({ kind }: LocalInstance["state"]): boolean {
-  return kind !== "stopping" && kind !== "stopped" && kind !== "failed";
+  return kind !== "stopping" && kind !== "stopped" && kind !== "failed" && kind !== "done";
 }
 
 /** One line per action and note, for the log and for people. */

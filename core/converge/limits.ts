@@ -18,6 +18,14 @@ export const AGENT_LIMITS = {
   firstAnswerMs: 2_000,
   /** What a returning node starts gets no traffic before an answer, or for this long: routes from before it left are in KV for 60 s at most. */
   returnHoldMs: 65_000,
+  /** A new agent that has no acknowledged heartbeat by then makes way for the one before: thirty beats, and a slow boot. */
+  agentTrialMs: 60_000,
+  /** Room that must be left on the disk beside a new agent's bundle. */
+  agentDiskSlackBytes: 64 * 1024 * 1024,
+  /** A download of which the bytes are not the manifest's is tried so often. */
+  agentFetchTriesMax: 3,
+  /** A gateway that could not be handed over is asked again this seldom. */
+  handOverRetryMs: 60_000,
   /** A strict singleton ends this long after the last heartbeat that a lease row acknowledged was sent; its replacement starts after 30 s. */
   strictStopMs: 25_000,
   /** From SIGTERM to SIGKILL then: the rest of the 30 s is for a machine under load. */
@@ -26,6 +34,16 @@ export const AGENT_LIMITS = {
   strictHungMs: 2_500,
   /** The watchdog looks this often. */
   strictWatchMs: 250,
+  /**
+   * Once the control plane has said that this node was removed, and says so still. Singletons: a second word, some beats after
+   * the first; their successors start meanwhile. The rest: long enough to take back a mistake, and for copies of routes to age.
+   */
+  removedSingletonStopMs: 10_000,
+  removedStopMs: 300_000,
+  /** From then on it only asks whether that still holds. */
+  removedBeatMs: 30_000,
+  /** An Engine that has not said what runs here by then is not waited for with the first heartbeat. */
+  engineAnswerMs: 1_000,
   /** Changes that come together (an instance and its log tail) leave in one heartbeat. */
   heartbeatCoalesceMs: 5,
   /** The Worker holds a poll for 25 s; what takes longer than this is lost. */
@@ -33,8 +51,29 @@ export const AGENT_LIMITS = {
   /** Full jitter between these after a failed poll: 2,000 agents that come back at once arrive spread out. */
   pollBackoffMinMs: 1_000,
   pollBackoffMaxMs: 30_000,
+  /** An upgrade to a WebSocket that has not come about by then is given up: late, because nobody waits for it, and one broken off was in vain. */
+  socketOpenMs: 15_000,
+  /** A socket that is silent while HTTP is too is kept this long: where the control plane has too much to do, new ones make it worse. */
+  socketDoubtMaxMs: 60_000,
+  /**
+   * Full jitter between the first two after a socket that ended or did not come about, doubled each time: 2,000 agents whose
+   * sockets end together open 250 a second at most. A proxy that never lets one through is asked every few minutes.
+   */
+  socketRetryMinMs: 1_000,
+  socketRetryMs: 8_000,
+  socketRetryMaxMs: 300_000,
+  /** After a socket's end polls begin between this and twice as long: until then the next one is likelier, and heartbeats name what is new. */
+  pollAsideMs: 20_000,
+  /** A socket that lived this long was a good one: the next pause is a short one again. */
+  socketSteadyMs: 60_000,
+  /** Longer messages go over HTTP: proxies and control planes of one's own may take no more than 1 MiB at once. */
+  socketMessageBytesMax: 1_000_000,
+  /** A control plane that refused this agent's protocol, and took the one before, is asked again in its own this seldom. */
+  protocolAgainMs: 300_000,
   /** Asks (environment, bundle, credential) wait for a start; so they are retried faster, and capped lower. */
   askTimeoutMs: 10_000,
+  /** How long a rotation of the ticket key waits for a node at most; of 10,000 nodes, 33 ask in a second. */
+  keysEveryMs: 300_000,
   askBackoffMinMs: 200,
   askBackoffMaxMs: 5_000,
   /** The first restart is at once; then this, doubled each time up to the maximum. */
@@ -73,6 +112,12 @@ export const AGENT_LIMITS = {
   meteringRowsPerBeatMax: 12,
   /** Log bytes per file and instance; one rotated file is kept beside the current one. */
   logFileBytesMax: 4 * 1024 * 1024,
+  /**
+   * What a container prints the Engine handles outside of the container's limits: at full speed it takes most of a core. So much at once
+   * (some seconds of that), and so much for ever (a few percent of a core); what prints more is ended. Busy servers print a hundredth.
+   */
+  logBurstBytesMax: 32 * 1024 * 1024,
+  logBytesPerSecondMax: 1024 * 1024,
   /** A longer line is cut: one line may not fill a reader's memory. */
   logLineBytesMax: 16 * 1024,
   /** A failure carries this many of the last lines. */
@@ -104,6 +149,52 @@ export const AGENT_LIMITS = {
   /** Bundles are at most 100 MB packed; unpacked they may not fill the node's disk. */
   bundleUnpackedBytesMax: 1024 * 1024 * 1024,
   bundleFilesMax: 100_000,
+  /** A certificate is renewed at this share of its life, or earlier by up to the jitter: the rest is for an ACME server that is away. */
+  certificateRenewPercent: 66,
+  certificateJitterPercent: 5,
+  /** With this share left somebody must hear of it: of 90 days, the last three weeks; renewals have failed for over a week by then. */
+  certificateAlarmPercent: 25,
+  /** The files of a given certificate are looked at this often, and what of a certificate's life is over. */
+  certificateLookMs: 2_000,
+  /** From the TXT record's being set to the ACME server's look: a zone's servers have it within seconds. */
+  acmeSettleMs: 10_000,
+  /** An order that has come to nothing by then has failed. */
+  acmeTimeoutMs: 180_000,
+  /** After a failed order, full jitter: Let's Encrypt takes five failures of a name an hour. */
+  acmeBackoffMinMs: 60_000,
+  acmeBackoffMaxMs: 3_600_000,
+  /** This host's addresses are looked at this often; the name is asked for again when they change, and once a day. */
+  addressLookMs: 15_000,
+  nameRefreshMs: 86_400_000,
+  /** Full jitter after a failed ask for the name, whose answer waits on a provider of DNS. */
+  nameBackoffMinMs: 1_000,
+  nameBackoffMaxMs: 300_000,
+  /** A hostname whose challenge is not delegated yet fails like any other: its owner may take days. Let's Encrypt takes five an hour. */
+  ingressOrderMinMs: 900_000,
+  ingressOrderMaxMs: 86_400_000,
+  /** A newer snapshot of the region is asked for this often. It is what serves when nothing else answers, so old by that much. */
+  snapshotMs: 30_000,
+  snapshotTimeoutMs: 20_000,
+  /** Whether the way to a node that is reached through others stands; what stands is told at once, what does not after the grace. */
+  reachLookMs: 500,
+  reachGraceMs: 3_000,
+  /** Through whom is it reached? Asked at each change, and this often: a relay may be about to leave. */
+  relayAskMs: 15_000,
+  /** Grants are good for a day: those on the disk are never older than this while there is a control plane. */
+  relayGrantRefreshMs: 3_600_000,
+  /** The rules between tenants are looked at this often, beside what a watch hears of: what a firewall's reload took away is back within it. */
+  firewallLookMs: 2_000,
+  /** Connections of one container that are open or just over: a crawler has hundreds, and a node's table holds 65,536 or more. */
+  egressConnectionsMax: 4_096,
+  /** New connections a second of one container, twice as many at once: what opens more is scanning, or flooding. */
+  egressNewPerSecondMax: 500,
+  /** What a container may read or write of the node's disk: half of what a plain SSD does, so that neighbours have the other. */
+  ioBytesPerSecondMax: 256 * 1024 * 1024,
+  ioOperationsPerSecondMax: 10_000,
+  /** How much instances wrote is looked at this often, where the Engine's storage does not limit it. */
+  writtenLookMs: 10_000,
+  /** A wall clock that is further off makes others' certificates look not yet valid, or expired. */
+  clockWrongMs: 60_000,
 } as const;
 
 export type AgentLimits = { readonly [Name in keyof typeof AGENT_LIMITS]: number };

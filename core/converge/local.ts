@@ -6,7 +6,8 @@ import { assertNever } from "../step.ts";
 
 /**
  * preparing: environment, image or bundle on their way. starting: runs, was not ready yet. running: was ready in this run;
- * failure says why it is not just now. ended: its run (or its start) is over; what happens next is the plan's to say.
+ * failure says why it is not just now. ended: its run (or its start) is over; what happens next is the plan's to say. done: a one-off
+ * instance that did what it was to do.
  */
 export type LocalState =
   | { readonly kind: "preparing"; readonly pull: { readonly doneBytes: number; readonly totalBytes: number } | null }
@@ -19,6 +20,7 @@ export type LocalState =
       readonly retryAtMs: number;
     }
   | { readonly kind: "failed"; readonly failure: InstanceFailure }
+  | { readonly kind: "done"; readonly exitCode: number }
   | { readonly kind: "stopping" }
   | { readonly kind: "stopped"; readonly exitCode: number | null; readonly atMs: number };
 
@@ -46,6 +48,7 @@ export function observedStatus(state: LocalState): ObservedStatus {
       return { kind: "failed", failure: state.failure };
     case "stopping":
       return { kind: "stopping" };
+    case "done":
     case "stopped":
       return { kind: "stopped", exitCode: state.exitCode };
     default:

@@ -21,6 +21,16 @@ export function isGivenUp(failure: InstanceFailure, everReady: boolean): boolean
   return !everReady && PERMANENT.includes(failure.code);
 }
 
+/** What a run can end of. One-off instances run once: none of these is followed by another run. */
+const OF_A_RUN: readonly InstanceFailure["code"][] = [
+  "exited",
+  "out_of_memory",
+  "out_of_disk",
+  "log_flood",
+  "timed_out",
+];
+export const hasRun = ({ code }: InstanceFailure): boolean => OF_A_RUN.includes(code);
+
 /** How many ends in a row this one makes. readyForMs: how long the run that ended had been ready, 0 if it never was. */
 export function crashesAfter(crashesBefore: number, readyForMs: number, limits: AgentLimits): number {
   return readyForMs >= limits.restartResetAfterReadyMs ? 1 : crashesBefore + 1;
@@ -29,7 +39,7 @@ export function crashesAfter(crashesBefore: number, readyForMs: number, limits: 
 /** cause: what ended it, where it was not the instance's own doing. */
 export interface End {
   readonly code: InstanceFailure["code"];
-  readonly cause: "engine" | "missing" | null;
+  readonly cause: "engine" | "missing" | "disk" | "logs" | null;
   readonly readyForMs: number;
 }
 

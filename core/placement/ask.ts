@@ -13,6 +13,10 @@ export interface Ask {
   /** How apps that stay away from this one name it. */
   readonly self: string | null;
   readonly avoid: ReadonlySet<NodeId>;
+  /** It wants what an older agent passes over: strict fencing, or host ports. */
+  readonly newAgent: boolean;
+  /** The class of runtime that not every node has; null: any will do. */
+  readonly runtimeClass: string | null;
   /** Siblings by failure domain and by node. Without the slot's own instance, which it is to replace. */
   readonly inDomain: ReadonlyMap<string, number>;
   readonly onNode: ReadonlyMap<NodeId, number>;
@@ -41,6 +45,8 @@ export function askOf(slot: ReserveSlot, { team, appName }: PlacementRequest, oc
     labels: policy === DEFAULT_POLICY ? NO_LABELS : Object.entries(policy.labels),
     awayFrom: policy.awayFrom.length === 0 ? NO_NAMES : policy.awayFrom.map((name) => awayFromKey(team ?? "", name)),
     self: team && appName ? awayFromKey(team, appName) : null,
+    newAgent: policy.singleton === "strict" || policy.hostPorts.length > 0 || slot.job === true,
+    runtimeClass: slot.runtimeClass === undefined || slot.runtimeClass === "runc" ? null : slot.runtimeClass,
     avoid: slot.avoid && slot.avoid.length > 0 ? new Set(slot.avoid) : NO_NODES,
     inDomain: inDomain ?? NOWHERE,
     onNode: onNode ?? NOWHERE,

@@ -1,5 +1,6 @@
 // Filter: why a node cannot take a slot, constraint by constraint.
 import type { NodeCapacity } from "../../contracts/agent-protocol.ts";
+import { isOffered } from "../../contracts/host-ports.ts";
 import type { Ask } from "./ask.ts";
 import type { ConstraintName, PlacementNode } from "./types.ts";
 
@@ -24,11 +25,13 @@ export function noteExclusions(
   if (!slot.runtimes.includes(node.runtime)) return note("runtime", null);
   if (!hasLabels(node, ask)) return note("labels", null);
   if (node.closed !== null) return note(node.closed, null);
+  if (lacksClass(node, ask)) return note("runtime_class", null);
+  if (isAgentTooOld(node, ask)) note("agent", null);
   if (ask.avoid.has(node.id)) note("avoided", null);
   if (isAwayFromAny(node, ask)) note("away_from", null);
   if (isDomainTaken(node, ask)) note("failure_domains", null);
   if (isNodeTaken(node, ask)) note("nodes", null);
-  if (arePortsTaken(ports, ask)) note("ports", null);
+  if (arePortsTaken(ports, ask) || areNotOffered(node, ask)) note("ports", null);
   const { cpuMilli, memoryBytes, diskBytes, pids } = slot.resources;
   if (cpuMilli > free.cpuMilli) note("cpu", cpuMilli - free.cpuMilli);
   if (memoryBytes > free.memoryBytes) note("memory", memoryBytes - free.memoryBytes);
@@ -58,15 +61,18 @@ export function requestedOf({ slot: { resources } }: Ask, constraint: Constraint
 /** What the slot asks for in words, where it is no amount. */
 export function wantedOf({ slot, labels, policy }: Ask, constraint: ConstraintName): string | null {
   if (constraint === "runtime") return slot.runtimes.join(" or ");
+  if (constraint === "runtime_class") return slot.runtimeClass ?? null;
   if (constraint === "labels") return labels.map(([name, value]) => `${name}=${value}`).join(", ");
   if (constraint === "away_from") return policy.awayFrom.join(", ") || null;
+  if (constraint === "agent" && slot.job) return "one-off instances";
+  if (constraint === "agent") return policy.singleton === "strict" ? "strict singletons" : "host ports";
   return constraint === "ports" ? policy.hostPorts.join(", ") : null;
 }
 
 /** Whether it could take the slot if it were empty and open, with the slot's siblings where they are. */
 export function couldEver(node: PlacementNode, ask: Ask): boolean {
-  if (!ask.slot.runtimes.includes(node.runtime) || !hasLabels(node, ask)) return false;
-  if (isDomainTaken(node, ask) || isNodeTaken(node, ask)) return false;
+  if (!ask.slot.runtimes.includes(node.runtime) || !hasLabels(node, ask) || lacksClass(node, ask)) return false;
+  if (isDomainTaken(node, ask) || isNodeTaken(node, ask) || areNotOffered(node, ask)) return false;
   return RESOURCE_NAMES.every((name) => ask.slot.resources[name] <= node.capacity[name]);
 }
 
@@ -79,8 +85,14 @@ export function isAwayFromAny({ apps, shunned }: PlacementNode, { awayFrom, self
   for (const key of awayFrom) if (apps.has(key)) return true;
   return shunned !== undefined && self !== null && shunned.has(self);
 }
+export const lacksClass = ({ classes }: PlacementNode, { runtimeClass }: Ask): boolean =>
+  runtimeClass !== null && !classes?.includes(runtimeClass);
+export const isAgentTooOld = ({ agentTooOld }: PlacementNode, ask: Ask): boolean =>
+  ask.newAgent && agentTooOld === true;
 const isDomainTaken = ({ failureDomain }: PlacementNode, ask: Ask): boolean =>
   ask.policy.failureDomains === "required" && ask.inDomain.has(failureDomain);
 const isNodeTaken = ({ id }: PlacementNode, ask: Ask): boolean => ask.policy.nodes === "required" && ask.onNode.has(id);
 export const arePortsTaken = (ports: readonly number[], ask: Ask): boolean =>
   ask.policy.hostPorts.length > 0 && ask.policy.hostPorts.some((port) => ports.includes(port));
+export const areNotOffered = ({ offeredPorts }: PlacementNode, ask: Ask): boolean =>
+  offeredPorts !== undefined && ask.policy.hostPorts.some((port) => !isOffered(offeredPorts, port));

@@ -1,17 +1,24 @@
 // One slot's node: the failure domains with the fewest siblings first, there the nodes with the fewest, there the best score.
-import { arePortsTaken, canTake, hasLabels, isAwayFromAny } from "./constraints.ts";
+import {
+  areNotOffered,
+  arePortsTaken,
+  canTake,
+  hasLabels,
+  isAgentTooOld,
+  isAwayFromAny,
+  lacksClass,
+} from "./constraints.ts";
 import type { Ask } from "./ask.ts";
 import type { Group } from "./groups.ts";
 import { comesBefore, type Seat } from "./piles.ts";
-import type { PoolState } from "./pool.ts";
+import type { PoolState } from "./seats.ts";
 import { IMAGE_BONUS, domainPenalty, scaleOf, scarceNodes, scoreOf, type DomainFree, type Scale } from "./rank.ts";
 import { searchGroup, type Search } from "./search.ts";
 
 export function pick(state: PoolState, ask: Ask): Seat | null {
-  const groups: Group[] = [];
-  for (const group of state.groups.values()) {
-    if (ask.slot.runtimes.includes(group.runtime) && hasLabels(group, ask)) groups.push(group);
-  }
+  const preferred = ask.slot.prefer && state.seats.get(ask.slot.prefer);
+  if (preferred?.group && fits(preferred, ask)) return preferred;
+  const groups = groupsFor(state, ask);
   if (ask.inDomain.size === 0) return pickIn(state, ask, groups);
   const siblings = (group: Group): number => ask.inDomain.get(group.failureDomain) ?? 0;
   const tiers = [...new Set(groups.map(siblings))].sort((a, b) => a - b);
@@ -26,6 +33,14 @@ export function pick(state: PoolState, ask: Ask): Seat | null {
   }
   return null;
 }
+
+/** All of them in most cases, and then no other list is made. */
+function groupsFor({ groupList }: PoolState, ask: Ask): readonly Group[] {
+  for (const group of groupList) if (!suits(group, ask)) return groupList.filter((other) => suits(other, ask));
+  return groupList;
+}
+
+const suits = (group: Group, ask: Ask): boolean => ask.slot.runtimes.includes(group.runtime) && hasLabels(group, ask);
 
 /** Among groups whose domains are equally good. */
 function pickIn(state: PoolState, ask: Ask, groups: readonly Group[]): Seat | null {
@@ -59,27 +74,34 @@ function penaltiesOf(scale: Scale, groups: readonly Group[]): Penalties | null {
   return new Map([...free].map(([domain, sum]) => [domain, domainPenalty(scale, sum, most!)]));
 }
 
-function searchFor({ totals, scale, shunned }: PoolState, ask: Ask): Search {
+function searchFor(state: PoolState, ask: Ask): Search {
   const { cpuMilli, memoryBytes, diskBytes, pids } = ask.slot.resources;
   const { onNode, avoid, awayFrom, policy } = ask;
-  const welcome = ask.self === null || !shunned.has(ask.self);
-  const free = welcome && onNode.size + avoid.size + awayFrom.length + policy.hostPorts.length === 0;
-  return {
-    scale: scaleOf(policy.strategy, scale ?? totals),
-    cpu: cpuMilli,
-    memory: memoryBytes,
-    disk: diskBytes,
-    pids,
-    allows: free ? null : (seat) => !onNode.has(seat.node.id) && allows(seat, ask),
-    penalty: 0,
-    score: Infinity,
-    seat: null,
-  };
+  const welcome = ask.self === null || !state.shunned.has(ask.self);
+  const plain = !ask.newAgent && ask.runtimeClass === null;
+  const free = welcome && plain && onNode.size + avoid.size + awayFrom.length === 0;
+  const { search } = state;
+  search.scale = scaleOf(policy.strategy, state.measure, search.scale);
+  search.cpu = cpuMilli;
+  search.memory = memoryBytes;
+  search.disk = diskBytes;
+  search.pids = pids;
+  search.allows = free ? null : allowedBy(ask);
+  search.penalty = 0;
+  search.score = Infinity;
+  search.seat = null;
+  return search;
 }
+
+const allowedBy =
+  (ask: Ask) =>
+  (seat: Seat): boolean =>
+    !ask.onNode.has(seat.node.id) && allows(seat, ask);
 
 /** What the index knows nothing of: constraints on single nodes. */
 function allows({ node, ports }: Seat, ask: Ask): boolean {
-  return !ask.avoid.has(node.id) && !arePortsTaken(ports, ask) && !isAwayFromAny(node, ask);
+  if (ask.avoid.has(node.id) || isAgentTooOld(node, ask) || lacksClass(node, ask)) return false;
+  return !arePortsTaken(ports, ask) && !areNotOffered(node, ask) && !isAwayFromAny(node, ask);
 }
 
 /** Near equals: a node that has the image wins against one that would be left a little less. */
@@ -107,12 +129,12 @@ function preferImage(
 
 /** No other room: the nodes where siblings are, those with the fewest first. */
 function pickAmongSiblings(
-  { seats, totals, scale: measure }: PoolState,
+  { seats, measure }: PoolState,
   ask: Ask,
   groups: readonly Group[],
   penalties: Penalties | null,
 ): Seat | null {
-  const scale = scaleOf(ask.policy.strategy, measure ?? totals);
+  const scale = scaleOf(ask.policy.strategy, measure);
   let best: { seat: Seat; count: number; score: number } | null = null;
   for (const [id, count] of ask.onNode) {
     const seat = seats.get(id);

@@ -16,26 +16,84 @@ export interface Seat {
   ports: readonly number[];
   /** null: the node is closed. */
   group: Group | null;
-  pile: Pile | null;
+  /** On which of the group's piles. */
+  pile: number;
   /** Where in its pile's heap. */
   at: number;
 }
 
-export interface Pile {
-  cpu: number;
-  memory: number;
-  disk: number;
-  pids: number;
-  /** A binary heap by comesBefore. */
-  readonly seats: Seat[];
+/**
+ * All piles of a group, by number, in flat arrays: a search looks at many, and what it looks at must lie close together. The
+ * piles of one place in the grid are a list.
+ */
+export interface Piles {
+  /** cpu, memory, disk and pids of pile n from ROOM * n on. */
+  room: Float64Array;
+  /** The neighbours in its list; NO_PILE at the ends. */
+  next: Int32Array;
+  previous: Int32Array;
+  /** On top; null where the number is not in use. */
+  readonly tops: (Seat | null)[];
+  /** All of it where there are several, as a binary heap by comesBefore. */
+  readonly heaps: (Seat[] | null)[];
+  readonly unused: number[];
+}
+export const ROOM = 4;
+export const NO_PILE = -1;
+
+export const noPiles = (): Piles => ({
+  room: new Float64Array(0),
+  next: new Int32Array(0),
+  previous: new Int32Array(0),
+  tops: [],
+  heaps: [],
+  unused: [],
+});
+
+/** Nobody is on it any more, and it is in no list: no slot fits, and no seat is like it. */
+export function giveUp({ room, unused }: Piles, pile: number): void {
+  room[ROOM * pile] = Number.NaN;
+  unused.push(pile);
 }
 
-/** Of a seat, or of a pile that is in no cell. */
-export function setRoom(of: Seat | Pile, cpu: number, memory: number, disk: number, pids: number): void {
-  of.cpu = cpu;
-  of.memory = memory;
-  of.disk = disk;
-  of.pids = pids;
+/** An empty pile, in no list. */
+export function newPile(piles: Piles): number {
+  const known = piles.unused.pop();
+  if (known !== undefined) return known;
+  const pile = piles.tops.push(null) - 1;
+  piles.heaps.push(null);
+  if (pile >= piles.next.length) {
+    const length = Math.max(16, 2 * piles.next.length);
+    piles.room = copyOf(new Float64Array(ROOM * length), piles.room);
+    piles.next = copyOf(new Int32Array(length), piles.next);
+    piles.previous = copyOf(new Int32Array(length), piles.previous);
+  }
+  return pile;
+}
+
+function copyOf<Numbers extends Float64Array | Int32Array>(longer: Numbers, numbers: Numbers): Numbers {
+  longer.set(numbers);
+  return longer;
+}
+
+export function setPileRoom({ room }: Piles, pile: number, seat: Seat): void {
+  const base = ROOM * pile;
+  room[base] = seat.cpu;
+  room[base + 1] = seat.memory;
+  room[base + 2] = seat.disk;
+  room[base + 3] = seat.pids;
+}
+
+export function isRoomOf({ room }: Piles, pile: number, { cpu, memory, disk, pids }: Seat): boolean {
+  const base = ROOM * pile;
+  return room[base] === cpu && room[base + 1] === memory && room[base + 2] === disk && room[base + 3] === pids;
+}
+
+export function setRoom(seat: Seat, cpu: number, memory: number, disk: number, pids: number): void {
+  seat.cpu = cpu;
+  seat.memory = memory;
+  seat.disk = disk;
+  seat.pids = pids;
 }
 
 export function comesBefore(a: Seat, b: Seat): boolean {
@@ -43,21 +101,40 @@ export function comesBefore(a: Seat, b: Seat): boolean {
 }
 const idOf = (seat: Seat): NodeId => seat.node.id;
 
-export function pushSeat(pile: Pile, seat: Seat): void {
+export function pushSeat({ tops, heaps }: Piles, pile: number, seat: Seat): void {
+  const top = tops[pile]!;
   seat.pile = pile;
-  pile.seats.push(seat);
-  rise(pile.seats, pile.seats.length - 1, seat);
+  if (top === null) {
+    tops[pile] = seat;
+    seat.at = 0;
+    return;
+  }
+  const heap = (heaps[pile] ??= [top]);
+  heap.push(seat);
+  rise(heap, heap.length - 1, seat);
+  tops[pile] = heap[0]!;
 }
 
-export function takeSeat(pile: Pile, seat: Seat): void {
-  const { seats } = pile;
-  const last = seats.pop()!;
-  seat.pile = null;
-  if (last === seat) return;
-  const at = seat.at;
-  rise(seats, at, last);
-  if (last.at === at) sink(seats, at, last);
+/** From its pile. false: that is empty now. */
+export function takeSeat({ tops, heaps }: Piles, seat: Seat): boolean {
+  const { pile, at } = seat;
+  const heap = heaps[pile]!;
+  seat.pile = NO_PILE;
+  if (heap === null) {
+    tops[pile] = null;
+    return false;
+  }
+  const last = heap.pop()!;
+  if (last !== seat) {
+    rise(heap, at, last);
+    if (last.at === at) sink(heap, at, last);
+  }
+  tops[pile] = heap[0]!;
+  if (heap.length === 1) heaps[pile] = null;
+  return true;
 }
+
+export const seatsOn = ({ tops, heaps }: Piles): Seat[] => tops.flatMap((top, pile) => heaps[pile] ?? top ?? []);
 
 function rise(seats: Seat[], from: number, seat: Seat): void {
   let at = from;

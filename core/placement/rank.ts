@@ -18,10 +18,6 @@ export function packScore(scarceLeft: number, otherLeft: number): number {
   return scarceLeft + otherLeft + (stranded > 0 ? STRANDED_WEIGHT * stranded : 0);
 }
 
-/** The least that may be left of the other resource for packScore to be at most `score`: packScore solved for otherLeft. */
-export const otherLeftMin = (scarceLeft: number, score: number): number =>
-  ((1 + STRANDED_WEIGHT) * scarceLeft - score) / (STRANDED_WEIGHT - 1);
-
 /** The emptiest node: the one that would have the most left of what it would have the least of. */
 export const spreadScore = (cpuLeft: number, memoryLeft: number): number =>
   cpuLeft < memoryLeft ? -cpuLeft : -memoryLeft;
@@ -71,13 +67,18 @@ export interface Scale {
   readonly memoryUnit: number;
 }
 
-export function scaleOf(strategy: Strategy, totals: Totals): Scale {
-  return {
-    strategy,
-    cpuScarce: totals.cpuFree * totals.memoryCapacity <= totals.memoryFree * totals.cpuCapacity,
-    cpuUnit: totals.cpuCapacity / totals.nodes,
-    memoryUnit: (totals.memoryCapacity / totals.nodes) * MEMORY_UNIT,
-  };
+/** known: the scale of before, given back where nothing of it has changed. */
+export function scaleOf(strategy: Strategy, totals: Totals, known?: Scale | null): Scale {
+  const { nodes, cpuFree, cpuCapacity, memoryFree, memoryCapacity } = totals;
+  const cpuScarce = cpuFree * memoryCapacity <= memoryFree * cpuCapacity;
+  const cpuUnit = cpuCapacity / nodes;
+  const memoryUnit = (memoryCapacity / nodes) * MEMORY_UNIT;
+  const isKnown =
+    known?.strategy === strategy &&
+    known.cpuScarce === cpuScarce &&
+    known.cpuUnit === cpuUnit &&
+    known.memoryUnit === memoryUnit;
+  return isKnown ? known : { strategy, cpuScarce, cpuUnit, memoryUnit };
 }
 
 /** Of a node that would have this much left. */

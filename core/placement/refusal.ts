@@ -1,7 +1,7 @@
 // The refusal that sums up over many nodes why none of them took a slot.
 import type { Refusal } from "../../contracts/failures.ts";
 import type { Ask } from "./ask.ts";
-import { couldEver, noteExclusions, requestedOf, wantedOf, type Note } from "./constraints.ts";
+import { areNotOffered, couldEver, noteExclusions, requestedOf, wantedOf, type Note } from "./constraints.ts";
 import type { ConstraintName, PlacementNode } from "./types.ts";
 
 type Entry = Refusal["constraints"][number];
@@ -26,11 +26,13 @@ export function refusalOf(seen: Iterable<Seen>, ask: Ask): Refusal {
   };
   let nodesTotal = 0;
   let possible = false;
+  let notOffering = 0;
   const shunning = new Set<string>();
   for (const { node, free, ports } of seen) {
     const awayBefore = tallies.get("away_from")?.nodesExcluded;
     nodesTotal += 1;
     possible ||= couldEver(node, ask);
+    if (areNotOffered(node, ask)) notOffering += 1;
     noteExclusions(node, free, ports, ask, note);
     if (tallies.get("away_from")?.nodesExcluded === awayBefore) continue;
     for (const name of (ask.self && node.shunned?.get(ask.self)) || []) shunning.add(name);
@@ -39,7 +41,12 @@ export function refusalOf(seen: Iterable<Seen>, ask: Ask): Refusal {
   for (const [constraint, { nodesExcluded, missing }] of tallies) {
     const wanted = wantedOf(ask, constraint);
     const requested = requestedOf(ask, constraint);
-    const detail = constraint === "away_from" ? keptAway(wanted, shunning) : {};
+    const detail =
+      constraint === "away_from"
+        ? keptAway(wanted, shunning)
+        : constraint === "ports"
+          ? unoffered(wanted, notOffering)
+          : {};
     const asked = wanted === null ? {} : { wanted };
     merged.set(constraint, { constraint, nodesExcluded, requested, missing, ...asked, ...detail });
   }
@@ -51,6 +58,11 @@ function keptAway(wanted: string | null, shunning: ReadonlySet<string>): Pick<En
   if (shunning.size === 0) return {};
   const by = `kept away by ${[...shunning].sort().join(", ")}`;
   return { detail: wanted === null ? by : `${wanted}; ${by}` };
+}
+
+/** Which ports are held is a matter of time; which ones a node offers is its operator's word. */
+function unoffered(wanted: string | null, nodes: number): Pick<Entry, "detail"> {
+  return nodes === 0 ? {} : { detail: `${wanted}; ${nodes} of them not offering it to instances` };
 }
 
 /** A cell that holds as many instances as it may: its nodes were not looked at one by one. */

@@ -1,6 +1,7 @@
 // What placement decides about, and what it answers.
 import type { NodeCapacity, RuntimeKind } from "../../contracts/agent-protocol.ts";
 import type { Refusal } from "../../contracts/failures.ts";
+import type { HostPorts } from "../../contracts/host-ports.ts";
 import type { InstanceId, NodeId } from "../../contracts/ids.ts";
 import type { Resources } from "../../contracts/release.ts";
 import type { Occupied, ReserveSlot } from "../messages.ts";
@@ -22,12 +23,18 @@ export interface PlacementNode {
   readonly free: NodeCapacity;
   /** Host ports that something on it holds. */
   readonly hostPorts: readonly number[];
+  /** Which ones it gives to instances at all. Absent: any. */
+  readonly offeredPorts?: HostPorts;
   /** What is on it, by `<team>/<app's name>` (awayFromKey). */
   readonly apps: ReadonlySet<string>;
   /** Whom these stay away from. Absent: nobody. */
   readonly shunned?: Shunned;
   /** Digests and bundle hashes that it need not pull. */
   readonly images: ReadonlySet<string>;
+  /** Its agent knows nothing of strict singletons and host ports. */
+  readonly agentTooOld?: boolean;
+  /** Classes of runtimes that it has beside runc, as words. Absent: none. */
+  readonly classes?: string;
 }
 
 /** draining goes before cordoned, which goes before not_ready: the operator's word is the better reason. */
@@ -61,11 +68,13 @@ export const awayFromKey = (team: string, appName: string): string => `${team}/$
  * `place` decides and changes nothing: its answer depends on the nodes, the request and the pool's seed alone, never on the
  * order or history of updates. The owner then tells what became of it by `update`.
  */
-export interface Pool {
+export interface Pool<Node extends PlacementNode = PlacementNode> {
   readonly nodesTotal: number;
   /** Adds the node, or replaces what is known of it. Nothing to do for the object it has already. */
-  update(node: PlacementNode): void;
+  update(node: Node): void;
   remove(id: NodeId): void;
+  /** As its owner told it last. */
+  nodeOf(id: NodeId): Node | undefined;
   /** As it is now. */
   get(id: NodeId): PlacementNode | undefined;
   /** Only the room of a node changed: something came, or went. Cheaper than an update. Throws for a node that is not here. */

@@ -1,180 +1,210 @@
 // Decides what becomes of a rollout. Pure and total: every phase takes every event; final phases stay as they are.
 import { instanceKey } from "../../contracts/desired.ts";
-import type { InstanceFailure, Refusal, RolloutFailure } from "../../contracts/failures.ts";
-import { refusalText } from "../../contracts/refusal-text.ts";
-import type { InstanceId, NodeId } from "../../contracts/ids.ts";
 import type { Limits } from "../limits.ts";
 import { assertNever } from "../step.ts";
-import type { RolloutPhase, RolloutRow } from "./types.ts";
-
-/** How one wanted slot of the rollout's target stands now. waitsForOld: nothing is placed before the old is known stopped. roomComing: instances of the same app are about to give back room. */
-export type SlotView =
-  | { readonly kind: "missing"; readonly waitsForOld?: boolean }
-  | {
-      readonly kind: "placing";
-      readonly refusal: Refusal | null;
-      readonly refusedSinceMs: number | null;
-      readonly roomComing: boolean;
-    }
-  | ({ readonly kind: "starting"; readonly status: string; readonly startedAtMs: number | null } & Placed)
-  | ({
-      readonly kind: "crashing";
-      readonly crashes: number;
-      readonly everReady: boolean;
-      readonly failure: InstanceFailure;
-    } & Placed)
-  | ({ readonly kind: "failed"; readonly failure: InstanceFailure } & Placed)
-  | ({ readonly kind: "ready" } & Placed);
-interface Placed {
-  readonly instance: InstanceId;
-  readonly generation: number;
-  readonly node: NodeId | null;
-}
-
-export interface VerifyResult {
-  readonly instance: InstanceId;
-  readonly generation: number;
-  readonly ok: boolean;
-  readonly message: string;
-}
+import { nextBatch } from "./batches.ts";
+import { nextStage, rolledAgain } from "./commands.ts";
+import { withFallen } from "./fall.ts";
+import { failureOf } from "./give-up.ts";
+import { isJudged, isVerified, wantedSlots, type Seen, type VerifyResult } from "./seen.ts";
+import { isReadySlot, waitingForOf, type ReadySlot, type SlotView } from "./slots.ts";
+import { stageOf, stagesOf } from "./stages.ts";
+import { isActive, planOf, type ActivePhase, type RolloutRow } from "./types.ts";
 
 export type RolloutEvent =
-  | { readonly kind: "look"; readonly slots: readonly SlotView[] }
-  | { readonly kind: "verified"; readonly slots: readonly SlotView[]; readonly results: readonly VerifyResult[] }
+  | { readonly kind: "look"; readonly seen: Seen; readonly results?: readonly VerifyResult[] | null }
   | { readonly kind: "cancel" }
   | { readonly kind: "supersede" };
 
-export const isActive = (phase: RolloutPhase): boolean => phase.kind === "rolling" || phase.kind === "verifying";
+/** Stages, and the phases of each, are far fewer: beyond that it is a fault, not a rollout. */
+const TRANSITIONS_MAX = 200;
 
-/** The next phase; the very same object when nothing changed. */
-export function stepRollout(row: RolloutRow, event: RolloutEvent, nowMs: number, limits: Limits): RolloutPhase {
+/** The row as it is now; the very same object when nothing changed. */
+export function stepRollout(row: RolloutRow, event: RolloutEvent, nowMs: number, limits: Limits): RolloutRow {
   const { phase } = row;
-  if (phase.kind !== "rolling" && phase.kind !== "verifying") return phase;
+  if (!isActive(phase)) return row;
   switch (event.kind) {
     case "cancel":
-      return { kind: "cancelled", ready: phase.ready, endedAtMs: nowMs };
+      return { ...row, phase: { kind: "cancelled", ready: phase.ready, endedAtMs: nowMs } };
     case "supersede":
-      return { kind: "superseded", ready: phase.ready, endedAtMs: nowMs };
+      return { ...row, phase: { kind: "superseded", ready: phase.ready, endedAtMs: nowMs } };
     case "look":
-    case "verified":
-      return unlessSame(phase, lookAgain(row, phase, event, nowMs, limits));
+      return lookAgain(row, event.seen, event.results ?? [], nowMs, limits);
     default:
       return assertNever(event);
   }
 }
 
-type Active = Extract<RolloutPhase, { kind: "rolling" | "verifying" }>;
-type Look = Extract<RolloutEvent, { kind: "look" | "verified" }>;
-
-function lookAgain(row: RolloutRow, phase: Active, event: Look, nowMs: number, limits: Limits): RolloutPhase {
-  const { slots } = event;
-  const ready = slots.filter((slot) => slot.kind === "ready");
-  const failure = failureOf(row, phase, slots, nowMs, limits);
-  if (failure) return { kind: "failed", ready: ready.length, failure, endedAtMs: nowMs };
-  if (ready.length < slots.length) return { kind: "rolling", ready: ready.length, waitingFor: waitingForOf(slots) };
-
-  const results = event.kind === "verified" ? event.results : [];
-  const before = phase.kind === "verifying" ? phase : null;
-  const now = new Map(ready.map((slot) => [instanceKey(slot), slot]));
-  const answered = results.filter((result) => result.ok).map(instanceKey);
-  const verified = [...new Set([...(before?.verified ?? []), ...answered])].filter((key) => now.has(key)).sort();
-  if (verified.length === slots.length) return { kind: "completed", ready: ready.length, endedAtMs: nowMs };
-  const miss = results.find((result) => !result.ok && now.has(instanceKey(result)));
-  const lastMiss = miss
-    ? { instance: miss.instance, node: now.get(instanceKey(miss))?.node ?? null, message: miss.message }
-    : (before?.lastMiss ?? null);
-  const sinceMs = before?.sinceMs ?? nowMs;
-  if (lastMiss && nowMs >= sinceMs + limits.verifyPatienceMs) {
-    return { kind: "failed", ready: ready.length, failure: { kind: "verification", ...lastMiss }, endedAtMs: nowMs };
-  }
-  return { kind: "verifying", ready: ready.length, sinceMs, verified, lastMiss };
-}
-
-/** The first reason to give up, or null. An instance's own reason is worth more than a deadline's. */
-function failureOf(
+function lookAgain(
   row: RolloutRow,
-  phase: Active,
-  slots: readonly SlotView[],
+  seen: Seen,
+  results: readonly VerifyResult[],
   nowMs: number,
   limits: Limits,
-): RolloutFailure | null {
-  for (const slot of slots) {
-    const failure = slotFailure(slot, nowMs, limits);
-    if (failure) return failure;
+): RolloutRow {
+  let now = withFallen(row, withResults(row, seen, results, nowMs), seen, nowMs, limits);
+  for (let transitions = 0; transitions < TRANSITIONS_MAX && isActive(now.phase); transitions += 1) {
+    const after = turned(now, seen, nowMs, limits);
+    if (same(after, now)) break;
+    now = after;
   }
-  if (nowMs < row.deadlineAtMs) return null;
-  if (phase.kind === "verifying" && phase.lastMiss) return { kind: "verification", ...phase.lastMiss };
-  return { kind: "deadline", waitedMs: nowMs - row.startedAtMs, waitingFor: waitingForOf(slots) ?? "verification" };
+  return same(now, row) ? row : now;
 }
 
-const noCapacity = (refusal: Refusal): RolloutFailure => ({
-  kind: "no_capacity",
-  refusal,
-  message: refusalText(refusal),
-});
+/** One transition at most: a look makes as many as there are to make. */
+export function turned(row: RolloutRow, seen: Seen, nowMs: number, limits: Limits): RolloutRow {
+  const counted = withReady(row, wantedSlots(row, seen));
+  const failure = failureOf(counted, seen, nowMs, limits);
+  const { ready } = counted.phase;
+  return failure
+    ? { ...counted, phase: { kind: "failed", ready, failure, endedAtMs: nowMs } }
+    : advanced(counted, seen, nowMs);
+}
 
-function slotFailure(slot: SlotView, nowMs: number, limits: Limits): RolloutFailure | null {
-  switch (slot.kind) {
-    case "failed":
-      return { kind: "instance", instance: slot.instance, node: slot.node, failure: slot.failure };
-    case "crashing":
-      if (slot.everReady || slot.crashes < limits.crashesMax) return null;
-      return { kind: "instance", instance: slot.instance, node: slot.node, failure: slot.failure };
-    case "starting": {
-      if (slot.startedAtMs === null || nowMs < slot.startedAtMs + limits.startupBudgetMs) return null;
-      const seconds = Math.round((nowMs - slot.startedAtMs) / 1_000);
-      const message = `It was not ready ${seconds} s after it was first started.`;
-      const failure: InstanceFailure = { code: "never_ready", message, exitCode: null, signal: null, logTail: [] };
-      return { kind: "instance", instance: slot.instance, node: slot.node, failure };
-    }
-    case "placing":
-      if (!slot.refusal || slot.refusedSinceMs === null) return null;
-      if (slot.refusal.impossible) return noCapacity(slot.refusal);
-      if (slot.roomComing) return null;
-      return nowMs >= slot.refusedSinceMs + limits.placementPatienceMs ? noCapacity(slot.refusal) : null;
-    case "missing":
-    case "ready":
-      return null;
+/** What became of those that were asked. Who is ready no more has to answer again. */
+function withResults(row: RolloutRow, seen: Seen, results: readonly VerifyResult[], nowMs: number): RolloutRow {
+  const now = new Map(
+    [...seen.slots, ...(seen.beside ?? [])].filter(isReadySlot).map((slot) => [instanceKey(slot), slot]),
+  );
+  const answered = results.filter(({ ok }) => ok).map(instanceKey);
+  const verified = [...new Set([...(row.verified ?? []), ...answered])].filter((key) => now.has(key)).sort();
+  return { ...row, verified, miss: missOf(row, now, verified, results, nowMs) };
+}
+
+function missOf(
+  row: RolloutRow,
+  now: ReadonlyMap<string, ReadySlot>,
+  verified: readonly string[],
+  results: readonly VerifyResult[],
+  nowMs: number,
+): RolloutRow["miss"] {
+  // Not by generation: who was not asked at all, because the route leaves it out, is answered for without one.
+  const asked = new Map([...now.values()].map((slot) => [slot.instance, slot]));
+  const fresh = results.find(({ ok, instance }) => !ok && asked.has(instance));
+  if (fresh) {
+    const node = asked.get(fresh.instance)?.node ?? null;
+    const { instance, message, smoke = false } = fresh;
+    const sinceMs = row.miss?.smoke === smoke ? row.miss.sinceMs : nowMs;
+    return { instance, node, message, smoke, sinceMs };
+  }
+  const { miss } = row;
+  if (!miss) return null;
+  const isThere = [...now].some(([key, { instance }]) => instance === miss.instance && !verified.includes(key));
+  return isThere ? miss : null;
+}
+
+function withReady(row: RolloutRow, wanted: readonly SlotView[]): RolloutRow & { readonly phase: ActivePhase } {
+  const phase = row.phase as ActivePhase;
+  return { ...row, phase: { ...phase, ready: wanted.filter(isReadySlot).length } };
+}
+
+type ActiveRow = RolloutRow & { readonly phase: ActivePhase };
+
+/** One transition, or none. Paused: nothing further begins, nothing ends. */
+function advanced(row: ActiveRow, seen: Seen, nowMs: number): RolloutRow {
+  const { phase } = row;
+  switch (phase.kind) {
+    case "preparing":
+      return seen.job?.kind === "ended" && !row.paused ? begun({ ...row, prepared: true }) : row;
+    case "rolling":
+      return rolled(row, seen, nowMs);
+    case "verifying":
+      return verifiedOf(row, seen, nowMs);
+    case "holding":
+      return held(row, seen, nowMs);
+    case "finishing":
+      if (row.paused || seen.job?.kind !== "ended") return row;
+      // Another size, or a lost instance, since they were asked.
+      if (!isAllThere(row) || !wantedSlots(row, seen).every((slot) => isVerified(row, slot))) return rolledAgain(row);
+      return { ...row, phase: { kind: "completed", ready: phase.ready, endedAtMs: nowMs } };
     default:
-      return assertNever(slot);
+      return assertNever(phase);
   }
 }
 
-/** When time alone can change the answer, or null. */
-export function rolloutWakeAtMs(row: RolloutRow, slots: readonly SlotView[], limits: Limits): number | null {
-  if (!isActive(row.phase)) return null;
-  const times = [row.deadlineAtMs];
-  for (const slot of slots) {
-    if (slot.kind === "starting" && slot.startedAtMs !== null) times.push(slot.startedAtMs + limits.startupBudgetMs);
-    if (slot.kind === "placing" && slot.refusedSinceMs !== null && !slot.roomComing) {
-      times.push(slot.refusedSinceMs + limits.placementPatienceMs);
-    }
+/** The first stage. A rolling one with little room begins with what its first batch may have. */
+export function begun(row: RolloutRow): RolloutRow {
+  const [first] = stagesOf(row);
+  const isBatched = planOf(row).strategy.kind === "rolling" && first!.weight === "ready";
+  return { ...row, slots: isBatched ? 0 : first!.slots, phase: { kind: "rolling", ready: 0, waitingFor: null } };
+}
+
+/** As many as the stage asks for are wanted, not only a batch of them. */
+const isAllThere = (row: RolloutRow): boolean => (row.slots ?? row.to.replicas) >= stageOf(row).slots;
+
+function rolled(row: ActiveRow, seen: Seen, nowMs: number): RolloutRow {
+  const wanted = wantedSlots(row, seen);
+  const isReady = wanted.every(isReadySlot);
+  if (!row.paused) {
+    const smoked = planOf(row).smoke !== undefined;
+    const ready = seen.slots
+      .slice(0, row.slots)
+      .filter((slot) => isReadySlot(slot) && (!smoked || isVerified(row, slot)));
+    const complete = isReady && (!smoked || wanted.every((slot) => isVerified(row, slot)));
+    const next = nextBatch(row, { ready: ready.length, complete }, nowMs);
+    if (next !== row) return next;
   }
-  if (row.phase.kind === "verifying" && row.phase.lastMiss) times.push(row.phase.sinceMs + limits.verifyPatienceMs);
-  return Math.min(...times);
+  if (isReady && isAllThere(row))
+    return { ...row, phase: { kind: "verifying", ready: row.phase.ready, sinceMs: nowMs } };
+  const text = waitingForOf(wanted) ?? (row.paused ? "somebody to resume it" : "the pause between two batches");
+  return { ...row, phase: { kind: "rolling", ready: row.phase.ready, waitingFor: text } };
 }
 
-/** `2 of 3 ready; 1 pulling` */
-function waitingForOf(slots: readonly SlotView[]): string | null {
-  const counts = new Map<string, number>();
-  let ready = 0;
-  for (const slot of slots) {
-    if (slot.kind === "ready") ready += 1;
-    else {
-      const word = wordFor(slot);
-      counts.set(word, (counts.get(word) ?? 0) + 1);
-    }
+function verifiedOf(row: ActiveRow, seen: Seen, nowMs: number): RolloutRow {
+  const wanted = wantedSlots(row, seen);
+  if (!isAllThere(row) || !wanted.every(isReadySlot)) return rolledAgain(row);
+  if (row.paused && row.manualWeight == null) return row;
+  return wanted.every((slot) => isVerified(row, slot)) ? passed(row, nowMs) : row;
+}
+
+/** All that the stage wants is there: it gets its weight, and keeps it for as long as the plan says. */
+function passed(row: ActiveRow, nowMs: number): RolloutRow {
+  const { weight, holdMs } = stageOf(row);
+  const { ready } = row.phase;
+  const stage = row.stage ?? 0;
+  const share = typeof weight === "number" ? weight : 100;
+  const switchedAtMs = share === 100 ? (row.switchedAtMs ?? nowMs) : null;
+  const weighed = { ...reweighed(row, typeof weight === "number" ? weight : row.weight), switchedAtMs };
+  if (holdMs !== 0 && (row.manualWeight != null || (row.heldStage ?? -1) < stage)) {
+    const untilMs = holdMs === null ? null : nowMs + holdMs;
+    return { ...weighed, phase: { kind: "holding", ready, weight: share, sinceMs: nowMs, untilMs } };
   }
-  if (counts.size === 0) return null;
-  return [`${ready} of ${slots.length} ready`, ...[...counts].map(([word, count]) => `${count} ${word}`)].join("; ");
+  if (stage < stagesOf(row).length - 1) return nextStage(weighed);
+  if (planOf(row).after) return { ...weighed, phase: { kind: "finishing", ready, sinceMs: nowMs } };
+  return { ...weighed, phase: { kind: "completed", ready, endedAtMs: nowMs } };
 }
 
-function wordFor(slot: SlotView): string {
-  if (slot.kind === "starting") return slot.status;
-  if (slot.kind === "placing" && slot.refusal) return "without room";
-  return slot.kind === "missing" && slot.waitsForOld ? "waiting for the old one to be known stopped" : slot.kind;
+/** By another weight it is judged anew: what was said of the one before is over. */
+function reweighed(row: ActiveRow, weight: number | undefined): ActiveRow {
+  if (weight === undefined || weight === row.weight) return row;
+  return { ...row, weight, verdict: null, lastVerdict: row.verdict ?? row.lastVerdict ?? null };
 }
 
-function unlessSame(before: RolloutPhase, after: RolloutPhase): RolloutPhase {
-  return JSON.stringify(before) === JSON.stringify(after) ? before : after;
+function held(row: ActiveRow, seen: Seen, nowMs: number): RolloutRow {
+  const { phase } = row;
+  if (phase.kind !== "holding") return row;
+  // Lost with their nodes: others come, and the hold begins anew with them.
+  if (phase.ready === 0 && wantedSlots(row, seen).length > 0) return rolledAgain(row);
+  if (row.paused || phase.untilMs === null || nowMs < phase.untilMs) return row;
+  return mayGoOn(row) ? nextStage(row) : row;
+}
+
+/** By its judge, if it has one. A green on trial that nobody visits has done nothing wrong. */
+function mayGoOn(row: RolloutRow): boolean {
+  const stage = stageOf(row);
+  if (!isJudged(row)) return true;
+  const { verdict } = row;
+  if (!verdict) return false;
+  if (verdict.kind === "no_traffic") return stage.on === "trial" || verdict.rule === "pass";
+  return verdict.kind === "pass";
+}
+
+/** Field by field: most are the very same, and the judge's state is long. */
+function same(one: RolloutRow, other: RolloutRow): boolean {
+  if (one === other) return true;
+  const fields = new Set([...Object.keys(one), ...Object.keys(other)]) as Set<keyof RolloutRow>;
+  for (const field of fields) {
+    if (one[field] !== other[field] && JSON.stringify(one[field]) !== JSON.stringify(other[field])) return false;
+  }
+  return true;
 }

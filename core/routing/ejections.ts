@@ -90,6 +90,7 @@ export function verdictOf(code: GatewayError): { readonly reportFrom: number | n
     // The instance has moved, or the visitor's own request was at fault.
     case "instance_gone":
     case "malformed_request":
+    case "body_too_large":
       return null;
     // Alive, but no use to this isolate now: too busy, or its node does not take our tickets.
     case "too_many_connections":

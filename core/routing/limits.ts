@@ -3,8 +3,13 @@
 export const ROUTING_LIMITS = {
   /** A route is used unasked for this long: every isolate reads KV at most once in that time per app. */
   routeFreshMs: 5_000,
-  /** Older than this (an app nobody visited) a route is read again before it is used; a drained instance serves 90 s. */
-  routeUsableMs: 60_000,
+  /**
+   * Older than this (an app nobody visited) a route is read again before it is used: by then a lost node's instances are replaced, and
+   * one that comes back must not get a visitor before it has stopped them.
+   */
+  routeUsableMs: 8_000,
+  /** Whose a hostname is changes by somebody's word, and a request that went to an app of before is that app's to answer. */
+  hostUsableMs: 60_000,
   /** A route without anybody to serve, an unknown hostname or a route known to be old is asked about at most this often. */
   recheckMs: 100,
   /** KV's own cache; the least it takes. */
@@ -19,6 +24,15 @@ export const ROUTING_LIMITS = {
   routesMax: 10_000,
   /** First attempt and three more: with more failures in a row than that, the app is down, not an instance. */
   attemptsMax: 4,
+  /**
+   * Repetitions of an app's requests within an isolate: a fifth of its requests, or so many a second where those are few. Enough
+   * for one instance of five that fails; an app that fails whole gets 1.2 times its load, not four times. Moves are not counted.
+   */
+  retryShare: 0.2,
+  retriesPerSecondMin: 10,
+  retryBurstMax: 100,
+  /** Answers of 500 and more in a row from one instance after which it is tried last, while another of its release answers. */
+  serverErrorsInRowMax: 5,
   /** Bodies up to this are held in memory so that they can be sent again; an isolate has 128 MB for all its requests. */
   bodyBufferBytesMax: 1_048_576,
   /** Without an answer's head for this long, the gateway is asked whether it is there at all. */
@@ -28,6 +42,10 @@ export const ROUTING_LIMITS = {
    * fails requests; a probe lost to chance costs a second of preferring others.
    */
   probeTimeoutMs: 500,
+  /** The last node that stands is given up after so many probes in a row more, ejectMs apart: 4.5 s of silence in all. */
+  lastProbes: 2,
+  /** Where its host still takes connections: a machine that is loaded to many times its worth answers after seconds. 10.5 s in all. */
+  busyProbes: 6,
   /** Requests to one node within this time share one timer: a timer for each costs a Worker 7 % of its throughput. */
   watchShareMs: 100,
   /** What failed is avoided for this long, twice as long each time it fails again, up to the maximum. */

@@ -10,15 +10,15 @@ export type BodyKind = "none" | "buffered" | "streamed";
  */
 export type Failure = "untouched" | "ambiguous" | "final";
 
-/** Safe methods (RFC 9110, 9.2.1): asking twice asks nothing more than asking once. */
-const SAFE: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "TRACE"]);
+/** Safe methods (RFC 9110, 9.2.1): asking twice asks nothing more than asking once. A second DELETE may answer otherwise than the first. */
+export const SAFE_METHODS: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "TRACE"]);
 
 export function mayRetry(failure: Failure, method: string, body: BodyKind): boolean {
   switch (failure) {
     case "untouched":
       return body !== "streamed";
     case "ambiguous":
-      return body === "none" && SAFE.has(method);
+      return body === "none" && SAFE_METHODS.has(method);
     case "final":
       return false;
   }
@@ -31,6 +31,7 @@ export function failureOf(code: GatewayError): Failure {
       return "ambiguous";
     case "upstream_timeout":
     case "malformed_request":
+    case "body_too_large":
       return "final";
     case "ticket_missing":
     case "ticket_invalid":

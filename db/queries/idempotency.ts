@@ -22,12 +22,13 @@ export type Begun =
 const ofKey = ({ team, actor, key }: IdempotencyKey) =>
   and(eq(idempotencyKeys.teamId, team), eq(idempotencyKeys.actor, actor), eq(idempotencyKeys.key, key));
 
-/** operation: which write (`POST /v1/apps`). requestHash: of its body. resource: a freshly minted id. One round trip. */
+/** operation: which write (`POST /v1/apps`). requestHashes: of its body, the one to keep first. resource: a freshly minted id. One round trip. */
 export async function beginIdempotent(
   db: Database,
-  input: IdempotencyKey & { operation: string; requestHash: string; resource: string },
+  input: IdempotencyKey & { operation: string; requestHashes: readonly [string, ...string[]]; resource: string },
 ): Promise<Begun> {
-  const { team, actor, key, operation, requestHash, resource } = input;
+  const { team, actor, key, operation, requestHashes, resource } = input;
+  const [requestHash] = requestHashes;
   const [, [row]] = await db.runAll({ kind: "team", team }, (statements) => [
     statements
       .insert(idempotencyKeys)
@@ -36,7 +37,7 @@ export async function beginIdempotent(
     statements.select().from(idempotencyKeys).where(ofKey(input)),
   ]);
   if (row === undefined) throw new Error("the idempotency key was swept away while it was used");
-  if (row.operation !== operation || row.requestHash !== requestHash) return { kind: "reused" };
+  if (row.operation !== operation || !requestHashes.includes(row.requestHash)) return { kind: "reused" };
   if (row.status !== null) return { kind: "answered", status: row.status, body: row.body };
   return { kind: "go_on", resource: row.resource };
 }

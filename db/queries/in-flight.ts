@@ -11,7 +11,7 @@ export async function appsInFlight(db: Database, limit: number): Promise<AppId[]
       .selectDistinct({ app: rolloutHistory.appId })
       .from(rolloutHistory)
       // As the partial index has it, word for word.
-      .where(sql`${rolloutHistory.phase} in ('rolling', 'verifying')`)
+      .where(sql`${rolloutHistory.phase} in ('preparing', 'rolling', 'verifying', 'holding', 'finishing')`)
       .limit(limit),
   );
   return rows.map((row) => row.app);

@@ -1,5 +1,6 @@
 // Join tokens: made by an operator, used once, by one key.
-import { and, desc, eq, gt, isNull, lt, sql } from "drizzle-orm";
+import { and, desc, eq, gt, isNull, lt, ne, notExists, sql } from "drizzle-orm";
+import { alias } from "drizzle-orm/pg-core";
 import type { JoinTokenCreated } from "../../contracts/api.ts";
 import type { Failure, Result } from "../../contracts/failures.ts";
 import { JoinTokenId, type NodeId, type RegionName } from "../../contracts/ids.ts";
@@ -66,6 +67,22 @@ export async function listJoinTokens(db: Database, page: PageRequest): Promise<R
   };
 }
 
+/** For one that got into wrong hands: it ends now. Null: there is none of that id; used: it has made that node, which is what to look at. */
+export async function revokeJoinToken(db: Database, input: By & { id: JoinTokenId }): Promise<JoinToken | null> {
+  const { id } = input;
+  const [, , [row]] = await db.runAll({ kind: "operator" }, (statements) => [
+    statements
+      .update(joinTokens)
+      .set({ expiresAtMs: sql`least(${joinTokens.expiresAtMs}, now())` })
+      .where(and(eq(joinTokens.id, id), isNull(joinTokens.usedAtMs))),
+    insertAudit(statements, { ...input, team: null, action: "join_token.revoke", subject: id }),
+    statements.select(shown).from(joinTokens).where(eq(joinTokens.id, id)),
+  ]);
+  return row ?? null;
+}
+
+const before = alias(joinTokens, "before");
+
 export interface ConsumedJoinToken {
   readonly id: JoinTokenId;
   /** The node that this token made: on a retry by the same key the one of the first try. */
@@ -77,7 +94,8 @@ export interface ConsumedJoinToken {
 
 /**
  * Uses the token up for the key with thumbprint jkt, in one statement, so that of two at once one wins. node: a fresh id, taken
- * if this is the first use. join_token_unknown, join_token_expired or join_token_used; each refusal is audited.
+ * if this is the first use. join_token_unknown, join_token_expired, join_token_used, or conflict: the key is another node's, removed or
+ * not, and the token stays good; each refusal is audited.
  */
 export async function consumeJoinToken(
   db: Database,
@@ -85,7 +103,9 @@ export async function consumeJoinToken(
 ): Promise<Result<ConsumedJoinToken>> {
   const { hash, node, jkt } = input;
   const ours = eq(joinTokens.hash, hash);
-  const [, [row]] = await db.runAll({ kind: "enrol" }, (statements) => [
+  const [, , [row], [other]] = await db.runAll({ kind: "enrol" }, (statements) => [
+    // Two servers with one key and a token each: one after the other.
+    statements.execute(sql`select pg_advisory_xact_lock(hashtext(${jkt}))`),
     statements
       .update(joinTokens)
       .set({ usedAtMs: sql`now()`, usedBy: node, usedByJkt: jkt })
@@ -95,27 +115,41 @@ export async function consumeJoinToken(
           isNull(joinTokens.usedAtMs),
           gt(joinTokens.expiresAtMs, sql`now()`),
           sql`coalesce(${joinTokens.region}, ${input.region}) = ${input.region}`,
+          notExists(statements.select({ id: before.id }).from(before).where(eq(before.usedByJkt, jkt))),
         ),
       ),
     statements
       .select({ ...shown, usedByJkt: joinTokens.usedByJkt, createdBy: joinTokens.createdBy })
       .from(joinTokens)
       .where(ours),
+    statements
+      .select({ node: before.usedBy })
+      .from(before)
+      .where(and(eq(before.usedByJkt, jkt), ne(before.hash, hash)))
+      .limit(1),
   ]);
   if (row?.usedBy && row.usedByJkt === jkt) {
     return { ok: true, value: { id: row.id, node: row.usedBy, region: row.region, createdBy: row.createdBy } };
   }
-  const failure = refusalOf(row, input.region);
+  const isGood = row !== undefined && row.usedAtMs === null;
+  const cloned = isGood && other?.node ? other.node : null;
+  const failure = cloned === null ? refusalOf(row, input.region) : keyUsedBy(cloned);
   await recordAudit(db, {
     team: null,
     actor: `key:${jkt}`,
     action: "join_token.use",
     subject: row?.id ?? "unknown",
-    outcome: failure.code,
+    outcome: cloned === null ? failure.code : "node_key_used",
     requestId: input.requestId,
   });
   return { ok: false, failure };
 }
+
+/** A key is made on a server and never leaves it, unless its disk is copied; a removed node's comes back by no token. */
+const keyUsedBy = (node: NodeId): Failure => ({
+  code: "conflict",
+  message: `this server has the key of node ${node}: was its disk copied? Remove its identity, then join again`,
+});
 
 function refusalOf(
   row: { usedAtMs: number | null; region: RegionName | null } | undefined,

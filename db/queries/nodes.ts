@@ -1,5 +1,5 @@
 // Which node is in which cell, for the operator's lists and for finding a node's Cell object.
-import { and, desc, eq, isNull, lt, sql } from "drizzle-orm";
+import { and, desc, eq, isNotNull, isNull, lt, sql } from "drizzle-orm";
 import type { Result } from "../../contracts/failures.ts";
 import { NodeId, type CellName, type RegionName } from "../../contracts/ids.ts";
 import type { Database } from "../connect.ts";
@@ -17,10 +17,14 @@ export interface NodeRecord {
   readonly enrolledBy: string;
   readonly enrolledAtMs: number;
   readonly revokedAtMs: number | null;
+  readonly dnsName: string | null;
 }
 
 /** After the Cell took the node; the same node again is an update. */
-export async function recordNode(db: Database, node: Omit<NodeRecord, "enrolledAtMs" | "revokedAtMs">): Promise<void> {
+export async function recordNode(
+  db: Database,
+  node: Omit<NodeRecord, "enrolledAtMs" | "revokedAtMs" | "dnsName">,
+): Promise<void> {
   const { name, cell, region, failureDomain } = node;
   await db.run({ kind: "enrol" }, (statements) =>
     statements
@@ -99,4 +103,33 @@ export async function markNodeRevoked(
       .where(and(eq(nodes.id, input.node), isNull(nodes.revokedAtMs))),
     insertAudit(statements, { ...input, team: null, subject: input.node }),
   ]);
+}
+
+/** Before its records are made: who knows of them can have them removed. */
+export async function rememberDnsName(db: Database, node: NodeId, dnsName: string): Promise<void> {
+  await db.run({ kind: "enrol" }, (statements) => statements.update(nodes).set({ dnsName }).where(eq(nodes.id, node)));
+}
+
+export interface NamedNode {
+  readonly id: NodeId;
+  readonly dnsName: string;
+}
+
+/** Removed nodes of which the DNS may still have records, longest removed first. */
+export async function namesToForget(db: Database, max: number): Promise<NamedNode[]> {
+  const rows = await db.run({ kind: "operator" }, (statements) =>
+    statements
+      .select({ id: nodes.id, dnsName: nodes.dnsName })
+      .from(nodes)
+      .where(and(isNotNull(nodes.dnsName), isNotNull(nodes.revokedAtMs)))
+      .orderBy(nodes.revokedAtMs)
+      .limit(max),
+  );
+  return rows.flatMap(({ id, dnsName }) => (dnsName === null ? [] : [{ id, dnsName }]));
+}
+
+export async function forgetDnsName(db: Database, node: NodeId): Promise<void> {
+  await db.run({ kind: "operator" }, (statements) =>
+    statements.update(nodes).set({ dnsName: null }).where(eq(nodes.id, node)),
+  );
 }

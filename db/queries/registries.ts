@@ -31,7 +31,7 @@ export async function putRegistry(
         set: { username, sealedPassword, updatedAtMs: Date.now() },
       })
       .returning(shown),
-    insertAudit(statements, { ...input, action: "registry.put", subject: host, data: { username } }),
+    insertAudit(statements, { ...input, action: "registry.put", subject: host, after: { username } }),
   ]);
   if (row === undefined) throw new Error(`the credential for ${host} was not stored`);
   return row;

@@ -30,7 +30,7 @@ export async function createTeam(
     const [, , , [team]] = await db.runAll({ kind: "auth" }, (statements) => [
       statements.insert(teams).values({ id, slug, name }).onConflictDoNothing({ target: teams.id }),
       statements.insert(memberships).values({ teamId: id, userId: owner, role: "owner" }).onConflictDoNothing(),
-      insertAudit(statements, { ...input, team: id, action: "team.create", subject: id, data: { slug } }),
+      insertAudit(statements, { ...input, team: id, action: "team.create", subject: id, after: { slug, name } }),
       statements
         .select(teamOfUser)
         .from(memberships)
@@ -39,6 +39,31 @@ export async function createTeam(
     ]);
     if (team === undefined) throw new Error(`team ${id} vanished within its transaction`);
     return { ok: true, value: team };
+  } catch (error) {
+    if (violatedConstraint(error) !== "teams_slug_unique") throw error;
+    return { ok: false, failure: { code: "name_taken", message: `a team with the slug ${slug} exists already` } };
+  }
+}
+
+/** As berth_app, within the team. name_taken: another team has the slug. */
+export async function renameTeam(
+  db: Database,
+  input: By & { readonly team: TeamId; readonly name?: string | undefined; readonly slug?: string | undefined },
+): Promise<Result<null>> {
+  const { team, name, slug } = input;
+  const wanted = { ...(name === undefined ? {} : { name }), ...(slug === undefined ? {} : { slug }) };
+  try {
+    await db.transaction({ kind: "team", team }, async (tx) => {
+      const shown = { name: teams.name, slug: teams.slug };
+      const [before] = await tx.select(shown).from(teams).where(eq(teams.id, team)).for("update");
+      await tx.update(teams).set(wanted).where(eq(teams.id, team));
+      await insertAudit(tx, {
+        ...{ ...input, action: "team.rename", subject: team },
+        ...(before === undefined ? {} : { before }),
+        after: wanted,
+      });
+    });
+    return { ok: true, value: null };
   } catch (error) {
     if (violatedConstraint(error) !== "teams_slug_unique") throw error;
     return { ok: false, failure: { code: "name_taken", message: `a team with the slug ${slug} exists already` } };
@@ -61,4 +86,9 @@ export async function createPersonalTeam(
     return;
   }
   throw new Error(`no slug is free: ${input.slugs.join(", ")}`);
+}
+
+/** As the least that a member can be; harmless where they are one already. */
+export async function addMember(tx: Transaction, team: TeamId, user: UserId): Promise<void> {
+  await tx.insert(memberships).values({ teamId: team, userId: user, role: "viewer" }).onConflictDoNothing();
 }

@@ -3,7 +3,7 @@ import { sql } from "drizzle-orm";
 import { foreignKey, index, integer, pgTable, text, unique, uniqueIndex } from "drizzle-orm/pg-core";
 import type { AppId, ProjectId, RegionName, TeamId } from "../../contracts/ids.ts";
 import { atMs, idColumn } from "../ids.ts";
-import { teamPolicy } from "./policies.ts";
+import { scopePolicy, teamPolicy } from "./policies.ts";
 import { teams } from "./teams.ts";
 
 const teamId = () => idColumn<TeamId>("team")("team_id").notNull();
@@ -51,6 +51,7 @@ export const apps = pgTable(
       .where(sql`${table.destroyedAtMs} is null`),
     index("apps_project").on(table.teamId, table.projectId),
     teamPolicy("apps", table.teamId),
+    scopePolicy("apps", "select", "sweep"),
   ],
 );
 
@@ -69,5 +70,6 @@ export const hostnames = pgTable(
     foreignKey({ columns: [table.teamId, table.appId], foreignColumns: [apps.teamId, apps.id] }),
     index("hostnames_app").on(table.teamId, table.appId),
     teamPolicy("hostnames", table.teamId),
+    scopePolicy("hostnames", "select", "sweep"),
   ],
 );

@@ -1,6 +1,7 @@
-// better-auth's tables: users, sessions, accounts (password hashes), verifications. Granted to berth_auth alone.
-import { boolean, index, pgTable, text, timestamp } from "drizzle-orm/pg-core";
-import type { UserId } from "../../contracts/ids.ts";
+// better-auth's tables: users, sessions, accounts (password hashes), verifications, second factors, devices that ask to be signed in;
+// and who is invited to sign up. Granted to berth_auth alone.
+import { boolean, index, integer, pgTable, text, timestamp } from "drizzle-orm/pg-core";
+import type { TeamId, UserId } from "../../contracts/ids.ts";
 import { idColumn } from "../ids.ts";
 import { authPolicy } from "./policies.ts";
 
@@ -18,6 +19,7 @@ export const users = pgTable(
     image: text("image"),
     /** May see and change nodes of the whole installation. Never taken from input. */
     operator: boolean("operator").notNull().default(false),
+    twoFactorEnabled: boolean("two_factor_enabled").notNull().default(false),
     createdAt: createdAt(),
     updatedAt: updatedAt(),
   },
@@ -36,6 +38,10 @@ export const sessions = pgTable(
     expiresAt: time("expires_at").notNull(),
     ipAddress: text("ip_address"),
     userAgent: text("user_agent"),
+    /** Whether a code or a recovery code was shown for it. */
+    secondFactor: boolean("second_factor").notNull().default(false),
+    /** Opened through this team's single sign-on: it reaches that team alone, and changes nothing of the account. */
+    signOnTeam: idColumn<TeamId>("team")("sign_on_team"),
     createdAt: createdAt(),
     updatedAt: updatedAt(),
   },
@@ -80,4 +86,57 @@ export const verifications = pgTable(
     updatedAt: updatedAt(),
   },
   (table) => [index("verifications_identifier").on(table.identifier), authPolicy("verifications")],
+);
+
+/** secret and backupCodes are sealed by better-auth. verified: a first code was shown, so from now on one is asked for. */
+export const twoFactors = pgTable(
+  "two_factors",
+  {
+    id: idColumn("totp")("id").primaryKey(),
+    userId: idColumn<UserId>("user")("user_id")
+      .notNull()
+      .unique()
+      .references(() => users.id, { onDelete: "cascade" }),
+    secret: text("secret").notNull(),
+    backupCodes: text("backup_codes").notNull(),
+    verified: boolean("verified").notNull().default(false),
+    failedVerificationCount: integer("failed_verification_count").notNull().default(0),
+    lockedUntil: time("locked_until"),
+  },
+  () => [authPolicy("two_factors")],
+);
+
+/** One row for each `berth login` that waits: gone once it was answered and fetched. The session gets what its approver's had. */
+export const deviceCodes = pgTable(
+  "device_codes",
+  {
+    id: idColumn("dev")("id").primaryKey(),
+    deviceCode: text("device_code").notNull().unique(),
+    userCode: text("user_code").notNull().unique(),
+    userId: idColumn<UserId>("user")("user_id").references(() => users.id, { onDelete: "cascade" }),
+    expiresAt: time("expires_at").notNull(),
+    status: text("status").notNull(),
+    lastPolledAt: time("last_polled_at"),
+    pollingInterval: integer("polling_interval"),
+    clientId: text("client_id"),
+    scope: text("scope"),
+    /** Where it was asked from, for whoever is to approve it. */
+    ipAddress: text("ip_address"),
+    userAgent: text("user_agent"),
+    secondFactor: boolean("second_factor").notNull().default(false),
+    signOnTeam: idColumn<TeamId>("team")("sign_on_team"),
+  },
+  (table) => [index("device_codes_expiry").on(table.expiresAt), authPolicy("device_codes")],
+);
+
+/** Who may make an account while sign-up is by invitation. Addresses in lower case. */
+export const signUpInvitations = pgTable(
+  "sign_up_invitations",
+  {
+    email: text("email").primaryKey(),
+    invitedBy: text("invited_by").notNull(),
+    expiresAt: time("expires_at").notNull(),
+    createdAt: createdAt(),
+  },
+  () => [authPolicy("sign_up_invitations")],
 );

@@ -97,7 +97,7 @@ export const rolloutHistory = pgTable(
     index("rollout_history_app").on(table.teamId, table.appId, table.id),
     index("rollout_history_in_flight")
       .on(table.appId)
-      .where(sql`${table.phase} in ('rolling', 'verifying')`),
+      .where(sql`${table.phase} in ('preparing', 'rolling', 'verifying', 'holding', 'finishing')`),
     teamReadPolicy("rollout_history", table.teamId),
     scopePolicy("rollout_history", "select", "sink"),
     scopePolicy("rollout_history", "insert", "sink"),

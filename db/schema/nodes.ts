@@ -42,6 +42,8 @@ export const nodes = pgTable(
       .notNull()
       .default(sql`now()`),
     revokedAtMs: atMs("revoked_at"),
+    /** What the DNS may have records of; null: nothing, or nothing any more. */
+    dnsName: text("dns_name"),
   },
   (table) => [
     index("nodes_name").on(table.name),

@@ -8,8 +8,8 @@ export const berthApp = pgRole("berth_app").existing();
 /** The team of this transaction, or null. `nullif`: a setting once made in a session reads as '' afterwards. */
 const currentTeam = sql`nullif(current_setting('berth.team', true), '')::uuid`;
 
-/** Narrow views beside a team's: the operator's, an enrolling node's, the outbox sink's, the sweep's. */
-export type ScopeKind = "operator" | "enrol" | "sink" | "sweep";
+/** Narrow views beside a team's: the operator's, an enrolling node's, the outbox sink's, the sweep's, and who holds which hostname. */
+export type ScopeKind = "operator" | "enrol" | "sink" | "sweep" | "domain";
 const inScope = (...kinds: ScopeKind[]): SQL =>
   sql.raw(`current_setting('berth.scope', true) in (${kinds.map((kind) => `'${kind}'`).join(", ")})`);
 
@@ -26,6 +26,23 @@ export function teamReadPolicy(table: string, team: AnyPgColumn) {
   return pgPolicy(`${table}_team_read`, { for: "select", to: berthApp, using: sql`${team} = ${currentTeam}` });
 }
 
+/** Rows of the installation that hold for every team: each reads them, and operators do. */
+export function everyTeamPolicy(table: string) {
+  const using = sql`${currentTeam} is not null or ${inScope("operator")}`;
+  return pgPolicy(`${table}_every_team`, { for: "select", to: berthApp, using });
+}
+
+/** Rows of a team that it may change too, beside a policy to read them. */
+export function teamChangePolicy(table: string, command: "update" | "delete", team: AnyPgColumn) {
+  const own = sql`${team} = ${currentTeam}`;
+  return pgPolicy(`${table}_team_${command}`, {
+    for: command,
+    to: berthApp,
+    using: own,
+    ...(command === "update" ? { withCheck: own } : {}),
+  });
+}
+
 /** All rows, for one command, in the scopes named. */
 export function scopePolicy(table: string, command: Exclude<Command, "all">, ...kinds: ScopeKind[]) {
   const condition = inScope(...kinds);
@@ -34,6 +51,21 @@ export function scopePolicy(table: string, command: Exclude<Command, "all">, ...
     to: berthApp,
     ...(command === "insert" ? {} : { using: condition }),
     ...(command === "insert" || command === "update" ? { withCheck: condition } : {}),
+  });
+}
+
+/** The rows that belong to no team, for one command, in the scopes named: an operator is no member of tenants' teams. */
+export function installationPolicy(
+  table: string,
+  command: "select" | "insert",
+  team: AnyPgColumn,
+  ...kinds: ScopeKind[]
+) {
+  const condition = sql`${inScope(...kinds)} and ${team} is null`;
+  return pgPolicy(`${table}_${command}_${kinds.join("_")}`, {
+    for: command,
+    to: berthApp,
+    ...(command === "insert" ? { withCheck: condition } : { using: condition }),
   });
 }
 

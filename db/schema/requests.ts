@@ -3,7 +3,7 @@ import { sql } from "drizzle-orm";
 import { index, integer, jsonb, pgTable, primaryKey, text, uuid } from "drizzle-orm/pg-core";
 import type { TeamId } from "../../contracts/ids.ts";
 import { atMs, idColumn } from "../ids.ts";
-import { authPolicy, scopePolicy, teamPolicy } from "./policies.ts";
+import { authPolicy, installationPolicy, scopePolicy, teamPolicy } from "./policies.ts";
 
 /** resource: the id that the first try minted; a retry goes on with it. status null: begun, not yet answered. */
 export const idempotencyKeys = pgTable(
@@ -27,10 +27,14 @@ export const idempotencyKeys = pgTable(
     teamPolicy("idempotency_keys", table.teamId),
     scopePolicy("idempotency_keys", "select", "sweep"),
     scopePolicy("idempotency_keys", "delete", "sweep"),
+    scopePolicy("idempotency_keys", "update", "sweep"),
   ],
 );
 
-/** Append-only by grant. teamId null: of the installation. outcome: `ok` or a failure code. */
+/**
+ * Append-only by grant. teamId null: of the installation. outcome: `ok` or a failure code. before and after: what the deed changed, never
+ * a secret. address and userAgent: of the request.
+ */
 export const audit = pgTable(
   "audit",
   {
@@ -43,6 +47,10 @@ export const audit = pgTable(
     subject: text("subject").notNull(),
     outcome: text("outcome").notNull(),
     requestId: text("request_id"),
+    address: text("address"),
+    userAgent: text("user_agent"),
+    before: jsonb("before").$type<Record<string, unknown>>(),
+    after: jsonb("after").$type<Record<string, unknown>>(),
     data: jsonb("data").$type<Record<string, unknown>>().notNull().default({}),
     atMs: atMs("at")
       .notNull()
@@ -51,9 +59,12 @@ export const audit = pgTable(
   (table) => [
     index("audit_team").on(table.teamId, table.id),
     index("audit_subject").on(table.subject, table.id),
+    index("audit_team_actor").on(table.teamId, table.actor, table.id),
+    index("audit_team_action").on(table.teamId, table.action, table.id),
+    index("audit_team_subject").on(table.teamId, table.subject, table.id),
     authPolicy("audit"),
     teamPolicy("audit", table.teamId),
-    scopePolicy("audit", "select", "operator"),
-    scopePolicy("audit", "insert", "operator", "enrol"),
+    installationPolicy("audit", "select", table.teamId, "operator"),
+    installationPolicy("audit", "insert", table.teamId, "operator", "enrol"),
   ],
 );

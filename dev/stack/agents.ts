@@ -6,6 +6,7 @@ import { promisify } from "node:util";
 import Docker from "dockerode";
 import type { NodeNetwork } from "../network/namespaces.ts";
 import { spawnNode, type ChildSpec } from "./child.ts";
+import { LOCAL_OUTBOUND } from "./options.ts";
 
 const run = promisify(execFile);
 const ENGINE_TIMEOUT_MS = 2_000;
@@ -23,6 +24,8 @@ export interface AgentPlan {
   readonly gatewayPort: number;
   readonly controlUrl: string;
   readonly bundlePath: string;
+  /** What starts it, where it can be upgraded. */
+  readonly launcherPath: string | null;
   readonly stateDir: string;
   /** Beside what the supervisor adds. */
   readonly environment: Readonly<Record<string, string>>;
@@ -66,7 +69,7 @@ export function agentSpec(plan: AgentPlan, makeJoinToken: () => Promise<string>)
     },
     start: (environment) =>
       spawnNode({
-        script: plan.bundlePath,
+        script: plan.launcherPath ?? plan.bundlePath,
         args: [
           "run",
           ...["--dir", dir, "--control", plan.controlUrl, "--name", plan.name, "--region", plan.region],
@@ -78,6 +81,7 @@ export function agentSpec(plan: AgentPlan, makeJoinToken: () => Promise<string>)
             "--gateway-port",
             String(plan.gatewayPort),
           ],
+          ...["--outbound-allow", LOCAL_OUTBOUND],
           ...(plan.network === null ? [] : ["--gateway-host", plan.network.address]),
           ...Object.entries(plan.labels).flatMap(([name, value]) => ["--label", `${name}=${value}`]),
         ],

@@ -14,7 +14,12 @@ export interface DatabasePlan {
   readonly logsDir: string;
   readonly postgresPort: number;
   readonly adapterPort: number;
+  /** Where the minute clock calls, in the self-hosted profile; null: Miniflare's host is the clock. */
+  readonly clockPort: number | null;
   readonly fsync: boolean;
+  /** Letters become files here; the Workers' come with this token. */
+  readonly mailDir: string;
+  readonly mailToken: string;
   readonly passwords: StackState["passwords"];
 }
 
@@ -32,17 +37,25 @@ export function postgresSpec({ home, logsDir, postgresPort, fsync, passwords }: 
   };
 }
 
-export function adapterSpec({ logsDir, adapterPort, postgresPort }: DatabasePlan): ChildSpec {
+export function adapterSpec(plan: DatabasePlan): ChildSpec {
+  const { logsDir, adapterPort, postgresPort, clockPort } = plan;
   const logFile = join(logsDir, "adapter.log");
+  const told = {
+    BERTH_ADAPTER_PORT: String(adapterPort),
+    BERTH_POSTGRES_PORT: String(postgresPort),
+    BERTH_MAIL_TOKEN: plan.mailToken,
+    BERTH_MAIL_FOLDER: plan.mailDir,
+    ...(clockPort === null ? {} : { BERTH_CLOCK_URL: `http://127.0.0.1:${clockPort}` }),
+  };
   return {
     role: "adapter",
     logFile,
     start: (environment) =>
       spawnNode({
-        script: fileURLToPath(new URL("../neon-adapter/main.ts", import.meta.url)),
-        args: [String(adapterPort), String(postgresPort)],
+        script: fileURLToPath(new URL("../../self-hosted/companion/main.ts", import.meta.url)),
+        args: [],
         logFile,
-        environment,
+        environment: { ...environment, ...told },
         channel: true,
       }),
     untilReady: (child) => untilReadyMessage(child, () => {}),
@@ -52,7 +65,10 @@ export function adapterSpec({ logsDir, adapterPort, postgresPort }: DatabasePlan
 }
 
 /** Makes the database if it is not there, and brings roles and tables up to date. Safe to repeat. */
-export async function prepareDatabase({ postgresPort, passwords }: DatabasePlan): Promise<void> {
+export async function prepareDatabase({
+  postgresPort,
+  passwords,
+}: Pick<DatabasePlan, "postgresPort" | "passwords">): Promise<void> {
   const admin = new pg.Client({ connectionString: adminUrl({ port: postgresPort, password: passwords.admin }) });
   await admin.connect();
   try {

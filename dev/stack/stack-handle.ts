@@ -12,6 +12,7 @@ import { identify } from "../process/identity.ts";
 import { agentDir, agentRole, type AgentPlan, type Runtime } from "./agents.ts";
 import type { SupervisedChild } from "./child.ts";
 import { databaseUrl, type DatabasePlan } from "./database.ts";
+import { freezeKv } from "./frozen-kv.ts";
 import type { StackState } from "./state.ts";
 import { stopAll } from "./stop.ts";
 
@@ -49,6 +50,8 @@ export interface Stack {
     readonly ownerUrl: string;
   };
   readonly adapter: { readonly port: number };
+  /** Where the minute clock calls, in the self-hosted profile. */
+  readonly clockUrl: string | null;
   readonly agents: readonly StackAgent[];
   /** How long the steps of the start took, in milliseconds. */
   readonly timings: Readonly<Record<string, number>>;
@@ -64,6 +67,8 @@ export interface Stack {
   /** The wires and the power of a node that has a network of its own (`ownNetworks`). */
   nodeSwitch(name: string): NodeSwitch;
   restart(role: string): Promise<void>;
+  /** Starts the edge anew, with a KV that never again hears of anything that is written: staler than Cloudflare's ever is. */
+  freezeKv(): Promise<void>;
   /** Resolves when a supervised child answers again. */
   untilReady(role: string): Promise<void>;
   /** Ends everything of the stack, gateways and apps included. What is stored stays. */
@@ -89,7 +94,9 @@ export function describeStack(parts: StackParts): Stack {
   const { state, plan, children, baseDomain } = parts;
   const { control = 0, edge = 0 } = state.ports;
   const childOf = (role: string): SupervisedChild => {
-    const child = children.find((candidate) => candidate.role === role);
+    const named = (name: string) => children.find((candidate) => candidate.role === name);
+    // Self-hosted, one process is both Workers.
+    const child = named(role) ?? (role === "edge" ? named("control") : undefined);
     if (child === undefined)
       throw new Error(`no such process: ${role} (there are ${children.map((each) => each.role).join(", ")})`);
     return child;
@@ -111,6 +118,7 @@ export function describeStack(parts: StackParts): Stack {
       ownerUrl: databaseUrl("berth_owner", plan.passwords.owner, plan.postgresPort),
     },
     adapter: { port: plan.adapterPort },
+    clockUrl: plan.clockPort === null ? null : `http://127.0.0.1:${plan.clockPort}`,
     get agents() {
       return parts.agentPlans.map((agent) => describeAgent(agent, childOf(agentRole(agent.name)).pid));
     },
@@ -127,6 +135,12 @@ export function describeStack(parts: StackParts): Stack {
     start: (role) => childOf(role).start(),
     nodeSwitch: (name) => switchOf(parts, name, childOf(agentRole(name))),
     restart: (role) => childOf(role).restart(),
+    async freezeKv() {
+      const edge = childOf("edge");
+      await edge.kill("SIGTERM", { hold: true });
+      freezeKv(parts.stateDir);
+      await edge.start();
+    },
     untilReady: (role) => childOf(role).untilReady(),
     stop: () => stopAll({ ...parts, stackId: state.stackId }).finally(parts.releaseLock),
   };
@@ -153,8 +167,11 @@ function processesOf({ children, workerdPids, agentPlans }: StackParts): Record<
   for (const { role, pid } of children) {
     if (pid === null) continue;
     found[role] = pid;
-    const workerd = workerdPids[role];
-    if (workerd != null) found[`${role}.workerd`] = workerd;
+  }
+  for (const [role, pid] of Object.entries(workerdPids)) {
+    // Self-hosted, the edge's is the control Worker's.
+    const host = children.some((child) => child.role === role) ? role : "control";
+    if (pid !== null && found[host] !== undefined) found[`${role}.workerd`] = pid;
   }
   for (const agent of agentPlans) {
     const pid = gatewayPid(agentDir(agent));

@@ -7,17 +7,24 @@ import { z } from "zod";
 import { choosePort } from "../ports.ts";
 import { isReachableByOthers } from "../postgres-binaries.ts";
 
-const StackState = z.object({
+const secret = (bytes = 24) => randomBytes(bytes).toString("base64url");
+
+export const StackState = z.object({
   stackId: z.string(),
   ports: z.record(z.string(), z.int()),
   passwords: z.object({ admin: z.string(), owner: z.string(), auth: z.string(), app: z.string() }),
-  secrets: z.object({
-    CREDENTIAL_SIGNING_KEY: z.string(),
-    TICKET_SIGNING_KEY: z.string(),
-    SECRETS_KEYS: z.string(),
-    BETTER_AUTH_SECRET: z.string(),
-    SETUP_TOKEN: z.string(),
-  }),
+  /** And SECRETS_KEYS_<version>, of rotations. */
+  secrets: z
+    .object({
+      CREDENTIAL_SIGNING_KEY: z.string(),
+      TICKET_SIGNING_KEY: z.string(),
+      SECRETS_KEYS: z.string().optional(),
+      BETTER_AUTH_SECRET: z.string(),
+      SETUP_TOKEN: z.string(),
+      /** Stacks of earlier versions have none yet. */
+      MAIL_TOKEN: z.string().default(() => secret()),
+    })
+    .catchall(z.string()),
   operator: z.object({
     email: z.string(),
     password: z.string(),
@@ -26,8 +33,6 @@ const StackState = z.object({
   }),
 });
 export type StackState = z.infer<typeof StackState>;
-
-const secret = (bytes = 24) => randomBytes(bytes).toString("base64url");
 
 /** Reads a stack's state, or makes a new one's. */
 export async function loadState(stateDir: string): Promise<StackState> {
@@ -43,6 +48,7 @@ export async function loadState(stateDir: string): Promise<StackState> {
       SECRETS_KEYS: JSON.stringify({ current: "1", keys: { "1": secret(32) } }),
       BETTER_AUTH_SECRET: secret(32),
       SETUP_TOKEN: secret(),
+      MAIL_TOKEN: secret(),
     },
     operator: { email: "operator@berth.example", password: secret(12), token: null, team: null },
   };

@@ -18,7 +18,7 @@ export async function stopAll({ stateDir, stackId, children, networks }: Running
   await stop((role) => role.startsWith("agent:"));
   const remaining = await purgeNodes(stateDir);
   await stop((role) => role === "edge" || role === "control");
-  await stop((role) => role === "adapter");
+  await stop((role) => role === "adapter" || role === "s3");
   await stop((role) => role === "postgres");
   await endAllMarked(stackId);
   await networks?.remove();

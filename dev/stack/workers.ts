@@ -2,10 +2,11 @@
 import { existsSync, mkdirSync, rmSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { bundleWorker } from "../workers-host/bundle.ts";
+import { bundleWorker } from "../../self-hosted/build/bundle.ts";
 import type { HostPlan, HostReady } from "../workers-host/plan.ts";
-import { readWranglerConfig } from "../workers-host/wrangler-config.ts";
+import { readWranglerConfig } from "../../self-hosted/build/wrangler-config.ts";
 import { spawnNode, untilReadyMessage, type ChildSpec } from "./child.ts";
+import { madeOnce } from "./made-once.ts";
 import { writePrivate } from "./state.ts";
 
 /** The host only starts workerd and waits: a small heap saves 100 MB of resident memory per Worker. */
@@ -19,6 +20,8 @@ export interface WorkerPlan {
   /** Replace and add to the variables in wrangler.toml; secrets too. */
   readonly bindings: Readonly<Record<string, string>>;
   readonly onWorkerd: (pid: number | null) => void;
+  /** As StackOptions says it. */
+  readonly keptBundlesDir?: string | undefined;
 }
 
 /** Bundles the Worker and writes the plan for its host; the child it returns can be started any number of times. */
@@ -29,11 +32,12 @@ export async function workerSpec({
   port,
   bindings,
   onWorkerd,
+  keptBundlesDir,
 }: WorkerPlan): Promise<ChildSpec> {
   const worker = readWranglerConfig(tomlPath);
   const scriptPath = join(stateDir, "bundles", `${role}.mjs`);
   const planPath = join(stateDir, "plans", `${role}.json`);
-  await bundleWorker(worker.mainPath, scriptPath, worker);
+  await madeOnce(keptBundlesDir, `${role}.mjs`, scriptPath, (path) => bundleWorker(worker.mainPath, path, worker));
   const plan: HostPlan = {
     name: worker.name,
     scriptPath,

@@ -3,13 +3,17 @@ import { DurableObject } from "cloudflare:workers";
 import type { AppEvent, AppInputs, AppMethod, AppReplies, AppTables, AppVolatile } from "../../core/app/types.ts";
 import type { AppEffect } from "../../core/app/types.ts";
 import { APP_TABLE_NAMES } from "../../core/app/types.ts";
+import { unknownKinds } from "../../core/app/deliver.ts";
 import { stepApp } from "../../core/app/step.ts";
 import { emptyAppVolatile } from "../../core/app/volatile.ts";
 import { limitsFrom } from "../../core/limits.ts";
+import type { CopyRow } from "../../core/restore/types.ts";
 import type { ObjectEnv } from "../env.ts";
 import type { AppRpc } from "../rpc.ts";
+import { restoredApp } from "../../core/restore/app.ts";
 import { answer } from "../shared/answer.ts";
 import { closeSocket, refuseUnlessUpgrade, sendOrClose, Sockets } from "../shared/sockets.ts";
+import { StateCopy } from "../shared/state-copy.ts";
 import { StepRunner } from "../shared/step-runner.ts";
 import { runAppEffect } from "./effects.ts";
 
@@ -20,6 +24,8 @@ type Input<Method extends keyof AppRpc> = Parameters<AppRpc[Method]>[0];
 
 export class App extends DurableObject<ObjectEnv> implements AppRpc {
   readonly #runner: StepRunner<AppTables, AppVolatile, AppEvent, AppEffect>;
+  readonly #copy: StateCopy;
+  readonly #waitMs: number;
   readonly #sockets: Sockets;
   readonly #eventSocketsMax: number;
 
@@ -27,6 +33,8 @@ export class App extends DurableObject<ObjectEnv> implements AppRpc {
     super(state, env);
     const limits = limitsFrom(env.TUNING);
     this.#eventSocketsMax = limits.eventSocketsMax;
+    this.#waitMs = limits.restoreWaitMs;
+    this.#copy = new StateCopy(state.storage);
     this.#sockets = new Sockets(state);
     this.#runner = new StepRunner<AppTables, AppVolatile, AppEvent, AppEffect>({
       state,
@@ -63,8 +71,14 @@ export class App extends DurableObject<ObjectEnv> implements AppRpc {
   async changeEnvironment(input: Input<"changeEnvironment">) {
     return this.#step("changeEnvironment", input);
   }
-  async cancelRollout(input: Input<"cancelRollout">) {
-    return this.#step("cancelRollout", input);
+  async controlRollout(input: Input<"controlRollout">) {
+    return this.#step("controlRollout", input);
+  }
+  async setTraffic(input: Input<"setTraffic">) {
+    return this.#step("setTraffic", input);
+  }
+  async setMaintenance(input: Input<"setMaintenance">) {
+    return this.#step("setMaintenance", input);
   }
   async destroy(input: Input<"destroy">) {
     return this.#step("destroy", input);
@@ -90,18 +104,47 @@ export class App extends DurableObject<ObjectEnv> implements AppRpc {
   async environment(input: Input<"environment">) {
     return this.#step("environment", input);
   }
+  async readSealed(input: Input<"readSealed">) {
+    return this.#step("readSealed", input);
+  }
+  async readDraft(input: Input<"readDraft">) {
+    return this.#step("readDraft", input);
+  }
+  async rewrap(input: Input<"rewrap">) {
+    return this.#step("rewrap", input);
+  }
   async verified(input: Input<"verified">) {
     return this.#step("verified", input);
   }
   async reportUnreachable(input: Input<"reportUnreachable">) {
     return this.#step("reportUnreachable", input);
   }
+  async holding(input: Input<"holding">) {
+    return this.#step("holding", input);
+  }
   async poke() {
     return this.#step("poke", {});
   }
 
+  /** Only for the operator's backup. */
+  async dump(input: Input<"dump">) {
+    return answer("App.dump", () => this.#copy.dump(input));
+  }
+  async load(input: Input<"load">) {
+    const skip = { eventSeq: input.eventSeq, nowMs: Date.now(), waitMs: this.#waitMs };
+    const turn = (rows: readonly CopyRow[]) => restoredApp(rows, skip);
+    return answer("App.load", () => this.#copy.load(input, turn, () => this.#runner.startAnew()));
+  }
+
+  /** Lossy: whoever gets no answer tells more the next time. */
+  async counted(input: Input<"counted">) {
+    return this.#runner.dispatch({ kind: "counted", input }) as AppReplies["counted"];
+  }
+
   /** Not a Result: a Cell takes an exception as "not delivered" and sends the same rows again. */
   async deliver(input: Input<"deliver">) {
+    const kinds = unknownKinds(input.messages);
+    if (kinds.length > 0) console.warn(JSON.stringify({ app: this.ctx.id.name, cell: input.cell, ignored: kinds }));
     return this.#runner.dispatch({ kind: "deliver", input }) as AppReplies["deliver"];
   }
 

@@ -2,6 +2,7 @@
 import type { Result } from "../../contracts/failures.ts";
 import { routeKey } from "../../contracts/route.ts";
 import type { AppEffect, AppOutcome } from "../../core/app/types.ts";
+import type { CellSummary } from "../../core/messages.ts";
 import { assertNever } from "../../core/step.ts";
 import type { ObjectEnv } from "../env.ts";
 import type { CellRpc } from "../rpc.ts";
@@ -69,7 +70,8 @@ async function askRegion({ region }: Effect<"ask_region">, { env }: AppEffectToo
   const outcome = await callObject(() => env.REGION.getByName(region).cells());
   if (outcome.kind === "unanswered") return { kind: "region_failed", region, message: outcome.message };
   if (!outcome.value.ok) return { kind: "region_failed", region, message: outcome.value.failure.message };
-  return { kind: "cells_known", region, items: outcome.value.value.items };
+  const items = JSON.parse(outcome.value.value.itemsJson) as CellSummary[];
+  return { kind: "cells_known", region, items };
 }
 
 /** The object itself is the truth; KV is the copy that the edge reads first. */
@@ -84,12 +86,12 @@ async function publishRoute({ route }: Effect<"publish_route">, { env }: AppEffe
 
 /** No time limit of ours: the verifier asks every replica, reports by itself, and the step has a deadline for it. */
 async function verify(effect: Effect<"verify">, { state }: AppEffectTools): Promise<AppOutcome | null> {
-  const { rollout, route, instances, path } = effect;
+  const { kind: _, route, ...asked } = effect;
   try {
-    await controlExports(state).Verifier.verify({ app: route.app, rollout, route, instances, path });
+    await controlExports(state).Verifier.verify({ app: route.app, route, ...asked });
     return null;
   } catch (error) {
-    return { kind: "verify_failed", rollout, message: messageOf(error) };
+    return { kind: "verify_failed", rollout: effect.rollout, message: messageOf(error) };
   }
 }
 

@@ -1,6 +1,7 @@
-// The Cell object, named by its cell: the shell around core/cell, and the sockets on which Workers hold its nodes' polls.
+// The Cell object, named by its cell: the shell around core/cell, the sockets on which Workers hold its nodes' polls, and its agents' own.
 import { DurableObject } from "cloudflare:workers";
-import { NodeId } from "../../contracts/ids.ts";
+import type { PollResponse } from "../../contracts/agent-protocol.ts";
+import type { NodeId } from "../../contracts/ids.ts";
 import { documentOf } from "../../core/cell/document.ts";
 import { stepCell } from "../../core/cell/step.ts";
 import type { CellEffect, CellEvent, CellInputs, CellMethod, CellReplies } from "../../core/cell/types.ts";
@@ -8,12 +9,17 @@ import type { CellTables, CellVolatile } from "../../core/cell/types.ts";
 import { CELL_TABLE_NAMES } from "../../core/cell/types.ts";
 import { emptyCellVolatile } from "../../core/cell/volatile.ts";
 import { limitsFrom } from "../../core/limits.ts";
+import { restoredCell } from "../../core/restore/cell.ts";
+import type { CopyRow } from "../../core/restore/types.ts";
 import type { ObjectEnv } from "../env.ts";
-import type { CellRpc, NodeProof } from "../rpc.ts";
+import type { CellRpc } from "../rpc.ts";
 import { answer } from "../shared/answer.ts";
-import { closeSocket, finishSocket, refuseUnlessUpgrade, Sockets } from "../shared/sockets.ts";
+import { closeSocket, finishSocket, Sockets } from "../shared/sockets.ts";
+import { StateCopy } from "../shared/state-copy.ts";
 import { StepRunner } from "../shared/step-runner.ts";
-import { pollMessage, runCellEffect } from "./effects.ts";
+import { AgentSockets } from "./agent-sockets.ts";
+import { runCellEffect } from "./effects.ts";
+import { askedFor, type Asked } from "./upgrade-request.ts";
 
 /** Close codes of a poll's socket, beside 1000 (answered). */
 const REPLACED = 4001;
@@ -22,19 +28,31 @@ type Input<Method extends keyof CellRpc> = Parameters<CellRpc[Method]>[0];
 
 export class Cell extends DurableObject<ObjectEnv> implements CellRpc {
   readonly #runner: StepRunner<CellTables, CellVolatile, CellEvent, CellEffect>;
+  readonly #copy: StateCopy;
+  readonly #adoptMs: number;
   readonly #sockets: Sockets;
+  readonly #agents: AgentSockets;
 
   constructor(state: DurableObjectState, env: ObjectEnv) {
     super(state, env);
     const limits = limitsFrom(env.TUNING);
     const sockets = new Sockets(state);
     this.#sockets = sockets;
+    this.#copy = new StateCopy(state.storage);
+    this.#adoptMs = limits.adoptMs;
+    this.#agents = new AgentSockets({
+      sockets,
+      heartbeat: (input) => this.#step("heartbeat", input),
+      admit: (input) => this.#step("admit", input),
+      newer: (node, ack) => this.#newer(node, ack),
+    });
     this.#runner = new StepRunner<CellTables, CellVolatile, CellEvent, CellEffect>({
       state,
       tables: CELL_TABLE_NAMES,
       emptyVolatile: emptyCellVolatile,
       step: (durable, volatile, event, at) => stepCell(durable, volatile, event, at, limits),
-      run: (effect) => runCellEffect(effect, { state, env, sockets, wake: (node) => this.#wake(node) }),
+      run: (effect) =>
+        runCellEffect(effect, { state, env, sockets, agents: this.#agents, wake: (node) => this.#wake(node) }),
     });
   }
 
@@ -42,10 +60,21 @@ export class Cell extends DurableObject<ObjectEnv> implements CellRpc {
     return this.#step("enrol", input);
   }
   async heartbeat(input: Input<"heartbeat">) {
-    return this.#step("heartbeat", input);
+    const answered = this.#step("heartbeat", input);
+    // Not of a replay, which would end its socket.
+    if (answered.ok) this.#agents.heardOverHttp(input.node);
+    return answered;
   }
   async admit(input: Input<"admit">) {
-    return this.#step("admit", input);
+    const admitted = this.#step("admit", input);
+    if (admitted.ok && input.renewedUntilMs !== undefined) this.#agents.renewed(input.node, input.renewedUntilMs);
+    return admitted;
+  }
+  async nameNode(input: Input<"nameNode">) {
+    return this.#step("nameNode", input);
+  }
+  async relay(input: Input<"relay">) {
+    return this.#step("relay", input);
   }
   async reserve(input: Input<"reserve">) {
     return this.#step("reserve", input);
@@ -64,6 +93,9 @@ export class Cell extends DurableObject<ObjectEnv> implements CellRpc {
   }
   async summary() {
     return this.#step("summary", {});
+  }
+  async roster() {
+    return this.#step("roster", {});
   }
   async cordon(input: Input<"cordon">) {
     return this.#step("cordon", input);
@@ -86,38 +118,63 @@ export class Cell extends DurableObject<ObjectEnv> implements CellRpc {
   async revoke(input: Input<"revoke">) {
     return this.#step("revoke", input);
   }
+  async needSnapshot(input: Input<"needSnapshot">) {
+    return this.#step("needSnapshot", input);
+  }
+  async upgrade(input: Input<"upgrade">) {
+    return this.#step("upgrade", input);
+  }
   async poke() {
     return this.#step("poke", {});
   }
+  /** Only for the operator's backup. */
+  async dump(input: Input<"dump">) {
+    return answer("Cell.dump", () => this.#copy.dump(input));
+  }
+  async load(input: Input<"load">) {
+    const { eventSeq, apps = [] } = input;
+    const skip = { eventSeq, apps, nowMs: Date.now(), adoptMs: this.#adoptMs };
+    const turn = (rows: readonly CopyRow[]) => restoredCell(rows, skip);
+    return answer("Cell.load", () => this.#copy.load(input, turn, () => this.#runner.startAnew()));
+  }
 
   /**
-   * `/poll?node=…&jkt=…&boot=…&seq=…&ack=…`: admits the poll, then a socket that gets one message, the node's desired document,
-   * once its revision is above ack. Admission comes first, because a socket ends the node's other polls, which a replayed proof
-   * must not do; 403 carries its failure. Accepting the socket and reading the revision is one turn, so that a commit comes
-   * before the reading or finds the socket: no wake-up is lost. The newest socket of a node wins.
+   * `/poll?…&ack=…`: admits the poll, then a socket that gets one message, the node's desired document, once its revision is above
+   * ack. `/socket?…&ack=…&expires=…`: the agent's own, for as long as it lives (agent-sockets.ts). Both with node, jkt, boot and
+   * seq. Admission comes first, because a socket ends the node's others of its kind, which a replayed proof must not do; 403
+   * carries its failure. Accepting the socket and reading the revision is one turn, so that a commit comes before the reading or
+   * finds the socket: no wake-up is lost. The newest socket of a node wins.
    */
   override fetch(request: Request): Response {
-    const refused = refuseUnlessUpgrade(request, "/poll");
-    if (refused !== null) return refused;
-    const asked = pollOf(new URL(request.url).searchParams);
-    if (asked === null) return new Response(null, { status: 400 });
+    const asked = askedFor(request);
+    if (asked instanceof Response) return asked;
     const admitted = this.#step("admit", asked.proof);
     if (!admitted.ok) return Response.json(admitted.failure, { status: 403 });
-    const { node } = asked.proof;
+    return asked.kind === "poll" ? this.#holdPoll(asked) : this.#agents.accept(asked.holder, asked.ack);
+  }
+
+  #holdPoll({ proof: { node }, ack }: Asked): Response {
     this.#sockets.closeAll(node, REPLACED, "replaced by a newer poll");
     const { server, response } = this.#sockets.accept(node);
-    const { durable, volatile } = this.#runner;
-    if ((durable.nodes.get(node)?.revision ?? 0) > asked.ack) {
-      const desired = documentOf(durable, node, volatile);
-      if (desired !== null) finishSocket(server, pollMessage(desired));
-    }
+    const message = this.#newer(node, ack);
+    if (message !== null) finishSocket(server, JSON.stringify(message));
     return response;
   }
 
   #wake(node: NodeId): void {
-    if (this.#sockets.count(node) === 0) return;
-    const desired = documentOf(this.#runner.durable, node, this.#runner.volatile);
-    if (desired !== null) this.#sockets.finish(node, pollMessage(desired));
+    let made: PollResponse | null = null;
+    const message = () => (made ??= this.#newer(node, -1));
+    this.#agents.wake(node, message);
+    if (this.#sockets.count(node) === 0 || message() === null) return;
+    this.#sockets.finish(node, JSON.stringify(message()));
+  }
+
+  /** The node's document where its revision is above that. */
+  #newer(node: NodeId, ackRevision: number): PollResponse | null {
+    const { durable, volatile } = this.#runner;
+    if ((durable.nodes.get(node)?.revision ?? 0) <= ackRevision) return null;
+    const desired = documentOf(durable, node, volatile);
+    return desired === null ? null : { revision: desired.revision, desired, nowMs: Date.now() };
   }
 
   override alarm(): void {
@@ -125,7 +182,9 @@ export class Cell extends DurableObject<ObjectEnv> implements CellRpc {
   }
 
   /** Pollers have nothing to say; pings are answered without waking the object. */
-  override webSocketMessage(): void {}
+  override webSocketMessage(socket: WebSocket, data: string | ArrayBuffer): void {
+    this.#agents.hear(socket, data);
+  }
 
   override webSocketClose(socket: WebSocket): void {
     closeSocket(socket, 1000, "closed");
@@ -135,15 +194,3 @@ export class Cell extends DurableObject<ObjectEnv> implements CellRpc {
     return answer(`Cell.${kind}`, () => this.#runner.dispatch({ kind, input } as CellEvent) as CellReplies[Method]);
   }
 }
-
-/** null where anything is missing or is not of its kind. */
-function pollOf(query: URLSearchParams): { proof: NodeProof; ack: number } | null {
-  const node = NodeId.safeParse(query.get("node"));
-  const [jkt, boot] = [query.get("jkt"), query.get("boot")];
-  const [seq, ack] = [wholeNumber(query.get("seq")), wholeNumber(query.get("ack"))];
-  if (!node.success || !jkt || !boot || seq === null || ack === null) return null;
-  return { proof: { node: node.data, jkt, boot, lane: "poll", seq }, ack };
-}
-
-const wholeNumber = (text: string | null): number | null =>
-  text !== null && /^\d{1,15}$/.test(text) ? Number(text) : null;

@@ -11,10 +11,16 @@ export class RowTables<Tables> {
   constructor(storage: DurableObjectStorage, tables: readonly (keyof Tables & string)[]) {
     this.#storage = storage;
     this.#maps = new Map(tables.map((table) => [table, new Map<string, unknown>()]));
-    for (const row of storage.sql.exec("SELECT table_name, row_key, value FROM object_row ORDER BY place")) {
+    this.durable = Object.fromEntries(this.#maps) as unknown as Durable<Tables>;
+    this.read();
+  }
+
+  /** Again, where rows were written by other means. */
+  read(): void {
+    for (const map of this.#maps.values()) map.clear();
+    for (const row of this.#storage.sql.exec("SELECT table_name, row_key, value FROM object_row ORDER BY place")) {
       this.#maps.get(String(row["table_name"]))?.set(String(row["row_key"]), JSON.parse(String(row["value"])));
     }
-    this.durable = Object.fromEntries(this.#maps) as unknown as Durable<Tables>;
   }
 
   /** All or nothing, with no await in between: SQLite first, and memory only once SQLite has taken every row. */

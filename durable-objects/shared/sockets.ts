@@ -10,32 +10,33 @@ export class Sockets {
     state.setWebSocketAutoResponse(new WebSocketRequestResponsePair("ping", "pong"));
   }
 
-  /** The object's end of a new socket; the client's end goes into the 101 answer (see `upgraded`). */
-  accept(tag: string): { readonly server: WebSocket; readonly response: Response } {
+  /** The object's end of a new socket; the client's end goes into the 101 answer. attachment: survives hibernation with it. */
+  accept(tag: string, attachment?: object): { readonly server: WebSocket; readonly response: Response } {
     const { 0: client, 1: server } = new WebSocketPair();
     this.#state.acceptWebSocket(server, [tag]);
+    if (attachment !== undefined) server.serializeAttachment(attachment);
     return { server, response: new Response(null, { status: 101, webSocket: client }) };
   }
 
   count(tag: string): number {
-    return this.#open(tag).length;
+    return this.open(tag).length;
   }
 
   /** To every open socket of the tag. */
   broadcast(tag: string, message: string): void {
-    for (const socket of this.#open(tag)) sendOrClose(socket, message);
+    for (const socket of this.open(tag)) sendOrClose(socket, message);
   }
 
   /** The last message of every open socket of the tag. */
   finish(tag: string, message: string): void {
-    for (const socket of this.#open(tag)) finishSocket(socket, message);
+    for (const socket of this.open(tag)) finishSocket(socket, message);
   }
 
   closeAll(tag: string, code: number, reason: string): void {
-    for (const socket of this.#open(tag)) closeSocket(socket, code, reason);
+    for (const socket of this.open(tag)) closeSocket(socket, code, reason);
   }
 
-  #open(tag: string): WebSocket[] {
+  open(tag: string): WebSocket[] {
     return this.#state.getWebSockets(tag).filter((socket) => socket.readyState === WebSocket.OPEN);
   }
 }

@@ -96,6 +96,15 @@ export class StepRunner<
     }
   }
 
+  /** The rows were written by other means: whatever was known of them is forgotten, and the first step is due at once. */
+  startAnew(): void {
+    const nowMs = Date.now();
+    this.#tables?.read();
+    this.#volatile = this.#options.emptyVolatile(nowMs);
+    this.#schedule.set(TICK, nowMs);
+    this.#schedule.ensureArmed(nowMs);
+  }
+
   /** For requests that step nothing. */
   ensureArmed(): void {
     this.#schedule.ensureArmed(Date.now());

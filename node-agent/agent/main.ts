@@ -1,7 +1,8 @@
-// The one file on a server: `run` (the agent), `gateway` and `watchdog` (its children), `status`, `purge`.
+// The one file on a server: `run` (the agent), `gateway`, `ingress` and `watchdog` (its children), `status`, `purge`.
 import { pino } from "pino";
 import { assertNever } from "../../core/step.ts";
 import { runAgent } from "./agent.ts";
+import { ingressCommand } from "./break-glass/ingress-command.ts";
 import { gatewayCommand, purgeCommand, statusCommand } from "./commands.ts";
 import { type Command, readCommand, USAGE } from "./options.ts";
 import { runWatchdog } from "./watchdog/watchdog.ts";
@@ -21,7 +22,9 @@ async function execute(command: Command): Promise<void> {
     case "run":
       return runAgent(command.options, pino({ base: { part: "agent" } }), untilSignal());
     case "gateway":
-      return gatewayCommand(command.dir, command.host, command.port, untilSignal());
+      return gatewayCommand(command, untilSignal());
+    case "ingress":
+      return ingressCommand(command, untilSignal());
     case "watchdog":
       return runWatchdog(command.dir, command.watchMs, untilSignal());
     case "status":

@@ -2,19 +2,22 @@
 // they start and leave.
 import type { Logger } from "pino";
 import { AGENT_PROTOCOL, type HeartbeatRequest, type HeartbeatResponse } from "../../contracts/agent-protocol.ts";
-import type { DesiredDocument, DesiredInstance } from "../../contracts/desired.ts";
+import type { DesiredDocument } from "../../contracts/desired.ts";
 import type { EndpointFile } from "../endpoint-file.ts";
 import { EndpointWriter } from "./gateway-child/endpoint-writer.ts";
 import { GatewayChild } from "./gateway-child/gateway-child.ts";
 import { GatewaySocket } from "./gateway-child/gateway-socket.ts";
+import { Refused } from "./link/control.ts";
 import { Heartbeat } from "./link/heartbeat.ts";
-import { Poll } from "./link/poll.ts";
-import { renewInTime } from "./link/renewal.ts";
+import { Link } from "./link/link.ts";
 import { openFolder, type Opened, type Parts } from "./open-folder.ts";
 import type { RunOptions } from "./options.ts";
+import { clockTrouble } from "./report/clock-trouble.ts";
 import { Conditions } from "./report/conditions.ts";
-import type { Notices } from "./report/notices.ts";
-import type { EngineChange, PlatformEnvironment } from "./runtime/runtime.ts";
+import { restartedText } from "./report/restarted-text.ts";
+import { platformEnvironmentOf } from "./runtime/platform-environment.ts";
+import type { EngineChange } from "./runtime/runtime.ts";
+import { HOST_CLOCKS, type Moment } from "./state/moment.ts";
 import { bootId } from "./state/process-id.ts";
 import { AGENT_VERSION } from "./version.ts";
 
@@ -33,9 +36,13 @@ export class NodeAgent {
   readonly #conditions: Conditions;
   readonly #stop = new AbortController();
   #opened: Opened | null = null;
+  /** Since when it is known what runs here (monotonic): what was told before says nothing about that. */
+  #knownSinceMs = Infinity;
+  #gatewayWatched = false;
   /** Things may have been moved while nothing was heard here: the next document says which. */
   #returning = false;
-  #poll: Poll | null = null;
+  #tellDocument = false;
+  readonly #link: Link;
   #heartbeat: Heartbeat | null = null;
 
   constructor(options: RunOptions, log: Logger, parts: Parts) {
@@ -45,6 +52,10 @@ export class NodeAgent {
     const { dir, gatewayHost: host, gatewayPort: port, limits } = options;
     this.#gatewaySocket = new GatewaySocket(dir);
     this.#gateway = new GatewayChild({ dir, host, port }, this.#gatewaySocket, limits, log);
+    const { control, identity, clock } = parts;
+    const accept = (document: DesiredDocument) => this.#accept(document);
+    const ports = { control, identity, clock, limits, log, transport: options.transport };
+    this.#link = new Link({ ...ports, revision: () => this.#revision(), accept, trust: () => this.#endpoints.write() });
     this.#endpoints = new EndpointWriter(dir, this.#gatewaySocket, () => this.#endpointFile());
     this.#conditions = new Conditions(
       () => parts.clock.nowMs(),
@@ -55,60 +66,86 @@ export class NodeAgent {
   /** What runs is known before anything is started or reported; the document on disk is acted on with no control plane at all. */
   async start(before: EndpointFile | null): Promise<void> {
     const { limits } = this.#options;
-    const { runtime, clock, control, identity, isFirst } = this.#parts;
+    const { runtime, isFirst } = this.#parts;
     const log = this.#log;
     const opened = await openFolder(this.#options, this.#parts, {
       log,
       conditions: this.#conditions,
       endpoints: this.#endpoints,
       gateway: this.#gatewaySocket,
-      platformEnvironment: (desired) => this.#platformEnvironment(desired),
+      platformEnvironment: platformEnvironmentOf(this.#parts.enrolled.node, this.#options.region),
       changed: () => this.#changed(),
       arrived: () => this.#arrived(),
       tell: () => this.#heartbeat?.change(),
       lapsed: () => this.#opened?.fleet.fenceStrict(),
     });
     this.#opened = opened;
-    const { fleet, sampler, notices, contact, arrival, disks, inventory } = opened;
+    opened.upgrader.begin();
+    const { fleet, sampler, notices, contact, arrival, disks, inventory, certificate, breakGlass, reach } = opened;
+    // Before anything is started, and while an Engine is waited for.
+    opened.isolation.start();
+    const { silentForMs } = contact;
+    const heartbeat = this.#makeHeartbeat(opened);
     runtime.onEngine((change) => this.#engineChanged(change));
-    await fleet.adopt(before);
+    // Nobody waits for an Engine to hear of this node: what is wrong with it is told at once.
+    const late = setTimeout(() => {
+      if (before?.bootId === bootId()) this.#watchGateway(opened);
+      heartbeat.start();
+    }, limits.engineAnswerMs);
+    await fleet.adopt(before).finally(() => clearTimeout(late));
     if (this.#stop.signal.aborted) return;
-    if (!isFirst) void notices.add("agent_restarted", null, restartedText(fleet.running().length, contact.silentForMs));
+    this.#knownSinceMs = HOST_CLOCKS.monotonicMs();
+    if (!isFirst) void notices.add("agent_restarted", null, restartedText(fleet.running().length, silentForMs));
     await this.#endpoints.write();
-    this.#watchGateway(notices);
-    sampler.start(() => (opened.store.desired?.watch.length ?? 0) > 0);
+    this.#watchGateway(opened);
+    sampler.start(() => new Set(opened.store.desired?.watch));
     disks.start();
     inventory.start();
+    certificate.start();
+    reach.start();
+    breakGlass.start();
     fleet.look();
-    const accept = (document: DesiredDocument) => this.#accept(document);
-    this.#poll = new Poll({ control, limits, log, revision: () => this.#revision(), accept });
-    this.#heartbeat = new Heartbeat({
-      control,
-      limits,
-      log,
-      report: () => this.#report(opened),
-      acknowledged: (answer, reported, sentAtMs) => this.#acknowledged(answer, reported, sentAtMs),
-      failed: () => arrival.failed(),
-    });
     arrival.begin();
-    this.#heartbeat.start();
-    this.#poll.start();
-    void renewInTime(control, identity, clock, log, this.#stop.signal);
+    heartbeat.start();
+    heartbeat.change();
+    this.#link.start();
     log.info({ runtime: runtime.kind, platform: runtime.platform, revision: this.#revision() }, "the agent runs");
+  }
+
+  #makeHeartbeat(opened: Opened): Heartbeat {
+    const { limits } = this.#options;
+    this.#heartbeat = new Heartbeat({
+      ...{ control: this.#parts.control, socket: this.#link.socket, limits, log: this.#log },
+      report: () => this.#report(opened),
+      acknowledged: (answer, reported, sentAt) => this.#acknowledged(answer, reported, sentAt),
+      failed: (error) => {
+        if (error instanceof Refused) this.#parts.systemd?.status(`refused by the control plane: ${error.code}`);
+        if (error instanceof Refused && error.code === "node_revoked") opened.dismissal.refused();
+        else if (this.#isKnown) opened.arrival.failed();
+      },
+      everyMs: () => (opened.dismissal.isOver ? limits.removedBeatMs : limits.heartbeatMs),
+    });
+    return this.#heartbeat;
   }
 
   async leave(): Promise<void> {
     this.#stop.abort();
-    const { fleet, sampler, disks, inventory, arrival, strict, meter } = this.#opened ?? {};
+    const { fleet, sampler, disks, inventory, certificate, arrival, strict, meter, upgrader } = this.#opened ?? {};
+    const others = [this.#opened?.breakGlass.stop(), this.#opened?.reach.stop(), this.#opened?.isolation.stop()];
+    upgrader?.stop();
     arrival?.leave();
     await strict?.leave();
-    await Promise.all([this.#poll?.stop(), this.#heartbeat?.stop(), this.#gateway.leave()]);
-    await Promise.all([sampler?.stop(), disks?.stop(), inventory?.stop()]);
+    await Promise.all([this.#link.stop(), this.#heartbeat?.stop(), this.#gateway.leave()]);
+    await Promise.all([sampler?.stop(), disks?.stop(), inventory?.stop(), certificate?.stop(), ...others]);
     await fleet?.leave();
     await this.#parts.runtime.close();
     await meter?.save().catch(() => undefined);
     this.#gatewaySocket.close();
     this.#log.info("the agent leaves; what runs, runs on");
+  }
+
+  get #isKnown(): boolean {
+    return this.#knownSinceMs !== Infinity;
   }
 
   #revision(): number {
@@ -130,7 +167,9 @@ export class NodeAgent {
     void this.#endpoints.write().catch((error: unknown) => this.#log.error({ error: String(error) }, "endpoint file"));
   }
 
-  #watchGateway(notices: Notices): void {
+  #watchGateway({ notices, upgrader }: Opened): void {
+    if (this.#gatewayWatched) return;
+    this.#gatewayWatched = true;
     let late: NodeJS.Timeout | undefined;
     const told = "the gateway process does not answer; it is started again";
     const look = () => {
@@ -145,20 +184,23 @@ export class NodeAgent {
         this.#heartbeat?.change();
       },
       restarted: () => void notices.add("gateway_restarted", null, "the gateway had died and was started again"),
+      // Not before this agent has proven itself: what serves is not touched for one that may be taken back.
+      mayReplace: () => upgrader.hasHeard,
+      replaced: (told) => void notices.add("gateway_replaced", null, told),
+      kept: (told) => void notices.add("gateway_kept", null, told, `kept/${AGENT_VERSION}`),
     });
   }
 
   #engineChanged(change: EngineChange): void {
     if (change.kind === "away") {
       this.#log.warn("the Engine is away");
-      this.#conditions.set(
-        "engine_down",
-        "the Docker Engine does not answer: nothing is started or stopped until it does",
-      );
+      const told = "the Docker Engine does not answer: nothing is started or stopped until it does";
+      this.#conditions.set("engine_down", told);
       return;
     }
     this.#log.info({ awayMs: change.awayMs }, "the Engine is back");
     this.#conditions.set("engine_down", null);
+    void this.#opened?.isolation.look();
     const told = `the Docker Engine was away for ${change.awayMs} ms`;
     void this.#opened?.notices.add("engine_restarted", null, told);
   }
@@ -187,40 +229,55 @@ export class NodeAgent {
     this.#changed();
   }
 
-  #report({ fleet, store, meter, sampler, notices, inventory }: Opened): HeartbeatRequest {
-    const watch = new Set(store.desired?.watch);
-    const watched = fleet.running().flatMap((unit) => {
-      const counters = watch.has(unit.app) ? meter.countersOf(unit) : null;
-      return counters === null ? [] : [counters];
-    });
+  #report(opened: Opened): HeartbeatRequest {
+    const { fleet, store, meter, sampler, notices, inventory, upgrader, certificate, reach, isolation } = opened;
+    const isKnown = this.#isKnown;
     return {
       protocol: AGENT_PROTOCOL,
-      ackRevision: this.#revision(),
+      // To acknowledge a document is to say that what it leaves out does not run here but for what is told beside it.
+      ackRevision: isKnown ? this.#revision() : 0,
       agentVersion: AGENT_VERSION,
-      observed: fleet.observed(),
+      observed: isKnown ? fleet.observed() : [],
       used: sampler.used,
-      gatewayReady: this.#gateway.ready,
-      watched,
+      gatewayReady: this.#gateway.ready && certificate.ready && reach.ready,
+      watched: meter.watched(new Set(store.desired?.watch)),
       metering: meter.pending(),
       conditions: this.#conditions.list(),
       notices: notices.pending(),
       images: [...inventory.images],
+      hostPorts: this.#options.hostPorts,
+      ...(this.#tellDocument && store.desired ? { document: store.desired } : {}),
+      reach: reach.kind,
+      ...(isolation.now === null ? {} : { isolation: isolation.now }),
+      agent: upgrader.report(this.#gateway.version),
     };
   }
 
-  #acknowledged(answer: HeartbeatResponse, reported: HeartbeatRequest, sentAtMs: number): void {
+  #acknowledged(answer: HeartbeatResponse, reported: HeartbeatRequest, sentAt: Moment): void {
     if (this.#opened === null) return;
-    const { meter, notices, fleet, strict, arrival, contact } = this.#opened;
+    const { meter, notices, fleet, strict, arrival, contact, dismissal, upgrader, store } = this.#opened;
+    const isKnown = sentAt.monotonicMs >= this.#knownSinceMs;
+    dismissal.answered();
+    this.#conditions.set("clock_wrong", clockTrouble(this.#parts.clock, this.#options.limits.clockWrongMs));
+    this.#parts.systemd?.status("heard by the control plane");
+    if (answer.tellDocument && !this.#tellDocument) this.#heartbeat?.change();
+    this.#tellDocument = answer.tellDocument === true;
+    arrival.hear();
+    this.#opened.breakGlass.heard(answer);
     // The poll's answer is on its way then, and comes when we are not silent any more.
     if (contact.silentForMs > this.#options.limits.leaseMs) this.#returning = answer.revision > this.#revision();
     const wasCovered = strict.covered;
-    strict.answered(sentAtMs, answer.leaseCommitted, answer.revision, this.#revision());
-    arrival.answered(answer.revision, this.#revision());
+    // A lease that ran out before it was known whether something strict runs here is not taken up: that has to end.
+    const leaseCommitted = answer.leaseCommitted && (isKnown || wasCovered);
+    strict.answered(sentAt, leaseCommitted, answer.revision, this.#revision());
+    if (isKnown) arrival.answered(answer.revision, this.#revision());
     meter.acknowledge(answer.meteringAck);
     notices.acknowledge(answer.noticeAck);
     if (fleet.reported(reported)) this.#heartbeat?.change();
     if (strict.covered !== wasCovered) fleet.look();
-    this.#poll?.knows(answer.revision);
+    this.#link.knows(answer.revision);
+    upgrader.heard();
+    upgrader.consider(store.desired?.agent);
     // The clock may have moved, or been heard for the first time.
     this.#writeEndpoints();
   }
@@ -236,20 +293,4 @@ export class NodeAgent {
       instances: this.#opened?.fleet.endpoints() ?? [],
     };
   }
-
-  #platformEnvironment(desired: DesiredInstance): PlatformEnvironment {
-    return {
-      BERTH_APP: desired.appName,
-      BERTH_RELEASE: desired.release,
-      BERTH_VERSION: String(desired.version),
-      BERTH_INSTANCE: desired.instance,
-      BERTH_NODE: this.#parts.enrolled.node,
-      BERTH_REGION: this.#options.region,
-    };
-  }
-}
-
-function restartedText(running: number, silentForMs: number): string {
-  const after = Number.isFinite(silentForMs) ? ` after ${Math.round(silentForMs / 100) / 10} s` : "";
-  return `the agent was started again${after}; it found ${running} instances running`;
 }

@@ -1,6 +1,7 @@
-// Bundles agent and gateway into the one file that an operator puts on a server. `npm run build:agent` runs this.
+// Bundles agent and gateway into the one file that an operator puts on a server, and the launcher into the one beside it.
 import { build as bundle, type Plugin } from "esbuild";
 import { fileURLToPath } from "node:url";
+import type { ReleaseKey } from "../../contracts/agent-release.ts";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 
@@ -18,8 +19,14 @@ const leaveOutUnreached: Plugin = {
   },
 };
 
+/** What a bundle says of itself; absent: as in the source. */
+export interface BundleFacts {
+  readonly version?: string;
+  readonly releaseKeys?: readonly ReleaseKey[];
+}
+
 /** outfile: absolute. It runs with a plain `node` (20 or later) and nothing beside it. */
-export async function bundleAgent(outfile: string): Promise<void> {
+export async function bundleAgent(outfile: string, { version, releaseKeys }: BundleFacts = {}): Promise<void> {
   await bundle({
     entryPoints: [`${ROOT}node-agent/agent/main.ts`],
     outfile,
@@ -28,6 +35,10 @@ export async function bundleAgent(outfile: string): Promise<void> {
     format: "esm",
     target: "node20",
     plugins: [leaveOutUnreached],
+    define: {
+      ...(version === undefined ? {} : { BERTH_AGENT_VERSION: JSON.stringify(version) }),
+      ...(releaseKeys === undefined ? {} : { BERTH_RELEASE_KEYS: JSON.stringify(releaseKeys) }),
+    },
     // Bundled CommonJS asks for these, which an ES module does not have.
     banner: {
       js: [
@@ -43,4 +54,16 @@ export async function bundleAgent(outfile: string): Promise<void> {
   });
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) await bundleAgent(`${ROOT}dist/agent.mjs`);
+/** It is installed once and stays: plain Node, nothing bundled in but our own few files. */
+export async function bundleLauncher(outfile: string): Promise<void> {
+  await bundle({
+    entryPoints: [`${ROOT}node-agent/launcher/main.ts`],
+    outfile,
+    bundle: true,
+    platform: "node",
+    format: "esm",
+    target: "node20",
+    banner: { js: "#!/usr/bin/env node" },
+    logLevel: "warning",
+  });
+}

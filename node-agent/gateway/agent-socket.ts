@@ -1,49 +1,43 @@
-// The agent's own door to the gateway: `POST /reload` and `GET /counters` on a unix socket in the agent's folder.
-import { randomUUID } from "node:crypto";
-import { createServer, type Server } from "node:http";
-import { chmod, rename, rm } from "node:fs/promises";
+// What the gateway answers its agent: `POST /reload`, `GET /counters` and `POST /hand-over`.
 import { join } from "node:path";
-import { GATEWAY_SOCKET, type GatewayCounters } from "../endpoint-file.ts";
+import type { NodeId } from "../../contracts/ids.ts";
+import { GATEWAY_SOCKET, type GatewayCounters, type ReloadAnswer } from "../endpoint-file.ts";
 import type { Counters } from "./counters.ts";
+import { type Door, openDoor } from "./door.ts";
+import { HandOver } from "./hand-over.ts";
 
-export interface AgentSocket {
-  close(): void;
+export interface AgentDoor {
+  readonly counters: Counters;
+  readonly version: string;
+  readonly relays: () => readonly NodeId[];
+  /** Answers what is known now, and throws when a file cannot be read. */
+  readonly reload: () => Promise<ReloadAnswer>;
+  /** Throws when the next one does not come up; then nothing has changed. */
+  readonly handOver: (to: HandOver) => Promise<void>;
 }
 
-/** reload answers how many instances are known now, and throws when the file cannot be read. */
-export async function openAgentSocket(
-  dir: string,
-  counters: Counters,
-  reload: () => Promise<number>,
-): Promise<AgentSocket> {
-  const startId = randomUUID();
-  const server = createServer((request, response) => {
-    const answer = (status: number, body: unknown): void => {
-      response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body));
-    };
-    request.resume();
-    if (request.method === "GET" && request.url === "/counters") {
-      answer(200, { startId, instances: counters.list() } satisfies GatewayCounters);
-    } else if (request.method === "POST" && request.url === "/reload") {
-      reload().then(
-        (instances) => answer(200, { instances }),
-        (error: unknown) => answer(500, { message: error instanceof Error ? error.message : String(error) }),
-      );
-    } else answer(404, { message: "POST /reload or GET /counters" });
+export function openAgentSocket(dir: string, door: AgentDoor): Promise<Door> {
+  const { counters, version } = door;
+  const count = (): GatewayCounters => {
+    const { startId } = counters;
+    return { startId, version, instances: counters.list(), relays: [...door.relays()] };
+  };
+  return openDoor(join(dir, GATEWAY_SOCKET), (question, body) => {
+    switch (question) {
+      case "GET /counters":
+        return Promise.resolve(count());
+      case "POST /reload":
+        return door.reload();
+      case "POST /hand-over":
+        return handedOver(body, door.handOver);
+      default:
+        return null;
+    }
   });
-  // Made under a name of its own and moved into place: a gateway that takes over leaves no moment without a socket.
-  const path = join(dir, GATEWAY_SOCKET);
-  const fresh = `${path}.${process.pid}`;
-  await rm(fresh, { force: true });
-  await listen(server, fresh);
-  await chmod(fresh, 0o600);
-  await rename(fresh, path);
-  return { close: () => void server.close() };
 }
 
-function listen(server: Server, path: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once("error", reject);
-    server.listen(path, () => resolve());
-  });
+/** Answered once the next one serves. */
+export async function handedOver(body: () => Promise<unknown>, handOver: AgentDoor["handOver"]): Promise<object> {
+  await handOver(HandOver.parse(await body()));
+  return {};
 }

@@ -1,7 +1,7 @@
 // Answers that the gateway makes itself, always marked as such, and the throwing away of a body that nobody will read.
 import { GATEWAY_ERROR_HEADER, ROUTE_VERSION_HEADER, type GatewayError } from "../../contracts/ticket.ts";
 import type { Framing } from "./framing.ts";
-import type { Edge, Gateway, Serving } from "./serving.ts";
+import type { Edge, Serving, Station } from "./serving.ts";
 
 const STATUS: { readonly [Code in GatewayError]: string } = {
   ticket_missing: "401 Unauthorized",
@@ -13,14 +13,33 @@ const STATUS: { readonly [Code in GatewayError]: string } = {
   upstream_timeout: "504 Gateway Timeout",
   too_many_connections: "503 Service Unavailable",
   malformed_request: "400 Bad Request",
+  body_too_large: "413 Content Too Large",
 };
 
 export const statusOf = (code: GatewayError): number => Number(STATUS[code].slice(0, 3));
 
-/** The whole answer; head only for HEAD requests. routeVersion: named where the gateway knows one. */
-export function errorAnswer(code: GatewayError, message: string, routeVersion: number, headOnly: boolean): string {
+/** For requests after which no other can be told from their bodies. */
+export const CLOSE = "connection: close\r\n";
+
+/** To what is no request. */
+export const malformedAnswer = (status: number, message: string): string =>
+  ownAnswer(
+    `${status} Bad Request`,
+    `${CLOSE}${GATEWAY_ERROR_HEADER}: malformed_request\r\n`,
+    { code: "malformed_request", message },
+    false,
+  );
+
+/** The whole answer; head only for HEAD requests. routeVersion: named where the gateway knows one. lines: as for ownAnswer. */
+export function errorAnswer(
+  code: GatewayError,
+  message: string,
+  routeVersion: number,
+  headOnly: boolean,
+  lines = "",
+): string {
   const version = routeVersion > 0 ? `${ROUTE_VERSION_HEADER}: ${routeVersion}\r\n` : "";
-  return ownAnswer(STATUS[code], `${GATEWAY_ERROR_HEADER}: ${code}\r\n${version}`, { code, message }, headOnly);
+  return ownAnswer(STATUS[code], `${lines}${GATEWAY_ERROR_HEADER}: ${code}\r\n${version}`, { code, message }, headOnly);
 }
 
 /** lines: further header lines, each ended by CRLF. */
@@ -33,24 +52,27 @@ export function ownAnswer(status: string, lines: string, body: unknown, headOnly
 /** Reads on to the end of a request's body after its answer, within bounds: closing at once could lose the answer to a reset. */
 export class Discard implements Serving {
   readonly #edge: Edge;
-  readonly #gateway: Gateway;
+  readonly #station: Station;
   readonly #framing: Framing;
   readonly #startedAtMs: number;
+  readonly #keepAlive: boolean;
   #bytes = 0;
 
-  constructor(edge: Edge, gateway: Gateway, framing: Framing) {
+  /** keepAlive: whether another request may follow. */
+  constructor(edge: Edge, station: Station, framing: Framing, keepAlive: boolean) {
     this.#edge = edge;
-    this.#gateway = gateway;
+    this.#station = station;
     this.#framing = framing;
-    this.#startedAtMs = gateway.nowMs;
+    this.#keepAlive = keepAlive;
+    this.#startedAtMs = station.nowMs;
   }
 
   onEdgeData(bytes: Buffer, from: number): number {
     this.#framing.read(bytes, from);
     const end = this.#framing.end;
     this.#bytes += end - from;
-    if (this.#framing.done) this.#edge.served(true, null);
-    else if (this.#framing.bad || this.#bytes > this.#gateway.limits.discardBytesMax) this.#edge.served(false, null);
+    if (this.#framing.done) this.#edge.served(this.#keepAlive, null);
+    else if (this.#framing.bad || this.#bytes > this.#station.limits.discardBytesMax) this.#edge.served(false, null);
     return end;
   }
 
@@ -59,6 +81,6 @@ export class Discard implements Serving {
   onEdgeGone(): void {}
 
   sweep(nowMs: number): void {
-    if (nowMs - this.#startedAtMs > this.#gateway.limits.discardMs) this.#edge.served(false, null);
+    if (nowMs - this.#startedAtMs > this.#station.limits.discardMs) this.#edge.served(false, null);
   }
 }

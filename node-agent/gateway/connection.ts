@@ -1,50 +1,81 @@
-// One connection from the edge: cuts it into requests, admits each by its ticket, and hands it to what serves it.
-import type { Socket } from "node:net";
-import type { GatewayError, TicketClaims } from "../../contracts/ticket.ts";
-import { GATEWAY_ERROR_HEADER, GATEWAY_PREFIX } from "../../contracts/ticket.ts";
-import type { EndpointInstance } from "../endpoint-file.ts";
-import { Discard, errorAnswer, ownAnswer } from "./answers.ts";
+// One connection, from the edge or from a visitor: cuts it into requests, asks what becomes of each, and hands it to what serves it.
+import type { GatewayError } from "../../contracts/ticket.ts";
+import { assertNever } from "../../core/step.ts";
+import type { Carrier, Connection } from "./arriving.ts";
+import { writeInBatch } from "./batch.ts";
+import { Discard, errorAnswer } from "./answers.ts";
+import { writeBody } from "./body-out.ts";
+import type { Entry } from "./entry.ts";
 import { Exchange } from "./exchange.ts";
-import { parseRequestHead, type RequestHead } from "./head.ts";
+import type { Framing } from "./framing.ts";
+import { readRequestHead, type RequestHead } from "./head.ts";
 import { requestFraming } from "./heads-out.ts";
-import { LogReader } from "./logs.ts";
-import type { Edge, Gateway, Serving } from "./serving.ts";
-import type { TicketVerdict } from "./tickets.ts";
+import { MessageParser } from "./llhttp.ts";
+import type { Edge, Reception, Serving, Station } from "./serving.ts";
 
 const NOTHING = Buffer.alloc(0);
 
-export class EdgeConnection implements Edge {
-  readonly #socket: Socket;
-  readonly #gateway: Gateway;
+/** A request whose head has been read. Its body, or the next request, goes on in bytes from `from` on. */
+interface Asked {
+  readonly head: RequestHead;
+  readonly body: Framing;
+  readonly bytes: Buffer;
+  readonly from: number;
+}
+
+export class EdgeConnection implements Edge, Connection {
+  readonly #socket: Carrier;
+  /** What carries the socket: itself, or what TLS runs over. */
+  readonly #raw: Carrier;
+  readonly #listeners: readonly (readonly [string, (bytes: Buffer) => void])[];
+  readonly #station: Station;
+  readonly #reception: Reception;
   #serving: Serving | null = null;
-  #verifying = false;
+  /** What becomes of a request is being found out. */
+  #waiting = false;
+  /** The last answer has been given: nothing that still comes is looked at. */
+  #over = false;
+  /** Another protocol is spoken on it, and not by this. */
+  isGivenAway = false;
+  /** Bytes, not text, were written, and have perhaps not all been sent. */
+  #sendsBytes = false;
+  /** While a head is incomplete. */
+  #parser: MessageParser | null = null;
   /** Bytes that belong to no request yet. */
   #pending: Buffer = NOTHING;
   #idleSinceMs: number;
   /** When the first bytes of a head came whose end has not come yet. */
   #headSinceMs: number | null = null;
 
-  constructor(socket: Socket, gateway: Gateway) {
+  constructor(socket: Carrier, station: Station, reception: Reception, raw: Carrier = socket) {
     this.#socket = socket;
-    this.#gateway = gateway;
-    this.#idleSinceMs = gateway.nowMs;
-    socket.on("data", (bytes) => this.#onData(bytes));
-    socket.on("drain", () => this.#serving?.onEdgeDrain());
-    socket.on("end", () => this.#onGone());
-    socket.on("error", () => this.#onGone());
-    socket.on("close", () => this.#onGone());
+    this.#raw = raw;
+    this.#station = station;
+    this.#reception = reception;
+    this.#idleSinceMs = station.nowMs;
+    const gone = (): void => this.#onGone();
+    this.#listeners = [
+      ["data", (bytes) => this.#onData(bytes)],
+      ["drain", () => this.#serving?.onEdgeDrain()],
+      ["end", () => (this.#serving?.onEdgeEnd === undefined ? gone() : this.#serving.onEdgeEnd())],
+      ["error", gone],
+      ["close", gone],
+    ];
+    for (const [event, listener] of this.#listeners) socket.on(event, listener);
   }
 
   #onData(bytes: Buffer): void {
+    if (this.#over) return;
     if (this.#serving !== null) {
       const end = this.#serving.onEdgeData(bytes, 0);
       if (end === bytes.length) return;
+      if (this.#over) return;
       bytes = bytes.subarray(end);
     }
     this.#pending = this.#pending.length === 0 ? bytes : Buffer.concat([this.#pending, bytes]);
-    if (this.#serving !== null || this.#verifying) {
+    if (this.#serving !== null || this.#waiting) {
       // The next request, before this one's answer: it waits, and no more than one head's worth of it.
-      if (this.#pending.length > this.#gateway.limits.headBytesMax) this.#socket.pause();
+      if (this.#pending.length > this.#station.limits.headBytesMax) this.#socket.pause();
       return;
     }
     this.#next();
@@ -52,129 +83,136 @@ export class EdgeConnection implements Edge {
 
   /** Serves what is pending, request after request, until one is under way or a head is incomplete. */
   #next(): void {
-    while (this.#pending.length > 0 && this.#serving === null && !this.#verifying && !this.#socket.destroyed) {
+    while (this.#pending.length > 0 && this.#serving === null && !this.#waiting && !this.#over) {
       const bytes = this.#pending;
-      const end = bytes.indexOf("\r\n\r\n", 0, "latin1");
-      if ((end === -1 ? bytes.length : end) > this.#gateway.limits.headBytesMax)
-        return this.#malformed(431, "the head is too large");
-      if (end === -1) {
-        this.#headSinceMs ??= this.#gateway.nowMs;
+      this.#pending = NOTHING;
+      const parser = this.#parser ?? MessageParser.take("request");
+      const head = readRequestHead(parser, bytes, 0, this.#station.limits.headBytesMax);
+      if (head.kind === "incomplete") {
+        this.#parser = parser;
+        this.#headSinceMs ??= this.#station.nowMs;
         return;
       }
+      this.#parser = null;
       this.#headSinceMs = null;
-      const head = parseRequestHead(bytes.toString("latin1", 0, end));
-      if (head.kind === "malformed") return this.#malformed(head.status, head.message);
-      this.#pending = NOTHING;
-      this.#admit(head, bytes, end + 4);
+      if (head.kind === "malformed") {
+        parser.release();
+        return this.#malformed(head.status, head.message);
+      }
+      const from = parser.end;
+      const asked = { head, body: requestFraming(head, parser), bytes, from };
+      this.#enter(this.#reception.enter(head, asked.body.done), asked);
     }
   }
 
-  #admit(head: RequestHead, bytes: Buffer, from: number): void {
-    const { tickets, endpoints, limits } = this.#gateway;
-    if (head.target.startsWith(GATEWAY_PREFIX) && head.target.split("?", 1)[0] === `${GATEWAY_PREFIX}health`) {
-      const health = ownAnswer(
-        "200 OK",
-        "",
-        { status: "ok", node: endpoints.file?.node ?? null },
-        head.method === "HEAD",
-      );
-      return this.#answer(head, bytes, from, health);
+  #enter(entry: Entry, asked: Asked): void {
+    switch (entry.kind) {
+      case "later":
+        return this.#wait(entry.entry, asked);
+      case "refused":
+        return this.#refuse(asked, entry);
+      case "told":
+        return this.#answer(asked, entry.text);
+      case "way": {
+        const exchange = new Exchange(this, this.#station, { ...asked, counts: entry.counts }, entry.way);
+        this.#serving = exchange;
+        return this.#keep(asked.bytes, exchange.start(asked.bytes, asked.from));
+      }
+      case "serving": {
+        const serving = (this.#serving = entry.open(this));
+        this.#keep(asked.bytes, asked.from);
+        return serving.begin?.();
+      }
+      case "given away":
+        return this.#giveAway(asked, entry.to);
+      default:
+        assertNever(entry);
     }
-    const ticket = head.envelope?.ticket ?? "";
-    if (ticket === "") return this.#refuse(head, bytes, from, "ticket_missing", "a ticket is required");
-    const controlNowMs = endpoints.controlNowMs();
-    const known = tickets.known(ticket, controlNowMs);
-    if (known !== null) return this.#judge(known, head, bytes, from);
-    if (ticket.length > limits.ticketBytesMax)
-      return this.#refuse(head, bytes, from, "ticket_invalid", "the ticket is too long");
-    this.#verifying = true;
+  }
+
+  /** Nothing is served until it is known what becomes of this request. */
+  #wait(coming: Promise<Entry>, asked: Asked): void {
+    this.#waiting = true;
     this.#socket.pause();
-    void tickets.verify(ticket, controlNowMs).then((verdict) => {
-      this.#verifying = false;
-      if (this.#socket.destroyed) return;
+    void coming.then((entry) => {
+      this.#waiting = false;
+      if (this.#over || this.#socket.destroyed) return;
       const later = this.#pending;
       this.#pending = NOTHING;
-      this.#judge(verdict, head, later.length === 0 ? bytes : Buffer.concat([bytes, later]), from);
+      this.#enter(entry, later.length === 0 ? asked : { ...asked, bytes: Buffer.concat([asked.bytes, later]) });
+      if (this.#waiting || this.isGivenAway) return;
       this.#socket.resume();
       this.#next();
     });
   }
 
-  #judge(verdict: TicketVerdict, head: RequestHead, bytes: Buffer, from: number): void {
-    if (verdict.kind === "refused") return this.#refuse(head, bytes, from, verdict.code, verdict.why);
-    const found = this.#gateway.endpoints.find(verdict.claims);
-    if (found.kind === "foreign")
-      return this.#refuse(head, bytes, from, "ticket_invalid", "the ticket is not for this instance's team and app");
-    if (found.kind === "gone") return this.#refuseGone(verdict.claims, head, bytes, from);
-    if (verdict.claims.use === "logs") return this.#serveLogs(found.instance, head, bytes, from);
-    return this.#serveApp(verdict.claims, found.instance, head, bytes, from);
-  }
-
-  #serveApp(claims: TicketClaims, instance: EndpointInstance, head: RequestHead, bytes: Buffer, from: number): void {
-    if ((claims.use !== "app" && claims.use !== "verify") || head.target.startsWith(GATEWAY_PREFIX))
-      return this.#refuse(head, bytes, from, "ticket_invalid", `a ticket for ${claims.use} does not open this path`);
-    if (instance.state === "gone" || instance.state === "starting") return this.#refuseGone(claims, head, bytes, from);
-    if (this.#gateway.counters.of(instance).open >= this.#gateway.limits.openPerInstanceMax)
-      return this.#refuse(head, bytes, from, "too_many_connections", "the instance has too many open requests");
-    const exchange = new Exchange(this, this.#gateway, head, instance);
-    this.#serving = exchange;
-    this.#keep(bytes, exchange.start(bytes, from));
-  }
-
-  #serveLogs(instance: EndpointInstance, head: RequestHead, bytes: Buffer, from: number): void {
-    const [path, query] = head.target.split("?", 2);
-    if (path !== `${GATEWAY_PREFIX}logs` || head.method !== "GET" || !requestFraming(head).done)
-      return this.#refuse(head, bytes, from, "ticket_invalid", "a ticket for logs opens GET /.berth/logs only");
-    const reader = new LogReader(this, this.#gateway, instance, new URLSearchParams(query ?? ""));
-    this.#serving = reader;
-    this.#keep(bytes, from);
-    reader.start();
+  /** The connection is no visitor's any more. */
+  #giveAway(asked: Asked, to: (socket: Carrier) => void): void {
+    if (!asked.body.done || asked.from < asked.bytes.length || this.#station.closing) {
+      const message = "not now, or not so: nothing may come before the answer";
+      return this.#refuse(asked, { code: "malformed_request", message, version: 0 });
+    }
+    this.#over = true;
+    this.isGivenAway = true;
+    for (const [event, listener] of this.#listeners) this.#socket.off(event, listener);
+    to(this.#socket);
   }
 
   #keep(bytes: Buffer, from: number): void {
-    if (from < bytes.length) this.#pending = from === 0 ? bytes : bytes.subarray(from);
+    if (from < bytes.length && !this.#over) this.#pending = from === 0 ? bytes : bytes.subarray(from);
   }
 
-  #refuseGone(claims: TicketClaims, head: RequestHead, bytes: Buffer, from: number): void {
-    const version = this.#gateway.endpoints.routeVersion(claims.app);
-    this.#refuse(head, bytes, from, "instance_gone", "the instance is not on this node any more", version);
-  }
-
-  #refuse(head: RequestHead, bytes: Buffer, from: number, code: GatewayError, message: string, version = 0): void {
-    this.#answer(head, bytes, from, errorAnswer(code, message, version, head.method === "HEAD"));
+  #refuse(asked: Asked, { code, message, version }: { code: GatewayError; message: string; version: number }): void {
+    this.#answer(asked, errorAnswer(code, message, version, asked.head.method === "HEAD"));
   }
 
   /** An answer of the gateway's own, after which the request's body is thrown away. */
-  #answer(head: RequestHead, bytes: Buffer, from: number, answer: string): void {
+  #answer({ head, body, bytes, from }: Asked, answer: string): void {
     this.write(answer);
-    const framing = requestFraming(head);
-    if (framing.done) {
-      this.#keep(bytes, from);
-      if (head.close || this.#gateway.closing) this.#socket.end();
+    if (body.done) {
+      if (head.close || this.#station.closing) this.#hangUp();
+      else this.#keep(bytes, from);
       return;
     }
-    const discard = new Discard(this, this.#gateway, framing);
+    const discard = new Discard(this, this.#station, body, !head.close);
     this.#serving = discard;
     this.#keep(bytes, discard.onEdgeData(bytes, from));
   }
 
   #malformed(status: number, message: string): void {
-    const lines = `connection: close\r\n${GATEWAY_ERROR_HEADER}: malformed_request\r\n`;
-    this.write(ownAnswer(`${status} Bad Request`, lines, { code: "malformed_request", message }, false));
+    this.write(this.#reception.malformed(status, message));
+    this.#hangUp();
+  }
+
+  /** After what was written, no more: neither a request nor an answer. */
+  #hangUp(): void {
+    this.#over = true;
     this.#pending = NOTHING;
-    this.#socket.destroySoon();
+    this.#idleSinceMs = this.#station.nowMs;
+    this.#socket.end();
+    if (this.#socket.isPaused()) this.#socket.resume();
   }
 
   write(data: string | Buffer): boolean {
-    return typeof data === "string" ? this.#socket.write(data, "latin1") : this.#socket.write(data);
+    if (typeof data === "string") return writeInBatch(this.#socket, data);
+    this.#sendsBytes = true;
+    return this.#socket.write(data);
   }
 
-  writeBoth(first: string, second: Buffer): boolean {
+  cork(): void {
     this.#socket.cork();
-    this.#socket.write(first, "latin1");
-    const flowing = this.#socket.write(second);
+  }
+
+  uncork(): void {
     this.#socket.uncork();
-    return flowing;
+  }
+
+  pass(text: string, bytes: Buffer, framing: Framing): boolean {
+    return writeBody(this, text, bytes, framing);
+  }
+
+  get holdsBytes(): boolean {
+    return this.#sendsBytes && (this.#sendsBytes = this.#socket.writableLength > 0);
   }
 
   pauseReading(): void {
@@ -185,35 +223,46 @@ export class EdgeConnection implements Edge {
     this.#socket.resume();
   }
 
+  become(serving: Serving): void {
+    this.#serving = serving;
+  }
+
   served(keepAlive: boolean, leftover: Serving | null): void {
     this.#serving = leftover;
-    this.#idleSinceMs = this.#gateway.nowMs;
-    if (!keepAlive || (this.#gateway.closing && leftover === null)) return this.#socket.destroySoon();
+    this.#idleSinceMs = this.#station.nowMs;
+    if (!keepAlive || (this.#station.closing && leftover === null)) return this.#hangUp();
     if (this.#socket.isPaused()) this.#socket.resume();
     if (leftover === null && this.#pending.length > 0) queueMicrotask(() => this.#next());
   }
 
   abort(): void {
+    this.#over = true;
     this.#serving = null;
-    this.#socket.resetAndDestroy();
+    this.#raw.resetAndDestroy();
+    if (this.#raw !== this.#socket) this.#socket.destroy();
   }
 
   #onGone(): void {
     const serving = this.#serving;
     this.#serving = null;
+    this.#over = true;
     serving?.onEdgeGone();
     this.#pending = NOTHING;
     if (!this.#socket.destroyed) this.#socket.destroySoon();
   }
 
   sweep(nowMs: number): void {
-    const { limits, closing } = this.#gateway;
+    const { limits, closing, lameDuckMs } = this.#station;
     if (this.#serving !== null) return this.#serving.sweep(nowMs);
-    if (this.#verifying) return;
+    if (this.#waiting || this.isGivenAway) return;
     const idleMs = nowMs - this.#idleSinceMs;
+    if (this.#over) {
+      if (idleMs > limits.lingerMs) this.#socket.destroy();
+      return;
+    }
     const headLate = this.#headSinceMs !== null && nowMs - this.#headSinceMs > limits.headTimeoutMs;
     if (headLate || idleMs > limits.idleConnectionMs) this.#socket.destroy();
-    else if (closing && idleMs > limits.lameDuckMs) this.#socket.destroySoon();
+    else if (closing && idleMs > lameDuckMs) this.#socket.destroySoon();
   }
 
   destroy(): void {

@@ -1,4 +1,5 @@
 // Counters per instance since this process started: requests, status classes, bytes, latency, open requests.
+import { randomUUID } from "node:crypto";
 import type { EndpointInstance, GatewayInstanceCounters } from "../endpoint-file.ts";
 import { LATENCY_BUCKETS_MS } from "../endpoint-file.ts";
 
@@ -12,9 +13,13 @@ export class InstanceTally {
   open = 0;
   usedAtMs = 0;
 
-  /** status of the app's answer, or of the gateway's own; tookMs: to the head of the answer. */
-  answered(status: number, tookMs: number): void {
+  /**
+   * status of the app's answer, or of the gateway's own; tookMs: to the head of the answer. byName: a visitor who asked for this
+   * release is billed for, and no part of the sample that its judge looks at.
+   */
+  answered(status: number, tookMs: number, byName: boolean): void {
     this.requests++;
+    if (byName) return;
     if (status < 200) this.status.s1xx++;
     else if (status < 300) this.status.s2xx++;
     else if (status < 400) this.status.s3xx++;
@@ -28,33 +33,58 @@ export class InstanceTally {
 
 export class Counters {
   readonly #tallies = new Map<string, { readonly of: EndpointInstance; readonly tally: InstanceTally }>();
+  /** The same by the object of the endpoint file: no key to be made for each request. */
+  readonly #known = new WeakMap<EndpointInstance, InstanceTally>();
   readonly #keptMs: number;
+  /** What the gateway that handed over to this one had counted. */
+  #inherited = new Map<string, GatewayInstanceCounters>();
+  #startId: string = randomUUID();
 
   constructor(keptMs: number) {
     this.#keptMs = keptMs;
   }
 
   of(instance: EndpointInstance): InstanceTally {
+    const known = this.#known.get(instance);
+    if (known !== undefined) return known;
     const key = `${instance.instance}/${instance.generation}`;
     let entry = this.#tallies.get(key);
     if (entry === undefined) {
       entry = { of: instance, tally: new InstanceTally() };
       this.#tallies.set(key, entry);
     }
+    this.#known.set(instance, entry.tally);
     return entry.tally;
   }
 
+  /** Names the process that began to count: it stays over a hand-over, because the sums do. */
+  get startId(): string {
+    return this.#startId;
+  }
+
+  /** All that the one before has counted, its newest word for all of it. */
+  inherit(startId: string, instances: readonly GatewayInstanceCounters[]): void {
+    this.#startId = startId;
+    this.#inherited = new Map(instances.map((row) => [`${row.instance}/${row.generation}`, row]));
+  }
+
   list(): GatewayInstanceCounters[] {
-    return [...this.#tallies.values()].map(({ of, tally }) => ({
-      instance: of.instance,
-      generation: of.generation,
-      requests: tally.requests,
-      status: { ...tally.status },
-      bytesIn: tally.bytesIn,
-      bytesOut: tally.bytesOut,
-      latency: [...tally.latency],
-      open: tally.open,
-    }));
+    const rows = new Map(this.#inherited);
+    for (const [key, { of, tally }] of this.#tallies) {
+      const own = {
+        instance: of.instance,
+        generation: of.generation,
+        requests: tally.requests,
+        status: { ...tally.status },
+        bytesIn: tally.bytesIn,
+        bytesOut: tally.bytesOut,
+        latency: [...tally.latency],
+        open: tally.open,
+      };
+      const before = rows.get(key);
+      rows.set(key, before === undefined ? own : sumOf(before, own));
+    }
+    return [...rows.values()];
   }
 
   /** Drops instances that are in the file no more and have been idle for long enough for the agent to have read them. */
@@ -64,4 +94,18 @@ export class Counters {
       else if (nowMs - tally.usedAtMs > this.#keptMs) this.#tallies.delete(key);
     }
   }
+}
+
+function sumOf(a: GatewayInstanceCounters, b: GatewayInstanceCounters): GatewayInstanceCounters {
+  const status = { ...a.status };
+  for (const name of Object.keys(status) as (keyof typeof status)[]) status[name] += b.status[name];
+  return {
+    ...b,
+    status,
+    requests: a.requests + b.requests,
+    bytesIn: a.bytesIn + b.bytesIn,
+    bytesOut: a.bytesOut + b.bytesOut,
+    latency: b.latency.map((count, bucket) => count + (a.latency[bucket] ?? 0)),
+    open: a.open + b.open,
+  };
 }

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { TicketClaims } from "../../contracts/ticket.ts";
-import { ENDPOINT_FILE, EndpointFile, type EndpointInstance } from "../endpoint-file.ts";
+import { ENDPOINT_FILE, EndpointFile, type EndpointInstance, type LeaveWindow } from "../endpoint-file.ts";
 
 export type Found =
   | { readonly kind: "here"; readonly instance: EndpointInstance }
@@ -67,6 +67,12 @@ export class Endpoints {
     if (instance === undefined || instance.generation !== claims.gen) return { kind: "gone" };
     if (instance.app !== claims.app || instance.team !== claims.team) return { kind: "foreign" };
     return { kind: "here", instance };
+  }
+
+  /** When the WebSockets of an instance that was found before are to leave, if they are. */
+  leaveOf({ instance, generation }: EndpointInstance): LeaveWindow | undefined {
+    const now = this.#byInstance.get(instance);
+    return now?.generation === generation ? now.leave : undefined;
   }
 
   routeVersion(app: string): number {

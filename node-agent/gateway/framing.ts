@@ -1,124 +1,97 @@
-// Where a message's body ends: by length, by chunks, or with the connection. Pure and incremental; it sees bytes, moves none.
+// Where a message's body ends: by length (counted), by chunks (llhttp), or with the connection. It sees bytes, moves none.
+import type { MessageParser } from "./llhttp.ts";
+
+export type BodyEnd =
+  | { readonly kind: "none" }
+  | { readonly kind: "length"; readonly length: number }
+  /** parser: has read the head, and now belongs to the framing. */
+  | { readonly kind: "chunked"; readonly parser: MessageParser }
+  | { readonly kind: "close" };
+
+/** Sizes, extensions and trailers between two pieces of data have no use here; more than this of them is an attack. */
+const BETWEEN_DATA_BYTES_MAX = 8_192;
 
 /**
- * read() looks at bytes from `from` on and sets: end, up to where they belong to this body; forwardEnd, up to where they
- * are to be handed on (trailers are not); tail, what to write after them; done; bad, when the framing is broken.
+ * read() looks at bytes from `from` on and sets: end, up to where they belong to this body; runs, where in them its data
+ * lies (two offsets a run; chunk sizes, extensions and trailers are left out); done; bad, when the framing is broken.
  */
 export class Framing {
   end = 0;
-  forwardEnd = 0;
-  tail = "";
+  runs: readonly number[];
+  dataBytes = 0;
   done: boolean;
   bad = false;
-  readonly #kind: "none" | "length" | "chunked" | "close";
-  /** Bytes left of the body, or of the current chunk with its CRLF. */
+  readonly #run = [0, 0];
+  readonly #body: BodyEnd;
   #left: number;
-  #state: "size" | "extension" | "size_lf" | "data" = "size";
-  #trailing = false;
-  #sawCr = false;
-  #lineEmpty = true;
-  #digits = 0;
-  #lineBytes = 0;
+  #over = false;
+  #betweenDataBytes = 0;
 
-  constructor(kind: "none" | "length" | "chunked" | "close", length = 0) {
-    this.#kind = kind;
-    this.#left = length;
-    this.done = kind === "none" || (kind === "length" && length === 0);
+  constructor(body: BodyEnd) {
+    this.#body = body;
+    this.#left = body.kind === "length" ? body.length : 0;
+    this.done = body.kind === "none" || (body.kind === "length" && body.length === 0);
+    this.runs = this.#run;
   }
 
   get endsWithConnection(): boolean {
-    return this.#kind === "close";
+    return this.#body.kind === "close";
   }
 
-  read(bytes: Uint8Array, from: number): void {
-    this.tail = "";
-    if (this.done) {
-      this.end = this.forwardEnd = from;
-    } else if (this.#kind === "close") {
-      this.end = this.forwardEnd = bytes.length;
-    } else if (this.#kind === "length") {
-      this.end = this.forwardEnd = Math.min(bytes.length, from + this.#left);
-      this.#left -= this.end - from;
-      this.done = this.#left === 0;
-    } else this.#readChunks(bytes, from);
+  /** Whether the body leaves in chunks of the gateway's own: the sender's are never handed on. */
+  get leavesInChunks(): boolean {
+    return this.#body.kind === "chunked" || this.#body.kind === "close";
   }
 
-  #readChunks(bytes: Uint8Array, from: number): void {
-    let at = from;
-    this.forwardEnd = from;
-    while (at < bytes.length && !this.done && !this.bad) {
-      if (this.#trailing) {
-        this.#trailerByte(bytes[at++] as number);
-      } else if (this.#state === "data") {
-        const taken = Math.min(bytes.length - at, this.#left);
-        this.#checkChunkEnd(bytes, at, taken);
-        at += taken;
-        this.#left -= taken;
-        if (this.#left === 0) this.#state = "size";
-        this.forwardEnd = at;
-      } else {
-        this.#sizeByte(bytes[at++] as number);
-        this.forwardEnd = at;
-      }
-    }
-    this.end = at;
-    if (!this.done) return;
-    // The usual end, no trailers and in one piece, is handed on as it came.
-    if (this.forwardEnd === at - 2) this.forwardEnd = at;
-    else this.tail = "\r\n";
+  /** Of a body that ends with its connection, or its stream: that it has ended. The next read is its last. */
+  over(): void {
+    this.#over = true;
   }
 
-  /** The last two of a chunk's bytes must be CR LF. */
-  #checkChunkEnd(bytes: Uint8Array, at: number, taken: number): void {
-    const crAt = at + this.#left - 2;
-    if (crAt >= at && crAt < at + taken && bytes[crAt] !== 13) this.bad = true;
-    if (crAt + 1 >= at && crAt + 1 < at + taken && bytes[crAt + 1] !== 10) this.bad = true;
-  }
-
-  #sizeByte(byte: number): void {
-    if (this.#state === "size_lf") {
-      if (byte !== 10) this.bad = true;
-      if (this.#left === 0) this.#trailing = true;
-      this.#state = "data";
-      this.#left += 2;
-      this.#digits = 0;
-      this.#lineBytes = 0;
-    } else if (this.#state === "extension") {
-      if (byte === 13) this.#state = "size_lf";
-      else if ((byte < 32 && byte !== 9) || ++this.#lineBytes > LINE_BYTES_MAX) this.bad = true;
+  read(bytes: Buffer, from: number): void {
+    const body = this.#body;
+    if (this.done) this.#took(from, from);
+    else if (body.kind === "chunked") this.#readChunks(body.parser, bytes, from);
+    else if (body.kind === "close") {
+      this.#took(from, bytes.length);
+      this.done = this.#over;
     } else {
-      const digit = hexDigit(byte);
-      if (digit !== -1) {
-        this.#left = this.#left * 16 + digit;
-        if (++this.#digits > SIZE_DIGITS_MAX) this.bad = true;
-      } else if (this.#digits === 0) this.bad = true;
-      else if (byte === 13) this.#state = "size_lf";
-      else if (byte === 59) this.#state = "extension";
-      else this.bad = true;
+      this.#took(from, Math.min(bytes.length, from + this.#left));
+      this.#left -= this.dataBytes;
+      this.done = this.#left === 0;
     }
   }
 
-  /** After the last chunk: field lines (dropped), then an empty line. */
-  #trailerByte(byte: number): void {
-    if (++this.#lineBytes > LINE_BYTES_MAX) this.bad = true;
-    if (this.#sawCr) {
-      if (byte !== 10) this.bad = true;
-      else if (this.#lineEmpty) this.done = true;
-      this.#sawCr = false;
-      this.#lineEmpty = true;
-    } else if (byte === 13) this.#sawCr = true;
-    else if (byte === 10) this.bad = true;
-    else this.#lineEmpty = false;
+  #took(from: number, to: number): void {
+    this.end = to;
+    this.dataBytes = to - from;
+    this.#run[0] = from;
+    this.#run[1] = to;
+    this.runs = this.#run;
   }
-}
 
-/** Extensions and trailers have no use here; more than this is an attack. */
-const LINE_BYTES_MAX = 8_192;
-/** 2^48 - 1: no body is longer, and a number holds it exactly. */
-const SIZE_DIGITS_MAX = 12;
+  #readChunks(parser: MessageParser, bytes: Buffer, from: number): void {
+    const state = parser.readChunks(bytes, from);
+    this.end = parser.end;
+    this.done = state === "complete";
+    this.bad = state === "malformed" || !this.#measured(parser.runs, from, parser.end);
+    this.runs = parser.runs;
+    if (this.done || this.bad) parser.release();
+  }
 
-function hexDigit(byte: number): number {
-  if (byte >= 48 && byte <= 57) return byte - 48;
-  const lower = byte | 32;
-  return lower >= 97 && lower <= 102 ? lower - 87 : -1;
+  /** False when there is too much between data. */
+  #measured(runs: readonly number[], from: number, to: number): boolean {
+    let last = from;
+    let longest = 0;
+    this.dataBytes = 0;
+    for (let run = 0; run < runs.length; run += 2) {
+      const [start, end] = [runs[run] as number, runs[run + 1] as number];
+      longest = Math.max(longest, this.#betweenDataBytes + start - last);
+      this.#betweenDataBytes = 0;
+      this.dataBytes += end - start;
+      last = end;
+    }
+    this.#betweenDataBytes += to - last;
+    return Math.max(longest, this.#betweenDataBytes) <= BETWEEN_DATA_BYTES_MAX;
+  }
 }

@@ -1,11 +1,19 @@
-// Heads of HTTP/1.1 messages: strict parsing, and what of them is handed on. Anything ambiguous is refused, never repaired.
-import { parseEnvelope, REQUEST_ID_HEADER, TICKET_HEADER, type TicketEnvelope } from "../../contracts/ticket.ts";
+// Heads of HTTP/1.1 messages, as llhttp read them: what they mean and what of them is handed on. Anything ambiguous is
+// refused, never repaired.
+import type { TicketEnvelope } from "../../contracts/ticket.ts";
+import { assertNever } from "../../core/step.ts";
+import { Fields, type Malformed, malformed, TOKEN } from "./fields.ts";
+import type { HeadState, MessageParser } from "./llhttp.ts";
 
 export interface RequestHead {
   readonly kind: "request";
   readonly method: string;
   readonly target: string;
+  /** As the visitor wrote it, where it is they who ask. */
+  readonly host: string;
   readonly envelope: TicketEnvelope | null;
+  /** Of a node that would be reached through this one. */
+  readonly relay: string | null;
   readonly requestId: string | null;
   /** null: none given, so no body unless chunked. */
   readonly length: number | null;
@@ -15,6 +23,10 @@ export interface RequestHead {
   readonly expectContinue: boolean;
   /** The lines for the app, each ended by CRLF, without hop-by-hop, framing, host and `berth-` lines. */
   readonly lines: string;
+  /** Its other `berth-` lines, names in lower case. */
+  readonly internal: string;
+  /** Further lines for the app: who the visitor is, by the edge's word or the sender's. */
+  readonly about: string;
 }
 
 export interface AnswerHead {
@@ -31,205 +43,110 @@ export interface AnswerHead {
   readonly keepAliveMs: number | null;
   readonly hasRequestId: boolean;
   readonly lines: string;
+  /** Its `berth-` lines: for the edge, where it is another gateway that answered. */
+  readonly internal: string;
 }
 
-export type Malformed = { readonly kind: "malformed"; readonly status: number; readonly message: string };
+/** What of it has come is well-formed; its end has not come. */
+export type Incomplete = { readonly kind: "incomplete" };
+const INCOMPLETE: Incomplete = { kind: "incomplete" };
 
-const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
-const CONTROL = /[\x00-\x08\x0a-\x1f\x7f]/;
-const TARGET = /^(?:\/[\x21-\x7e\x80-\xff]*|\*)$/;
-const LENGTH = /^[0-9]{1,15}$/;
+/** Origin form only; a fragment is no part of a target. */
+const TARGET = /^\/[\x21\x22\x24-\x7e]*$/;
+const HOST = /^[0-9A-Za-z._~!$&'()*+,;=:%[\]-]*$/;
 
-const malformed = (message: string, status = 400): Malformed => ({ kind: "malformed", status, message });
-
-/** What both kinds of heads share; filled in line by line. */
-class Fields {
-  lines = "";
-  length: number | null = null;
-  chunked = false;
-  upgrade: string | null = null;
-  connection = "";
-  keepAliveMs: number | null = null;
-  requestId: string | null = null;
-  envelope: TicketEnvelope | null = null;
-  /** What the sender says about the visitor; counts only where the envelope says nothing (visitorLines). */
-  claims: { readonly name: string; readonly line: string }[] = [];
-  expectContinue = false;
-  fault: Malformed | null = null;
-
-  /** text from the first field line on, without the empty line at its end. */
-  read(text: string, from: number): void {
-    const end = text.length;
-    let at = from;
-    while (at < end && this.fault === null) {
-      let lineEnd = text.indexOf("\r\n", at);
-      if (lineEnd === -1) lineEnd = end;
-      const colon = text.indexOf(":", at);
-      if (colon === -1 || colon >= lineEnd) {
-        this.fault = malformed("a header line has no colon");
-        return;
-      }
-      const name = text.slice(at, colon);
-      const value = trimmed(text, colon + 1, lineEnd);
-      if (!TOKEN.test(name) || CONTROL.test(value))
-        this.fault = malformed("a header line has characters it may not have");
-      else if (!this.#special(name.toLowerCase(), value)) this.lines += `${name}: ${value}\r\n`;
-      at = lineEnd + 2;
-    }
-    if (this.connection !== "") this.#dropNominated();
-  }
-
-  /** True when the line must not be handed on as it is. */
-  #special(name: string, value: string): boolean {
-    switch (name) {
-      case "connection":
-        this.connection = this.connection === "" ? value.toLowerCase() : `${this.connection},${value.toLowerCase()}`;
-        return true;
-      case "content-length":
-        if (!LENGTH.test(value) || (this.length !== null && this.length !== Number(value)))
-          this.fault = malformed("content-length is not one number");
-        else this.length = Number(value);
-        return true;
-      case "transfer-encoding":
-        if (this.chunked || value.toLowerCase() !== "chunked")
-          this.fault = malformed("transfer-encoding may only be chunked", 501);
-        this.chunked = true;
-        return true;
-      case "upgrade":
-        this.upgrade = value;
-        return true;
-      case "keep-alive": {
-        const seconds = /timeout=(\d{1,6})/i.exec(value)?.[1];
-        if (seconds !== undefined) this.keepAliveMs = Number(seconds) * 1_000;
-        return true;
-      }
-      case "proxy-connection":
-      case "te":
-      case "trailer":
-      case "host":
-        return true;
-      case "expect":
-        this.expectContinue = value.toLowerCase() === "100-continue";
-        if (!this.expectContinue) this.fault = malformed("expect may only be 100-continue", 417);
-        return true;
-      case REQUEST_ID_HEADER:
-      case "x-forwarded-proto":
-      case "x-forwarded-host":
-      case "forwarded":
-      case "x-forwarded-for":
-      case "x-real-ip":
-      case "cf-connecting-ip":
-        if (name === REQUEST_ID_HEADER) this.requestId = value;
-        this.claims.push({ name, line: `${name}: ${value}\r\n` });
-        return true;
-      default:
-        return name.startsWith("berth-") && this.#internal(name, value);
-    }
-  }
-
-  #internal(name: string, value: string): boolean {
-    if (name === TICKET_HEADER) {
-      if (this.envelope !== null) this.fault = malformed("more than one ticket");
-      this.envelope = parseEnvelope(value);
-    }
-    return true;
-  }
-
-  /** Headers that `connection` names are between two neighbours only (RFC 9110, 7.6.1). */
-  #dropNominated(): void {
-    for (const name of this.connection.split(",").map((token) => token.trim())) {
-      if (name === "" || name === "close" || name === "keep-alive" || name === "upgrade" || !TOKEN.test(name)) continue;
-      const kept = this.lines.split("\r\n").filter((line) => line.slice(0, line.indexOf(":")).toLowerCase() !== name);
-      this.lines = kept.join("\r\n");
-    }
-  }
-
-  /** The lines about the visitor: the edge's word where it gave it, else the claims. */
-  visitorLines(): string {
-    const { proto = null, address = null, requestId = null, host = null } = this.envelope ?? {};
-    let lines = "";
-    if (requestId !== null) lines += `${REQUEST_ID_HEADER}: ${requestId}\r\n`;
-    if (proto !== null) lines += `x-forwarded-proto: ${proto}\r\nx-forwarded-host: ${host ?? ""}\r\n`;
-    if (address !== null) lines += `x-forwarded-for: ${address}\r\nx-real-ip: ${address}\r\n`;
-    for (const { name, line } of this.claims) {
-      const overruled = name === REQUEST_ID_HEADER ? requestId : ABOUT_ADDRESS.has(name) ? address : proto;
-      if (overruled === null) lines += line;
-    }
-    return lines;
-  }
-
-  connectionHas(token: string): boolean {
-    return this.connection === token || (this.connection !== "" && this.connection.split(/[\t ,]+/).includes(token));
+/** null: complete, and the parser's to be read out. */
+function unfinished(parser: MessageParser, state: HeadState): Malformed | Incomplete | null {
+  switch (state) {
+    case "complete":
+      return null;
+    case "incomplete":
+      return INCOMPLETE;
+    case "too_large":
+      return malformed("the head is too large", 431);
+    case "malformed":
+      return malformed(parser.reason, parser.wrongVersion ? 505 : 400);
+    default:
+      return assertNever(state);
   }
 }
 
-const ABOUT_ADDRESS: ReadonlySet<string> = new Set(["x-forwarded-for", "x-real-ip", "cf-connecting-ip"]);
-
-function trimmed(text: string, from: number, to: number): string {
-  let start = from;
-  let end = to;
-  while (start < end && (text.charCodeAt(start) === 32 || text.charCodeAt(start) === 9)) start++;
-  while (end > start && (text.charCodeAt(end - 1) === 32 || text.charCodeAt(end - 1) === 9)) end--;
-  return text.slice(start, end);
-}
-
-/** text: the head as latin1, without its last CRLF CRLF. */
-export function parseRequestHead(text: string): RequestHead | Malformed {
-  let lineEnd = text.indexOf("\r\n");
-  if (lineEnd === -1) lineEnd = text.length;
-  const afterMethod = text.indexOf(" ");
-  const beforeVersion = text.lastIndexOf(" ", lineEnd - 1);
-  if (afterMethod <= 0 || beforeVersion <= afterMethod || beforeVersion >= lineEnd) return malformed("no request line");
-  const method = text.slice(0, afterMethod);
-  const target = text.slice(afterMethod + 1, beforeVersion);
-  if (!TOKEN.test(method) || !TARGET.test(target)) return malformed("the request line is malformed");
-  if (text.slice(beforeVersion + 1, lineEnd) !== "HTTP/1.1") return malformed("only HTTP/1.1 is spoken here", 505);
+/** Reads on in a request's head; complete, it ended at parser.end. Stricter than llhttp wherever two readers could differ. */
+export function readRequestHead(
+  parser: MessageParser,
+  bytes: Buffer,
+  from: number,
+  bytesMax: number,
+): RequestHead | Malformed | Incomplete {
+  const wait = unfinished(parser, parser.readHead(bytes, from, bytesMax));
+  if (wait !== null) return wait;
+  const { text, startFrom, startTo } = parser;
+  // Exactly one space on either side of the target, and nothing before the method: llhttp would take more.
+  const method = text.slice(0, startFrom - 1);
+  const target = text.slice(startFrom, startTo);
+  if (!TOKEN.test(method)) return malformed("the request line is malformed");
+  if (!text.startsWith(" HTTP/1.1\r\n", startTo)) return malformed("only HTTP/1.1 is spoken here", 505);
   if (method === "CONNECT") return malformed("CONNECT is not served", 501);
-  const fields = new Fields();
-  fields.read(text, lineEnd + 2);
+  if (!TARGET.test(target) && !(target === "*" && method === "OPTIONS")) return malformed("the target is no path");
+  const fields = new Fields(parser);
   if (fields.fault !== null) return fields.fault;
+  if (fields.hosts !== 1 || !HOST.test(fields.host)) return malformed("host is missing or not one name");
   if (fields.chunked && fields.length !== null)
     return malformed("content-length and transfer-encoding exclude each other");
   const webSocket =
     fields.upgrade !== null && fields.upgrade.toLowerCase() === "websocket" && fields.connectionHas("upgrade");
+  if (webSocket && (method !== "GET" || fields.chunked || (fields.length ?? 0) > 0))
+    return malformed("a WebSocket is asked for by GET and without a body");
   return {
     kind: "request",
     method,
     target,
+    host: fields.host,
     envelope: fields.envelope,
+    relay: fields.relay,
     requestId: fields.envelope?.requestId ?? fields.requestId,
     length: fields.length,
     chunked: fields.chunked,
     webSocket,
     close: fields.connectionHas("close"),
     expectContinue: fields.expectContinue,
-    lines: fields.lines + fields.visitorLines(),
+    lines: fields.lines,
+    internal: fields.internal,
+    about: fields.visitorLines(),
   };
 }
 
-const STATUS_LINE = /^HTTP\/1\.([01]) ([1-9][0-9]{2})(?: ([\t\x20-\x7e\x80-\xff]*))?$/;
+const REASON = /^[\t\x20-\x7e\x80-\xff]*$/;
 
-/** text: the head as latin1, without its last CRLF CRLF. */
-export function parseAnswerHead(text: string): AnswerHead | Malformed {
-  let lineEnd = text.indexOf("\r\n");
-  if (lineEnd === -1) lineEnd = text.length;
-  const line = STATUS_LINE.exec(text.slice(0, lineEnd));
-  if (line === null) return malformed("the app's status line is malformed", 502);
-  const fields = new Fields();
-  fields.read(text, lineEnd + 2);
+/** Reads on in an answer's head; complete, it ended at parser.end. */
+export function readAnswerHead(
+  parser: MessageParser,
+  bytes: Buffer,
+  from: number,
+  bytesMax: number,
+): AnswerHead | Malformed | Incomplete {
+  const wait = unfinished(parser, parser.readHead(bytes, from, bytesMax));
+  if (wait !== null) return wait;
+  const { text, status, startFrom, startTo } = parser;
+  const reason = text.slice(startFrom, startTo);
+  const newer = text.startsWith("HTTP/1.1 ");
+  if ((!newer && !text.startsWith("HTTP/1.0 ")) || status < 100 || !REASON.test(reason))
+    return malformed("the status line is malformed");
+  const fields = new Fields(parser);
   if (fields.fault !== null) return fields.fault;
-  const both = fields.chunked && fields.length !== null;
-  const keepAlive = line[1] === "1" ? !fields.connectionHas("close") : fields.connectionHas("keep-alive");
+  if (fields.chunked && (fields.length !== null || !newer))
+    return malformed("transfer-encoding excludes content-length and HTTP/1.0");
   return {
     kind: "answer",
-    status: Number(line[2]),
-    reason: line[3] ?? "",
-    length: fields.chunked ? null : fields.length,
+    status,
+    reason,
+    length: fields.length,
     chunked: fields.chunked,
     upgrade: fields.upgrade,
-    keepAlive: keepAlive && !both,
+    keepAlive: newer ? !fields.connectionHas("close") : fields.connectionHas("keep-alive"),
     keepAliveMs: fields.keepAliveMs,
     hasRequestId: fields.requestId !== null,
     lines: fields.lines + fields.visitorLines(),
+    internal: fields.internal,
   };
 }

@@ -18,8 +18,14 @@ export const GATEWAY_LIMITS = {
   dialTimeoutMs: 3_000,
   /** Long polls are common; beyond five minutes without a head nobody is waiting any more. */
   answerTimeoutMs: 300_000,
+  /** Interim answers (1xx) before the real one; more are an app's way to stay silent for ever. */
+  interimAnswersMax: 32,
   /** A body or a WebSocket on which nothing moved for an hour is taken for dead. */
   streamIdleMs: 3_600_000,
+  /** Who was told to leave its WebSocket answers within a round trip, and the app then ends it; else both sides are closed. */
+  farewellMs: 5_000,
+  /** After the last answer on a connection: what still comes is thrown away this long, so that no reset overtakes the answer. */
+  lingerMs: 2_000,
   connectionsMax: 10_000,
   /** Bytes of a request's body that are read and thrown away after an early answer, so that the answer is not lost to a reset. */
   discardBytesMax: 8 * 1024 * 1024,
@@ -28,6 +34,8 @@ export const GATEWAY_LIMITS = {
   lameDuckMs: 6_000,
   /** After SIGTERM open requests and WebSockets get this long; an instance's drain is 90 s. */
   drainMs: 95_000,
+  /** A gateway that has handed over is in nobody's way: its WebSockets and downloads get as long as a silent one would. */
+  handOverDrainMs: 3_600_000,
   /** Verified tickets kept; each is about 1 KB. */
   ticketsMax: 20_000,
   ticketBytesMax: 2_048,
@@ -37,6 +45,15 @@ export const GATEWAY_LIMITS = {
   fileCheckMs: 1_000,
   /** Counters of an instance that left the file are kept for the agent to fetch this long. */
   countersKeptMs: 600_000,
+  /** Between the ends of a connection to a relay: pings this often, and an end is given up after so long without an answer. */
+  relayPingMs: 2_000,
+  relaySilentMs: 6_000,
+  /** A node that lost its connection to this gateway dials anew within a second, also when another gateway process takes over here. */
+  relayWaitMs: 2_000,
+  /** Dials to a relay that is away: full jitter between these. */
+  relayBackoffMinMs: 100,
+  relayBackoffMaxMs: 5_000,
+  relayDialTimeoutMs: 5_000,
   logTailLinesMax: 10_000,
   logFollowMs: 250,
 } as const;

@@ -24,7 +24,7 @@ export class LogReader implements Serving {
     this.#follow = query.get("follow") === "1";
   }
 
-  start(): void {
+  begin(): void {
     const close = this.#gateway.closing ? "connection: close\r\n" : "";
     this.#edge.write(
       `HTTP/1.1 200 OK\r\ncontent-type: application/x-ndjson\r\ncache-control: no-store\r\ntransfer-encoding: chunked\r\n${close}\r\n`,

@@ -1,4 +1,4 @@
-// [placement] in berth.toml: what a person writes is what the API takes.
+// [placement] and [run] in berth.toml: what a person writes is what the API takes.
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -13,10 +13,11 @@ beforeEach(() => {
 afterEach(() => rmSync(cwd, { recursive: true, force: true }));
 
 const IMAGE = { kind: "image", reference: "shop/web:1" } as const;
-function placementFrom(text: string) {
+function specFrom(text: string) {
   writeFileSync(join(cwd, "berth.toml"), `app = "web"\n${text}`);
-  return releaseSpecOf(readBerthToml(cwd), IMAGE, null).placement;
+  return releaseSpecOf(readBerthToml(cwd), IMAGE, null);
 }
+const placementFrom = (text: string) => specFrom(text).placement;
 const DEFAULTS = {
   strategy: "pack",
   failureDomains: "preferred",
@@ -63,5 +64,17 @@ singleton = "strict"
     ["a mistyped key, with the one that was meant", "host_port = [80]", "did you mean host_ports?"],
   ])("is refused by key for %s", (_name, line, told) => {
     expect(() => placementFrom(`[placement]\n${line}\n`)).toThrow(told);
+  });
+});
+
+describe("[run] of berth.toml", () => {
+  it("names the class of runtime, or leaves it to the node", () => {
+    expect(specFrom(`[run]\nruntime_class = "runsc"\n`).runtimeClass).toBe("runsc");
+    expect(specFrom("").runtimeClass).toBeUndefined();
+  });
+
+  it("is refused by key for a class that does not exist, and for a mistyped key", () => {
+    expect(() => specFrom(`[run]\nruntime_class = "gvisor"\n`)).toThrow("run.runtime_class");
+    expect(() => specFrom(`[run]\nruntime = "kata"\n`)).toThrow("runtime");
   });
 });

@@ -96,6 +96,29 @@ describe("the story of an app", () => {
     expect(stripVTControlCharacters(told)).toBe(`v2 #1 on node-3 is to move: ${why}`);
   });
 
+  it("says who commanded a rollout, where it stood and why, and what the judge said", () => {
+    const base = {
+      ...{ id: id("roll"), app: id("app"), reason: "release", strategy: "canary", phase: "holding" },
+      ...{ fromVersion: 1, toVersion: 2, replicas: 3, ready: 1, verified: 1, failure: null, waitingFor: null },
+      ...{ startedAtMs: 0, deadlineAtMs: 9, endedAtMs: null, startedBy: "user:u" },
+      step: { index: 1, of: 3, weight: 10, sinceMs: 0, untilMs: 30_001 },
+    };
+    const said = (type: EventType, more: object = {}, actor = "user:u") =>
+      stripVTControlCharacters(tellAppEvent(event(type, { rollout: { ...base, ...more } }, actor)));
+    const paused = { sinceMs: 1, by: "user:u", reason: "lunch" };
+    expect(said("rollout.held")).toBe("rollout of v2: step 1 of 3, 10 % of the traffic for another 30 s");
+    expect(said("rollout.paused", { paused })).toBe("rollout of v2 paused by user:u (lunch), step 1 of 3 at 10 %");
+    expect(said("rollout.promoted")).toBe("rollout of v2 promoted by user:u, step 1 of 3 at 10 %");
+    expect(said("rollout.cancelled", { phase: "cancelled" })).toBe("rollout of v2 cancelled by user:u");
+    expect(said("rollout.aborted", { phase: "aborted", abortReason: "slow" })).toBe(
+      "rollout of v2 aborted by user:u: slow",
+    );
+    expect(said("rollout.superseded", { phase: "superseded" })).toBe("rollout of v2 superseded");
+    expect(stripVTControlCharacters(tellAppEvent(event("app.maintenance", { on: true }, "user:u")))).toBe(
+      "maintenance begun by user:u",
+    );
+  });
+
   it("says how a route is shared, and why nobody serves", () => {
     const releases = [
       { version: 2, weight: 90, endpoints: 3 },
@@ -129,6 +152,8 @@ describe("times", () => {
     [5_213, "5.2 s"],
     [95_400, "95 s"],
     [900_000, "15 min"],
+    [7_200_000, "2 h"],
+    [87_000_000, "24 h 10 min"],
   ])("%i ms are shown as %s", (ms, text) => {
     expect(shownMs(ms)).toBe(text);
   });

@@ -22,6 +22,18 @@ describe("an app", () => {
     expect(value(app.take({ kind: "listReleases", input: { limit: 9, beforeVersion: 2 } })).items.length).toBe(1);
   });
 
+  it("keeps the image it was looked at under, also where only its variables change", () => {
+    const app = new BenchApp();
+    const input = { ...as("k"), spec: spec(), privateImage: false };
+    const accept = (digest: string) => app.take({ kind: "acceptRelease", input: { ...input, digest } });
+    expect(value(accept("sha256:a")).release?.digest).toBe("sha256:a");
+    // What another try found is no other request.
+    expect(value(accept("sha256:b")).release?.digest).toBe("sha256:a");
+    app.bringUp();
+    const changed = value(app.take({ kind: "changeEnvironment", input: { ...as(null), set: { A: "s" }, unset: [] } }));
+    expect(changed.release).toMatchObject({ version: 2, digest: "sha256:a" });
+  });
+
   it("rolls back to the release before, with its environment", () => {
     const app = new BenchApp();
     value(app.take({ kind: "changeEnvironment", input: { ...as(null), set: { A: "sealed-1" }, unset: [] } }));
@@ -127,12 +139,14 @@ describe("an app", () => {
       const { rollout } = value(release(app));
       app.grantAll();
       if (verifying) app.observe(app.of(2), { kind: "ready" });
-      const input = { ...as(null), rollout: rollout!.id };
-      expect(value(app.take({ kind: "cancelRollout", input })).phase).toBe("cancelled");
-      expect(value(app.take({ kind: "cancelRollout", input })).phase).toBe("cancelled");
+      const input = { ...as(null), command: "cancel" as const, rollout: rollout!.id };
+      expect(value(app.take({ kind: "controlRollout", input })).phase).toBe("cancelled");
+      expect(value(app.take({ kind: "controlRollout", input })).phase).toBe("cancelled");
       expect(app.tables.route.get("route")!.route.state).toMatchObject({ releases: [{ version: 1, weight: 100 }] });
       const [first] = app.tables.rollouts.values();
-      expect(app.take({ kind: "cancelRollout", input: { ...as(null), rollout: first!.id } })).toMatchObject({
+      expect(
+        app.take({ kind: "controlRollout", input: { ...as(null), command: "cancel", rollout: first!.id } }),
+      ).toMatchObject({
         failure: { code: "rollout_not_active" },
       });
     }

@@ -18,6 +18,11 @@ const weights = (app: BenchApp): [number, number, number][] => {
   return state.releases.map((entry) => [entry.version, entry.weight, entry.endpoints.length]);
 };
 
+const FULL = {
+  nodesTotal: 1,
+  constraints: [{ constraint: "memory" as const, nodesExcluded: 1, requested: 2, missing: 1 }],
+};
+
 describe("a deploy", () => {
   it("asks for room in the very step that accepts it, and needs one reserve and one commit for ten replicas", () => {
     const app = new BenchApp();
@@ -152,9 +157,7 @@ describe("a deploy", () => {
         if (request.kind === "reserve") {
           const { slots } = request.request;
           const placements = slots.slice(0, room).map((slot) => placementOf(slot));
-          const refused = slots
-            .slice(room)
-            .map(({ instance }) => ({ instance, refusal: { nodesTotal: 1, constraints: [] } }));
+          const refused = slots.slice(room).map(({ instance }) => ({ instance, refusal: FULL }));
           room -= placements.length;
           app.take({ kind: "reserved", call, answer: { ok: true, value: { placements, refused } } });
         } else if (request.kind === "commit") app.take({ kind: "committed", call, answer: { ok: true, value: null } });
@@ -186,7 +189,7 @@ describe("a deploy", () => {
     value(app.take({ kind: "restart", input: as(null) }));
     const [reserve] = app.drain("call_cell");
     const slots = reserve!.request.kind === "reserve" ? reserve!.request.request.slots : [];
-    const refused = slots.slice(1).map(({ instance }) => ({ instance, refusal: { nodesTotal: 1, constraints: [] } }));
+    const refused = slots.slice(1).map(({ instance }) => ({ instance, refusal: FULL }));
     const placements = [placementOf(slots[0]!)];
     app.take({ kind: "reserved", call: reserve!.call, answer: { ok: true, value: { placements, refused } } });
     for (const { call, request } of app.drain("call_cell")) {

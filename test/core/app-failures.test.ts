@@ -1,5 +1,6 @@
 // core/app: lost nodes, crashed instances, lost messages and restarts of the object itself.
 import { describe, expect, it } from "vitest";
+import { unknownKinds } from "../../core/app/deliver.ts";
 import type { ObservedStatus } from "../../contracts/agent-protocol.ts";
 import type { InstanceFailure } from "../../contracts/failures.ts";
 import type { InstanceId } from "../../contracts/ids.ts";
@@ -123,6 +124,23 @@ describe("messages and calls", () => {
     const back = { kind: "node_back" as const, seq: inSeq + 1, node };
     expect(app.take({ kind: "deliver", input: { cell: CELL, messages: [back, gone] } }).ackSeq).toBe(inSeq + 2);
     expect(app.take({ kind: "deliver", input: { cell: CELL, messages: [back] } }).ackSeq).toBe(inSeq + 2);
+    expect(app.tables.instances.get(id!)!.nodeGone).toBe(true);
+  });
+
+  it("acknowledges a kind that only newer Cells know, and takes what comes after it", () => {
+    const app = new BenchApp();
+    app.deploy();
+    const [id] = app.of(1);
+    const { node } = app.tables.instances.get(id!)!.placement!;
+    const seq = app.tables.cells.get(CELL)!.inSeq + 1;
+    const unheardOf = { kind: "node_renamed", seq, node } as never;
+    const before = structuredClone(app.tables.instances.get(id!));
+    expect(app.take({ kind: "deliver", input: { cell: CELL, messages: [unheardOf] } }).ackSeq).toBe(seq);
+    expect(app.tables.instances.get(id!)).toEqual(before);
+    const gone = { kind: "node_gone" as const, seq: seq + 2, node, instances: [id!] };
+    const another = { kind: "toString", seq: seq + 1 } as never;
+    expect(unknownKinds([unheardOf, another, gone])).toEqual(["node_renamed", "toString"]);
+    expect(app.take({ kind: "deliver", input: { cell: CELL, messages: [another, gone] } }).ackSeq).toBe(seq + 2);
     expect(app.tables.instances.get(id!)!.nodeGone).toBe(true);
   });
 

@@ -223,7 +223,7 @@ describe("a rollout that ends between reserve and commit", () => {
     const [reserve] = app.drain("call_cell");
     if (isGranted) answerReserve(app, reserve!, 3);
     const ids = app.of(1);
-    value(app.take({ kind: "cancelRollout", input: { ...as(null), rollout: rollout!.id } }));
+    value(app.take({ kind: "controlRollout", input: { ...as(null), command: "cancel", rollout: rollout!.id } }));
     if (!isGranted) answerReserve(app, reserve!, 3);
     const seen: Call[] = [];
     for (let calls = app.drain("call_cell"); calls.length > 0; calls = app.drain("call_cell")) {

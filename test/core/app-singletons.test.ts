@@ -121,7 +121,7 @@ describe("a release of a singleton", () => {
   it("that is cancelled before the old one stopped brings the old release back", () => {
     const { rollout } = value(release(app, alone()));
     settle(app);
-    value(app.take({ kind: "cancelRollout", input: { ...as(null), rollout: rollout!.id } }));
+    value(app.take({ kind: "controlRollout", input: { ...as(null), command: "cancel", rollout: rollout!.id } }));
     expect([app.of(1), app.of(2)]).toEqual([[], []]);
     gone(first);
     settle(app);

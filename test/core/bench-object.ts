@@ -1,5 +1,5 @@
 // An object on the bench: its tables and memory, stepped by hand; effects are handed back for the test to answer or drop.
-import type { ObservedStatus } from "../../contracts/agent-protocol.ts";
+import { AGENT_PROTOCOL, type EnrolRequest, type ObservedStatus } from "../../contracts/agent-protocol.ts";
 import type { Result } from "../../contracts/failures.ts";
 import type { AppId, CellName, InstanceId, NodeId, ProjectId, RegionName, TeamId } from "../../contracts/ids.ts";
 import { ReleaseSpec } from "../../contracts/release.ts";
@@ -60,11 +60,12 @@ export class BenchApp {
   rowsWritten = 0;
   effects: AppEffect[] = [];
   readonly limits: Limits;
-  readonly app = idFor<AppId>("app", 1);
+  readonly app: AppId;
   private inSeq = 0;
 
-  constructor(limits: Partial<Limits> = {}, create: { replicas?: number; cells?: CellSummary[] } = {}) {
+  constructor(limits: Partial<Limits> = {}, create: { replicas?: number; cells?: CellSummary[]; app?: number } = {}) {
     this.limits = { ...DEFAULT_LIMITS, ...limits };
+    this.app = idFor<AppId>("app", create.app ?? 1);
     const { replicas = 1, cells = [summary()] } = create;
     this.take({
       kind: "create",
@@ -241,9 +242,16 @@ export class BenchCell {
     this.take({ kind: "tick" });
   }
 
-  enrol(n: number, more: { failureDomain?: string; cpuMilli?: number; jkt?: string } = {}): CellReply<"enrol"> {
+  enrol(
+    n: number,
+    more: { failureDomain?: string; cpuMilli?: number; jkt?: string; protocol?: number; gatewayUrl?: string } & {
+      /** false: the Region does not answer. */
+      claimed?: false;
+      hostPorts?: EnrolRequest["hostPorts"];
+    } = {},
+  ): CellReply<"enrol"> {
     const request = {
-      protocol: 1,
+      protocol: more.protocol ?? AGENT_PROTOCOL,
       token: "0123456789abcdef",
       name: `node-${n}`,
       signKey: "s".repeat(43),
@@ -251,14 +259,18 @@ export class BenchCell {
       region: REGION,
       failureDomain: more.failureDomain ?? `rack-${n}`,
       labels: {},
-      gatewayUrl: `http://node-${n}:1`,
+      gatewayUrl: more.gatewayUrl ?? `http://node-${n}:1`,
+      hostPorts: more.hostPorts,
       capacity: { ...ROOM, cpuMilli: more.cpuMilli ?? 1_000 },
       runtime: "docker" as const,
       platform: "linux/amd64",
       agentVersion: "1",
     };
     const input = { node: nodeId(n), cell: CELL, jkt: more.jkt ?? "jkt", request, operator: "user:op" };
-    return this.take({ kind: "enrol", input });
+    const enrolled = this.take({ kind: "enrol", input });
+    if (more.claimed !== false)
+      for (const { node } of this.drain("claim_place")) this.take({ kind: "place_claimed", node });
+    return enrolled;
   }
   /** proof: what differs from the next proper proof. */
   beat(n: number, request: Record<string, unknown> = {}, proof: Record<string, unknown> = {}): CellReply<"heartbeat"> {
@@ -266,7 +278,7 @@ export class BenchCell {
     const seq = (this.seqs.get(`${n}/${boot}`) ?? 0) + 1;
     this.seqs.set(`${n}/${boot}`, seq);
     const full = {
-      protocol: 1,
+      protocol: AGENT_PROTOCOL,
       ackRevision: this.tables.nodes.get(nodeId(n))?.revision ?? 0,
       agentVersion: "1",
       observed: [],

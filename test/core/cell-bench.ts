@@ -18,6 +18,7 @@ export interface Wanted {
   readonly singleton?: "available" | "strict";
   readonly policy?: Record<string, unknown>;
   readonly ordinal?: number;
+  readonly job?: boolean;
   /** Nodes it must not come to. */
   readonly avoid?: readonly number[];
 }
@@ -44,6 +45,7 @@ export function slotOf(n: number, want: Wanted = {}): ReserveSlot {
     runtimes: ["docker"],
     placement,
     avoid,
+    ...(want.job ? { job: true } : {}),
   };
 }
 

@@ -89,7 +89,7 @@ describe("holdings", () => {
         reserve(cell, `k${next}`, ns, {
           app,
           cpuMilli: 10 + upTo(90),
-          policy: { hostPorts: random() < 0.2 ? [7] : [] },
+          policy: { hostPorts: random() < 0.2 ? [7_000] : [] },
         });
         for (const n of ns) open.push({ n, app });
       },

@@ -88,7 +88,7 @@ describe("the plan of a rebalance", () => {
       /away_from/,
     ],
     ["the one in use stays away from the other", [50, 10], [{ policy: { awayFrom: ["app-2"] } }, {}], /away_from/],
-    ["host ports collide", [50, 10], [{ policy: { hostPorts: [99] } }, { policy: { hostPorts: [99] } }], /ports/],
+    ["host ports collide", [50, 10], [{ policy: { hostPorts: [9_900] } }, { policy: { hostPorts: [9_900] } }], /ports/],
     [
       "replicas must be on nodes of their own",
       [50, 10],
@@ -148,8 +148,8 @@ describe("a rebalance that is executed", () => {
     const cell = filled([80, 5, 5]);
     expect(plan(cell, true)).toMatchObject({ executing: true, steps: [{}, {}] });
     expect(told(cell)).toMatchObject([
-      { kind: "evacuate", reason: "rebalance", instances: [insId(1)] },
-      { kind: "evacuate", reason: "rebalance", instances: [insId(2)] },
+      { kind: "evacuate", reason: "rebalance", instances: [insId(1)], to: { [insId(1)]: nodeId(0) } },
+      { kind: "evacuate", reason: "rebalance", instances: [insId(2)], to: { [insId(2)]: nodeId(0) } },
     ]);
     expect([0, 1, 2].map((n) => view(cell, n).cordoned)).toEqual([false, true, true]);
     cell.restart();
@@ -167,12 +167,19 @@ describe("a rebalance that is executed", () => {
     expect(documentOf(cell.tables, nodeId(0))?.instances.length).toBe(3);
   });
 
-  it("is refused a second time while it runs, and says how far it is", () => {
+  it("answers whoever asks for it once more with what is left of it, and begins nothing anew", () => {
     const cell = filled([80, 5, 5]);
     plan(cell, true);
-    expect(ask(cell, true)).toMatchObject({
-      failure: { code: "conflict", message: expect.stringContaining("2 still to move") },
+    told(cell);
+    moved(cell, 1);
+    const { deadlineAtMs } = [...cell.tables.rebalance.values()][0]!;
+    cell.nowMs += 1_000;
+    expect(plan(cell, true)).toMatchObject({
+      ...{ executing: true, steps: [{ instance: insId(2) }], reason: null },
+      freed: [{ node: nodeId(1) }, { node: nodeId(2) }],
     });
+    expect([...cell.tables.rebalance.values()]).toMatchObject([{ deadlineAtMs, moved: 1 }]);
+    expect(eventsOf(cell, CELL)).toEqual(["cell.rebalancing"]);
   });
 
   it("does nothing when nothing is to be gained", () => {
@@ -214,5 +221,17 @@ describe("a rebalance that is executed", () => {
     silence(cell, 12, { beating: [0] });
     expect(cell.tables.rebalance.size).toBe(0);
     expect(told(cell).filter(({ kind }) => kind === "node_gone").length).toBe(1);
+  });
+
+  it("calls off what it asked of a node that is lost, so that nothing leaves it for that once it is back", () => {
+    const cell = filled([80, 5]);
+    plan(cell, true);
+    told(cell);
+    silence(cell, 12, { beating: [0] });
+    expect(told(cell)).toContainEqual(expect.objectContaining({ kind: "stay", node: nodeId(1) }));
+    value(cell.beat(1));
+    cell.tick(cell.limits.evacuateAgainMs + 1);
+    expect(told(cell).filter(({ kind }) => kind === "evacuate")).toEqual([]);
+    expect(view(cell, 1)).toMatchObject({ cordoned: false, instances: 1 });
   });
 });

@@ -24,6 +24,16 @@ describe("a removal", () => {
     expect(view(cell, 0).phase).toBe("ready");
   });
 
+  it("anywhere in the region is heard by every node with its heartbeats, after a restart of the Cell too: which snapshot it is to have", () => {
+    const cell = cellOf(2);
+    expect(value(cell.beat(1))).not.toHaveProperty("snapshot");
+    value(cell.take({ kind: "needSnapshot", input: { version: 7 } }));
+    value(cell.take({ kind: "needSnapshot", input: { version: 6 } }));
+    expect(value(cell.beat(1)).snapshot).toBe(7);
+    cell.restart();
+    expect(value(cell.beat(1)).snapshot).toBe(7);
+  });
+
   it("of an empty node takes it out: nothing of it is believed any more, and its place is given back until the Region has it", () => {
     const cell = cellOf(2);
     expect(value(remove(cell, 0)).phase).toBe("removed");

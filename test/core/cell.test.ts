@@ -7,7 +7,7 @@ import { Node } from "../../contracts/api.ts";
 import { HeartbeatResponse } from "../../contracts/agent-protocol.ts";
 import type { AppId, InstanceId, ReleaseId, TeamId } from "../../contracts/ids.ts";
 import { documentOf } from "../../core/cell/document.ts";
-import type { NodeProof } from "../../core/cell/types.ts";
+import type { NodeProof } from "../../core/messages.ts";
 import { BenchCell, idFor, insId, nodeId, spec, value } from "./bench-object.ts";
 
 const APP = idFor<AppId>("app", 1);

@@ -1,7 +1,7 @@
 // docs/OPERATING.md says how long everything takes and what that costs: the same as the code.
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { priceOf } from "../../bench/poll/price.ts";
+import { priceOf, trafficOf } from "../../bench/poll/price.ts";
 import { AGENT_LIMITS } from "../../core/converge/limits.ts";
 import { DEFAULT_LIMITS } from "../../core/limits.ts";
 
@@ -11,6 +11,9 @@ const limits = { agent: AGENT_LIMITS, control: DEFAULT_LIMITS } as unknown as Re
 
 const timings = rows(/^\| `(\w+)` \| (agent|control) \| ([\d.]+) s \|/gm);
 const costs = rows(/^\| (\d+) s[^|]*\| ([\d.]+) s \| (\d+) s \|[^|]*\| ([\d,]+) \|$/gm);
+
+const transports = rows(/^\| ([\d,]+) \| (\d+) \| ([\d,]+) \| ([\d,]+) \|$/gm);
+const number = (text = ""): number => Number(text.replaceAll(",", ""));
 
 /** As the text says: 16 cells, 40 polls a second, 0.66 ms of processor time per request. */
 const NODES = 1_000;
@@ -22,6 +25,7 @@ describe("docs/OPERATING.md", () => {
   it("has tables to compare", () => {
     expect(timings.length).toBeGreaterThan(12);
     expect(costs).toHaveLength(4);
+    expect(transports.map(([nodes]) => number(nodes))).toEqual([100, 1_000, 10_000]);
   });
 
   it.each(timings)("says of %s at the %s what the code does", (name, where, seconds) => {
@@ -36,10 +40,25 @@ describe("docs/OPERATING.md", () => {
     const { usdPerMonth } = priceOf({
       beatsPerSecond: NODES / everyS,
       pollsPerSecond: NODES / 25,
+      messagesPerSecond: 0,
+      upgradesPerSecond: 0,
       cells: (16 * ALARM_EVERY_S) / (Number(suspect) - everyS),
       activeMsPerRequest: MEASURED_MS,
+      activeMsPerMessage: 0,
       cpuMsPerRequest: MEASURED_MS,
     });
     expect(Math.round(usdPerMonth.total)).toBe(Number(usd?.replaceAll(",", "")));
+  });
+
+  it.each(transports)("computes what %s nodes in %s cells cost over each transport", (nodes, cells, http, socket) => {
+    const [, perRequest, perMessage] =
+      /([\d.]+) ms of processor time per request, ([\d.]+) ms per message/.exec(text) ?? [];
+    const measured = { msPerRequest: number(perRequest), msPerMessage: number(perMessage) };
+    const usdOver = (transport: "http" | "socket") => {
+      const traffic = trafficOf(transport, number(nodes), measured);
+      expect(traffic.cells).toBe(number(cells));
+      return Math.round(priceOf(traffic).usdPerMonth.total);
+    };
+    expect([usdOver("http"), usdOver("socket")]).toEqual([number(http), number(socket)]);
   });
 });

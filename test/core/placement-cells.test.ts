@@ -39,7 +39,7 @@ const planned = (
 ) => {
   const slots = slotsOf(count, 100, more);
   const plan = cellChoice(cells, count).plan({ slots, occupied: [] }, refused as CellName[]);
-  return slots.map(({ instance }) => plan.get(instance)?.cell);
+  return plan.map((found) => found?.cell);
 };
 const share = (part: number) => ({ free: roomOf(1_000 * part, 1_000 * part) });
 
@@ -134,7 +134,7 @@ describe("the cell that is asked", () => {
   it("follows what a cell says next", () => {
     const choice = cellChoice([summaryOf(0, [nodeOf("a", "r1", 0, share(0.2))]), summaryOf(1, [nodeOf("b", "r1")])], 1);
     const slots = slotsOf(1);
-    const cell = () => choice.plan({ slots, occupied: [] }, []).get(slots[0]!.instance)?.cell;
+    const cell = () => choice.plan({ slots, occupied: [] }, [])[0]?.cell;
     expect(cell()).toBe("lab.0");
     choice.update(summaryOf(0, [nodeOf("a", "r1", 50)]));
     expect(cell()).toBe("lab.1");
@@ -146,10 +146,41 @@ describe("the cell that is asked", () => {
     const tight = summaryOf(0, [nodeOf("a", "r1", 0, share(0.15))]);
     const choice = cellChoice([tight, summaryOf(1, [nodeOf("b", "r1")])], 1);
     const [slot] = slotsOf(1);
-    const cell = () => choice.plan({ slots: [slot!], occupied: [] }, []).get(slot!.instance)?.cell;
+    const cell = () => choice.plan({ slots: [slot!], occupied: [] }, [])[0]?.cell;
     expect([cell(), cell()]).toEqual(["lab.0", "lab.1"]);
     choice.update(tight);
     expect(cell()).toBe("lab.0");
+  });
+
+  it("has its rooms as it told them again when it says the same once more, and nobody else's", () => {
+    const tight = (number: number) => summaryOf(number, [nodeOf("a", "r1", 0, share(0.15))]);
+    const [first, second] = [tight(0), tight(1)];
+    const choice = cellChoice([first, second], 1);
+    const [slot] = slotsOf(1);
+    const cell = () => choice.plan({ slots: [slot!], occupied: [] }, [])[0]?.cell;
+    expect([cell(), cell(), cell()]).toEqual(["lab.0", "lab.1", undefined]);
+    choice.update(second);
+    expect([cell(), cell()]).toEqual(["lab.1", undefined]);
+  });
+
+  it(announced("is the same whether the cells were followed through what they said, or are new"), () => {
+    const said = fc.array(fc.tuple(fc.nat(2), anyNodes(10), anySlots([], 3)), { minLength: 1, maxLength: 12 });
+    fc.assert(
+      fc.property(said, anySlots([], 4), (changes, slots) => {
+        const last = new Map<number, CellSummary>();
+        const followed = cellChoice([], 4);
+        for (const [number, nodes, before] of changes) {
+          last.set(number, summaryOf(number, nodes));
+          followed.update(last.get(number)!);
+          followed.plan({ slots: before, occupied: [] }, []);
+        }
+        for (const summary of last.values()) followed.update(summary);
+        const request = { slots, occupied: [] };
+        const cells = [...last.values()];
+        expect(followed.plan(request, [])).toEqual(cellChoice(cells, 4).plan(request, []));
+      }),
+      { seed: SEED, numRuns: 500 },
+    );
   });
 
   it("may be one that does not tell its rooms yet", () => {
@@ -166,7 +197,7 @@ describe("the cell that is asked", () => {
           const placement = { ...slot.placement!, awayFrom: [], hostPorts: [] };
           const asked = { ...slot, image: null, ...(slot.placement ? { placement } : {}) };
           const request = { slots: [{ ...asked, resources: { ...asked.resources, diskBytes: 0 } }], occupied: [] };
-          const cell = cellChoice(summaries, 1).plan(request, []).get(slot.instance)?.cell;
+          const cell = cellChoice(summaries, 1).plan(request, [])[0]?.cell;
           const taken = nodes.map((own) => place(own, request, HEX).placements.length);
           if (cell === undefined) expect(taken).toEqual([0, 0]);
           else expect(taken[cell === "lab.0" ? 0 : 1]).toBe(1);

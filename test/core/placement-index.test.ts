@@ -9,9 +9,14 @@ import { HEX, nodeOf, policyOf, roomOf, slotOf } from "./placement-world.ts";
 import { SEED, announced } from "./seed.ts";
 
 const MIB = 1_048_576;
-/** Enough that the index has 128 levels, and few enough that they are sparse: then bounds and blocks decide. */
-const NODES = 600;
-const TURNS = 1_500;
+/** One size for each fineness of the index: sparse enough that bounds and blocks decide. */
+const SIZES = [
+  { size: 12, turns: 600 },
+  { size: 40, turns: 8_000 },
+  { size: 600, turns: 4_000 },
+  { size: 2_400, turns: 2_000 },
+  { size: 33_000, turns: 30 },
+];
 
 /** favour: which resource most nodes have little left of; then the other is plentiful, and the scarce one decides. */
 function world(seed: number, favour: "cpu" | "memory") {
@@ -40,14 +45,16 @@ function world(seed: number, favour: "cpu" | "memory") {
   return { below, random, slot };
 }
 
-describe(announced("a pool of hundreds of nodes"), () => {
-  it.each(["cpu", "memory"] as const)("decides as a scan does, however its nodes changed, with %s scarce", (favour) => {
+describe(announced("a pool of nodes"), () => {
+  const cases = (["cpu", "memory"] as const).flatMap((favour) => SIZES.map((more) => ({ favour, ...more })));
+  it.each(cases)("decides as a scan does with $favour scarce on $size nodes, however they changed", (at) => {
+    const { favour, size, turns } = at;
     const { below, random, slot } = world(SEED, favour);
     const nodes = new Map<NodeId, PlacementNode>();
-    for (let n = 0; n < NODES; n += 1) nodes.set(`node_${n}` as NodeId, random(n));
+    for (let n = 0; n < size; n += 1) nodes.set(`node_${n}` as NodeId, random(n));
     const pool = createPool(nodes.values(), HEX);
-    for (let turn = 0; turn < TURNS; turn += 1) {
-      const changed = random(below(NODES));
+    for (let turn = 0; turn < turns; turn += 1) {
+      const changed = random(below(size));
       if (below(30) === 0) {
         pool.remove(changed.id);
         nodes.delete(changed.id);

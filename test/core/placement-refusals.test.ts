@@ -41,6 +41,19 @@ const cases: {
     says: [{ constraint: "runtime", nodesExcluded: 1, ...nothing, wanted: "docker" }],
   },
   {
+    name: "a runtime class that no node has, and nothing else of those without it",
+    nodes: [
+      nodeOf("a", "r1", 0),
+      nodeOf("b", "r2", 0, { classes: "kata" }),
+      nodeOf("c", "r2", 50, { classes: "kata runsc" }),
+    ],
+    request: { slots: slotsOf(1, 100, { runtimeClass: "runsc" }) },
+    says: [
+      { constraint: "runtime_class", nodesExcluded: 2, ...nothing, wanted: "runsc" },
+      { constraint: "cpu", nodesExcluded: 1, requested: 100, missing: 50 },
+    ],
+  },
+  {
     name: "labels, in the words of the release",
     nodes: [nodeOf("a", "r1"), nodeOf("b", "r1", 1_000, { labels: { disk: "hdd" } })],
     request: wanting({ labels: { disk: "nvme" } }),

@@ -71,11 +71,13 @@ export const anyNode: fc.Arbitrary<PlacementNode> = fc
     apps: someOf("t/db", "t/cache"),
     shunned: fc.constantFrom(undefined, undefined, undefined, new Map([["t/web", ["db"]]]), new Map([["t/x", ["db"]]])),
     images: someOf("sha256:a", "sha256:b"),
+    classes: fc.constantFrom(undefined, undefined, "runsc", "kata runsc"),
   })
-  .map(({ name, domain, cpu, memory, disk, pids, apps, shunned, images, capacity, ...rest }) => ({
+  .map(({ name, domain, cpu, memory, disk, pids, apps, shunned, images, capacity, classes, ...rest }) => ({
     ...nodeOf(String(name), domain),
     ...rest,
     ...(shunned ? { shunned } : {}),
+    ...(classes ? { classes } : {}),
     capacity,
     free: {
       cpuMilli: Math.floor((capacity.cpuMilli * cpu) / 8),
@@ -112,13 +114,15 @@ export const anySlots = (nodes: readonly PlacementNode[], maxLength = 8): fc.Arb
           { maxLength: Math.min(2, nodes.length) },
         ),
         runtimes: fc.constantFrom(["docker" as const], ["docker" as const, "process" as const]),
+        runtimeClass: fc.constantFrom(undefined, undefined, undefined, "runc" as const, "runsc" as const),
       }),
       { maxLength },
     )
     .map((slots) =>
-      slots.map(({ cpu, memory, disk, pids, placement, ...rest }, ordinal) => ({
+      slots.map(({ cpu, memory, disk, pids, placement, runtimeClass, ...rest }, ordinal) => ({
         ...slotOf(ordinal),
         ...rest,
+        ...(runtimeClass ? { runtimeClass } : {}),
         ...(placement === null ? {} : { placement }),
         resources: { cpuMilli: cpu, memoryBytes: memory * MEMORY, diskBytes: disk, pids },
       })),

@@ -52,6 +52,19 @@ describe("place", () => {
     expect(nodesOf(nodes, { occupied, slots })).toEqual(["node_b"]);
   });
 
+  it.each<[string, Partial<PlacementNode>, string]>([
+    ["if it fits there", {}, "node_meant"],
+    ["not beyond what is free there", { free: roomOf(50) }, "node_tight"],
+    ["not where it takes no placements", { closed: "cordoned" }, "node_tight"],
+    ["not against what the slot requires", { hostPorts: [443] }, "node_tight"],
+  ])("puts a slot on the node that it is meant for, whatever packs better: %s", (_name, more, expected) => {
+    const nodes = [nodeOf("tight", "r1", 0, { free: roomOf(200, 200) }), nodeOf("meant", "r1", 1_000, more)];
+    const placement = policyOf({ hostPorts: [443] });
+    const slots = [slotOf(0, 100, { placement, prefer: "node_meant" as NodeId })];
+    expect(nodesOf(nodes, { slots })).toEqual([expected]);
+    expect(nodesOf(nodes, { slots: [slotOf(0, 100, { placement })] })).toEqual(["node_tight"]);
+  });
+
   it("packs the fullest node that fits where racks are equal", () => {
     const free = (share: number) => ({ free: roomOf(1_000 * share, 1_000 * share) });
     const nodes = [nodeOf("empty", "r1"), nodeOf("full", "r1", 0, free(0.09)), nodeOf("tight", "r1", 0, free(0.2))];

@@ -4,8 +4,10 @@ import { describe, expect, it } from "vitest";
 import type { InstanceFailure, Refusal } from "../../contracts/failures.ts";
 import type { InstanceId, ReleaseId, RolloutId } from "../../contracts/ids.ts";
 import { DEFAULT_LIMITS } from "../../core/limits.ts";
-import { isActive, rolloutWakeAtMs, stepRollout, type RolloutEvent, type SlotView } from "../../core/rollout/step.ts";
-import type { RolloutPhase, RolloutRow } from "../../core/rollout/types.ts";
+import { rolloutWakeAtMs } from "../../core/rollout/give-up.ts";
+import type { SlotView } from "../../core/rollout/slots.ts";
+import { stepRollout, type RolloutEvent } from "../../core/rollout/step.ts";
+import { isActive, type RolloutPhase, type RolloutRow } from "../../core/rollout/types.ts";
 import { splitWeight } from "../../core/rollout/weights.ts";
 import { SEED, announced } from "./seed.ts";
 
@@ -36,10 +38,14 @@ const placing = (refusedSinceMs: number | null, roomComing = false): SlotView =>
   roomComing,
 });
 const rolling: RolloutPhase = { kind: "rolling", ready: 0, waitingFor: null };
-const verifying: RolloutPhase = { kind: "verifying", ready: 2, sinceMs: 0, verified: [], lastMiss: null };
-const missed: RolloutPhase = { ...verifying, lastMiss: { ...placed(1), message: "no answer" } };
+const verifying: RolloutPhase = { kind: "verifying", ready: 2, sinceMs: 0 };
+const missed: Partial<RolloutRow> = {
+  phase: verifying,
+  verified: [],
+  miss: { instance: placed(1).instance, node: null, message: "no answer", smoke: false, sinceMs: 0 },
+};
 
-const row = (phase: RolloutPhase = rolling, replicas = 2): RolloutRow => ({
+const row = (phase: RolloutPhase = rolling, replicas = 2, more: Partial<RolloutRow> = {}): RolloutRow => ({
   id: "roll_x" as RolloutId,
   reason: "release",
   from: null,
@@ -49,16 +55,17 @@ const row = (phase: RolloutPhase = rolling, replicas = 2): RolloutRow => ({
   startedBy: "user:x",
   shed: 0,
   phase,
+  ...more,
 });
-const look = (...slots: SlotView[]): RolloutEvent => ({ kind: "look", slots });
+const look = (...slots: SlotView[]): RolloutEvent => ({ kind: "look", seen: { slots } });
 const verified = (slots: SlotView[], ...ok: boolean[]): RolloutEvent => ({
-  kind: "verified",
-  slots,
+  kind: "look",
+  seen: { slots },
   results: ok.map((answered, index) => ({ ...placed(index + 1), ok: answered, message: answered ? "" : "no answer" })),
 });
 
 describe("a rollout", () => {
-  const cases: [string, RolloutPhase, RolloutEvent, number, Record<string, unknown>][] = [
+  const cases: [string, RolloutPhase | Partial<RolloutRow>, RolloutEvent, number, Record<string, unknown>][] = [
     ["waits while one replica starts", rolling, look(ready(1), starting(2)), 1, { kind: "rolling", ready: 1 }],
     ["says what it waits for", rolling, look(ready(1), starting(2)), 1, { waitingFor: "1 of 2 ready; 1 starting" }],
     ["verifies when all are ready", rolling, look(ready(1), ready(2)), 5, { kind: "verifying", sinceMs: 5 }],
@@ -74,7 +81,7 @@ describe("a rollout", () => {
       verifying,
       verified([ready(1), ready(2)], true, false),
       9,
-      { kind: "verifying", verified: ["ins_1/1"] },
+      { kind: "verifying", ready: 2 },
     ],
     ["rolls again when one is ready no more", verifying, look(ready(1), starting(2)), 9, { kind: "rolling" }],
     [
@@ -82,7 +89,7 @@ describe("a rollout", () => {
       verifying,
       verified([ready(3), ready(4)], true, true),
       9,
-      { kind: "verifying", verified: [] },
+      { kind: "verifying", ready: 2 },
     ],
     [
       "fails at once when an instance failed",
@@ -156,9 +163,22 @@ describe("a rollout", () => {
     ["is cancelled while it verifies", verifying, { kind: "cancel" }, 3, { kind: "cancelled" }],
     ["gives way to a newer one", verifying, { kind: "supersede" }, 3, { kind: "superseded" }],
   ];
-  it.each(cases)("%s", (_name, phase, event, nowMs, expected) => {
-    const after = stepRollout(row(phase), event, nowMs, DEFAULT_LIMITS);
-    expect(after).toMatchObject(expected);
+  it.each(cases)("%s", (_name, before, event, nowMs, expected) => {
+    const given = "kind" in before ? row(before) : row(verifying, 2, before);
+    // All slots that there are is what is wanted.
+    const replicas = event.kind === "look" ? event.seen.slots.length : 2;
+    const after = stepRollout({ ...given, to: { ...given.to, replicas } }, event, nowMs, DEFAULT_LIMITS);
+    expect(after.phase).toMatchObject(expected);
+  });
+
+  it("remembers who answered, for as long as they are ready", () => {
+    const slots = [ready(1), ready(2)];
+    const after = stepRollout(row(verifying), verified(slots, true, false), 9, DEFAULT_LIMITS);
+    expect(after).toMatchObject({ verified: ["ins_1/1"], miss: { instance: "ins_2", sinceMs: 9 } });
+    const stranger = stepRollout(row(verifying), verified([ready(3), ready(4)], true, true), 9, DEFAULT_LIMITS);
+    expect(stranger.verified).toEqual([]);
+    const unready = stepRollout(after, look(starting(1), ready(2)), 10, DEFAULT_LIMITS);
+    expect(unready).toMatchObject({ verified: [], phase: { kind: "rolling" } });
   });
 
   const finals: RolloutPhase[] = [
@@ -172,19 +192,21 @@ describe("a rollout", () => {
       { kind: "cancel" },
       { kind: "supersede" },
     ] as const) {
-      expect(stepRollout(row(phase), event, 1e9, DEFAULT_LIMITS)).toBe(phase);
+      const before = row(phase);
+      expect(stepRollout(before, event, 1e9, DEFAULT_LIMITS)).toBe(before);
     }
   });
 
-  it("returns the very same phase when nothing changed, so that no row is written", () => {
+  it("returns the very same row when nothing changed, so that no row is written", () => {
     const before = stepRollout(row(), look(ready(1), starting(2)), 1, DEFAULT_LIMITS);
-    expect(stepRollout(row(before), look(ready(1), starting(2)), 2, DEFAULT_LIMITS)).toBe(before);
+    expect(stepRollout(before, look(ready(1), starting(2)), 2, DEFAULT_LIMITS)).toBe(before);
   });
 
   it("wakes for the nearest of its times, and not for patience that nothing tries", () => {
-    expect(rolloutWakeAtMs(row(), [starting(1, 100)], DEFAULT_LIMITS)).toBe(100 + DEFAULT_LIMITS.startupBudgetMs);
-    expect(rolloutWakeAtMs(row(verifying), [ready(1)], DEFAULT_LIMITS)).toBe(600_000);
-    expect(rolloutWakeAtMs(row(missed), [ready(1)], DEFAULT_LIMITS)).toBe(DEFAULT_LIMITS.verifyPatienceMs);
+    const wake = (at: RolloutRow, slot: SlotView) => rolloutWakeAtMs(at, { slots: [slot] }, 1, DEFAULT_LIMITS);
+    expect(wake(row(), starting(1, 100))).toBe(100 + DEFAULT_LIMITS.startupBudgetMs);
+    expect(wake(row(verifying), ready(1))).toBe(600_000);
+    expect(wake(row(verifying, 1, missed), ready(1))).toBe(DEFAULT_LIMITS.verifyPatienceMs);
   });
 });
 
@@ -211,24 +233,26 @@ describe(announced("any history of a rollout"), () => {
   it("is total, ends by its deadline, and completes only after every replica answered", () => {
     fc.assert(
       fc.property(fc.array(fc.tuple(anyEvent, fc.nat(100_000)), { maxLength: 30 }), (history) => {
-        let phase: RolloutPhase = rolling;
+        let now = row();
         let nowMs = 0;
         const answered = new Set<string>();
         for (const [event, waitMs] of history) {
           nowMs += waitMs;
-          const before: RolloutPhase = phase;
-          if (event.kind === "verified") {
-            for (const result of event.results) if (result.ok) answered.add(`${result.instance}/1`);
+          const before = now;
+          if (event.kind === "look") {
+            for (const result of event.results ?? []) if (result.ok) answered.add(`${result.instance}/1`);
+            now = { ...now, to: { ...now.to, replicas: event.seen.slots.length } };
           }
-          phase = stepRollout(row(before), event, nowMs, DEFAULT_LIMITS);
-          if (!isActive(before)) expect(phase).toBe(before);
-          if (isActive(phase)) expect(nowMs).toBeLessThan(600_000);
-          if (phase.kind === "completed" && isActive(before) && "slots" in event) {
-            expect(event.slots.every((slot) => slot.kind === "ready" && answered.has(`${slot.instance}/1`))).toBe(true);
+          now = stepRollout(now, event, nowMs, DEFAULT_LIMITS);
+          if (!isActive(before.phase)) expect(now.phase).toBe(before.phase);
+          if (isActive(now.phase)) expect(nowMs).toBeLessThan(600_000);
+          if (now.phase.kind === "completed" && isActive(before.phase) && event.kind === "look") {
+            const { slots } = event.seen;
+            expect(slots.every((slot) => slot.kind === "ready" && answered.has(`${slot.instance}/1`))).toBe(true);
           }
         }
-        const end = stepRollout(row(phase), { kind: "cancel" }, nowMs, DEFAULT_LIMITS);
-        expect(isActive(end)).toBe(false);
+        const end = stepRollout(now, { kind: "cancel" }, nowMs, DEFAULT_LIMITS);
+        expect(isActive(end.phase)).toBe(false);
       }),
       { seed: SEED, numRuns: 2_000 },
     );

@@ -19,7 +19,7 @@ const actor = "user:x";
 let keys = 0;
 const newKey = () => ({ team, actor, key: `key-${(keys += 1)}` });
 const begin = (at: ReturnType<typeof newKey>, requestHash = "hash", operation = "app.create") =>
-  beginIdempotent(db.app, { ...at, operation, requestHash, resource: mintId("app") });
+  beginIdempotent(db.app, { ...at, operation, requestHashes: [requestHash], resource: mintId("app") });
 
 describe("an idempotency key", () => {
   it("gives all who begin at once the same resource to go on with", async () => {
@@ -27,6 +27,18 @@ describe("an idempotency key", () => {
     const begun = await Promise.all(Array.from({ length: 8 }, () => begin(at)));
     expect(begun.every(({ kind }) => kind === "go_on")).toBe(true);
     expect(new Set(begun.map((one) => (one.kind === "go_on" ? one.resource : one.kind))).size).toBe(1);
+  });
+
+  it("is known by a hash under an older key, which the first try was kept by", async () => {
+    const at = newKey();
+    const both = { ...at, operation: "app.create", resource: mintId("app") };
+    await beginIdempotent(db.app, { ...both, requestHashes: ["by the old key"] });
+    expect(
+      await beginIdempotent(db.app, { ...both, requestHashes: ["by the new key", "by the old key"] }),
+    ).toMatchObject({
+      kind: "go_on",
+    });
+    expect(await beginIdempotent(db.app, { ...both, requestHashes: ["by the new key"] })).toEqual({ kind: "reused" });
   });
 
   it("gives the first answer again, and refuses another body or another operation", async () => {
@@ -81,8 +93,8 @@ describe("an app", () => {
     await createApp(db.app, input(first, "phoenix"));
     const second = await createApp(db.app, input(mintId("app"), "phoenix"));
     expect(!second.ok && second.failure.code).toBe("name_taken");
-    expect(await destroyApp(db.app, { actor, team, id: first })).toBe(true);
-    expect(await destroyApp(db.app, { actor, team, id: first })).toBe(false);
+    expect(await destroyApp(db.app, { actor, team, id: first, domainsRestUntilMs: 0 })).toBe(true);
+    expect(await destroyApp(db.app, { actor, team, id: first, domainsRestUntilMs: 0 })).toBe(false);
     const third = await createApp(db.app, input(mintId("app"), "phoenix"));
     expect(third.ok && third.value.hostnames).toEqual(["phoenix.test"]);
     expect((await findApp(db.app, team, first))?.destroyedAtMs).not.toBeNull();

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { JoinTokenId, NodeId, RegionName } from "../../contracts/ids.ts";
 import { mintId, toUuid } from "../../db/ids.ts";
-import { consumeJoinToken, createJoinToken, listJoinTokens } from "../../db/queries/join-tokens.ts";
+import { consumeJoinToken, createJoinToken, listJoinTokens, revokeJoinToken } from "../../db/queries/join-tokens.ts";
 import { testDatabase, type TestDatabase } from "./database.ts";
 
 let db: TestDatabase;
@@ -57,6 +57,34 @@ describe("a join token", () => {
     expect(codes).toEqual(["join_token_expired", "forbidden", "join_token_unknown"]);
     const { rows } = await db.admin.query("select outcome from audit where actor = 'key:key-refused' order by id");
     expect(rows.map((row: { outcome: string }) => row.outcome)).toEqual(codes);
+  });
+
+  it("that was revoked enrols nobody, and one that was used says which node it made", async () => {
+    const stolen = await token();
+    const ended = await revokeJoinToken(db.app, { id: stolen.id, actor: "user:op" });
+    expect(ended).toMatchObject({ id: stolen.id, usedAtMs: null });
+    const result = await use(stolen.hash, "key-thief");
+    expect(result.ok ? "ok" : result.failure.code).toBe("join_token_expired");
+
+    const used = await token();
+    const made = await use(used.hash, "key-first");
+    const told = await revokeJoinToken(db.app, { id: used.id, actor: "user:op" });
+    expect(told?.usedBy).toBe(made.ok && made.value.node);
+    expect(await revokeJoinToken(db.app, { id: mintId<JoinTokenId>("join"), actor: "user:op" })).toBeNull();
+  });
+
+  it("makes no second node of a key that has one already, also of two at once; it stays good for a key of its own", async () => {
+    const tokens = await Promise.all([token(), token(), token()]);
+    const tries = await Promise.all(tokens.map(({ hash }) => use(hash, "key-copied")));
+    const won = tries.findIndex((result) => result.ok);
+    const refused = tries.flatMap((result) => (result.ok ? [] : [result.failure]));
+    const first = tries[won];
+    expect(refused.map(({ code }) => code)).toEqual(["conflict", "conflict"]);
+    expect(first?.ok && refused[0]?.message).toContain(first?.ok && first.value.node);
+    const { rows } = await db.admin.query("select outcome from audit where actor = 'key:key-copied'");
+    expect(rows).toEqual([{ outcome: "node_key_used" }, { outcome: "node_key_used" }]);
+    const left = tokens.find((_, at) => at !== won);
+    expect((await use(left!.hash, "key-own")).ok).toBe(true);
   });
 
   it("is replaced when its creation is tried again under the same id", async () => {

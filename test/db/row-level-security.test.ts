@@ -29,6 +29,8 @@ beforeAll(async () => {
     name: "ci",
     prefix: "berth_x",
     hash: "bb".repeat(32),
+    scopes: null,
+    projectIds: null,
     expiresAtMs: null,
   });
   await recordNode(db.app, {

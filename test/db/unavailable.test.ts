@@ -3,10 +3,11 @@ import { createServer, type Server } from "node:net";
 import type { AddressInfo } from "node:net";
 import { sql } from "drizzle-orm";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { startNeonAdapter, type NeonAdapter } from "../../dev/neon-adapter/server.ts";
+import { startNeonAdapter, type NeonAdapter } from "../../self-hosted/database/server.ts";
 import { connect, type Database } from "../../db/connect.ts";
 import { DatabaseUnavailable, violatedConstraint } from "../../db/errors.ts";
 import { signIn, signUp } from "../../workers/control/auth/index.ts";
+import { People } from "../workers/people.ts";
 import { testDatabase, type TestDatabase } from "./database.ts";
 
 let db: TestDatabase;
@@ -95,9 +96,9 @@ describe("what Postgres judged", () => {
 
 describe("accounts", () => {
   it("say DatabaseUnavailable too, not that a password is wrong", async () => {
-    const env = { ...db.env, NEON_ADAPTER: "127.0.0.1:1" };
+    const asked = new People({ ...db.env, NEON_ADAPTER: "127.0.0.1:1" }).asked();
     const input = { email: "pat@example.com", password: "correct horse battery" };
-    await expect(signIn(input, env)).rejects.toBeInstanceOf(DatabaseUnavailable);
-    await expect(signUp({ ...input, name: "Pat" }, env)).rejects.toBeInstanceOf(DatabaseUnavailable);
+    await expect(signIn(input, asked)).rejects.toBeInstanceOf(DatabaseUnavailable);
+    await expect(signUp({ ...input, name: "Pat" }, asked)).rejects.toBeInstanceOf(DatabaseUnavailable);
   });
 });

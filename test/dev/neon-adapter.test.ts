@@ -2,7 +2,7 @@
 import { neon, neonConfig, NeonDbError, Pool } from "@neondatabase/serverless";
 import { connect } from "node:net";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { startNeonAdapter, type NeonAdapter } from "../../dev/neon-adapter/server.ts";
+import { startNeonAdapter, type NeonAdapter } from "../../self-hosted/database/server.ts";
 import { scratchPostgres, type ScratchPostgres } from "./scratch-postgres.ts";
 
 let postgres: ScratchPostgres;

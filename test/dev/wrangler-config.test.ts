@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
-import { readWranglerConfig } from "../../dev/workers-host/wrangler-config.ts";
+import { readWranglerConfig } from "../../self-hosted/build/wrangler-config.ts";
 
 function written(text: string): string {
   const dir = mkdtempSync(join(tmpdir(), "berth-toml-"));

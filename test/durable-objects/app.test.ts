@@ -2,6 +2,7 @@
 import { env } from "cloudflare:workers";
 import { evictAllDurableObjects, evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { beforeEach, describe, expect, it } from "vitest";
+import { RolloutPlan } from "../../contracts/rollout-plan.ts";
 import { hostKey, routeKey } from "../../contracts/route.ts";
 import type { AppId } from "../../contracts/ids.ts";
 import type { Route } from "../../contracts/route.ts";
@@ -49,6 +50,15 @@ async function verifyLatest(app: AppId): Promise<void> {
 }
 
 describe("a deploy", () => {
+  it("has the verifier ask what the release's smoke check says, and hold the answers against it", async () => {
+    const node = await readyNode(1, "smoked.0");
+    const app = await created(node);
+    const smoke = { path: "/health?deep=1", statusMin: 204, statusMax: 204 };
+    valueOf(await stubOf(app).acceptRelease({ ...releaseOf(), plan: RolloutPlan.parse({ smoke }) }));
+    await serve(app, node);
+    expect(recorded.verifications.findLast((one) => one.app === app)).toMatchObject({ path: smoke.path, smoke });
+  });
+
   it("goes from an accepted release to a completed rollout and a published route", async () => {
     const node = await readyNode(1, "whole.0");
     const app = await created(node);

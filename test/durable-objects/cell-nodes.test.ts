@@ -2,60 +2,16 @@
 import { env } from "cloudflare:workers";
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { beforeEach, describe, expect, it } from "vitest";
-import type { InstanceId } from "../../contracts/ids.ts";
-import type { DesiredInstance } from "../../contracts/desired.ts";
-import { PlacementPolicy, Probes, Resources } from "../../contracts/release.ts";
 import { eventually, type FleetNode, readyNode } from "./fleet.ts";
-import { APP_B, nodeId, TEAM_A } from "./ids.ts";
+import { APP_B, nodeId } from "./ids.ts";
+import { instanceId, place, reserve } from "./placed.ts";
 import { recorded, resetRecorded } from "./recorded.ts";
 
 beforeEach(resetRecorded);
 
 const actor = "user:operator";
-const instanceId = (n: number) => `ins_01jzzzzzzze0a0000000001${String(n).padStart(3, "0")}` as InstanceId;
 const on = (node: FleetNode) => ({ node: node.id, actor });
 const evict = (node: FleetNode) => evictDurableObject(node.stub as never);
-
-const desiredOf = (n: number, singleton: DesiredInstance["singleton"]): DesiredInstance => ({
-  instance: instanceId(n),
-  generation: 1,
-  app: APP_B,
-  appName: "shop",
-  team: TEAM_A,
-  release: "rel_01jzzzzzzze0a0000000000001" as never,
-  version: 1,
-  ordinal: n,
-  intent: "run",
-  source: { kind: "image", reference: "registry.example.test/shop:v1", digest: null },
-  port: 8080,
-  resources: Resources.parse({}),
-  probes: Probes.parse({}),
-  stopGraceMs: 1_000,
-  readOnlyRoot: false,
-  hasEnvironment: false,
-  privateImage: false,
-  hostPorts: [],
-  singleton,
-});
-
-function reserve(node: FleetNode, n: number, leaseMs = 30_000) {
-  const slot = {
-    instance: instanceId(n),
-    generation: 1,
-    ordinal: n,
-    resources: Resources.parse({}),
-    runtimes: ["docker" as const],
-    placement: PlacementPolicy.parse({}),
-  };
-  return node.stub.reserve({ key: `reserve-${n}`, app: APP_B, leaseMs, occupied: [], slots: [slot] });
-}
-
-async function place(node: FleetNode, n: number, singleton: DesiredInstance["singleton"] = null): Promise<void> {
-  expect(await reserve(node, n)).toMatchObject({ ok: true, value: { refused: [] } });
-  const instances = [desiredOf(n, singleton)];
-  const commit = { key: `commit-${n}`, app: APP_B, seq: n, instances, routeVersion: 0 };
-  expect(await node.stub.commit(commit)).toEqual({ ok: true, value: null });
-}
 
 /** Rows of one of the object's tables. */
 function rowsOf(node: FleetNode, table: string): Promise<unknown[]> {
@@ -173,7 +129,9 @@ describe("a node of an evicted Cell", () => {
     await evict(first);
     const emptied = step?.from === first.id ? first : second;
     expect(await first.stub.readNode({ node: emptied.id })).toMatchObject({ ok: true, value: { cordoned: true } });
-    expect(await first.stub.rebalance({ actor, execute: true })).toMatchObject({ failure: { code: "conflict" } });
+    expect(await first.stub.rebalance({ actor, execute: true })).toMatchObject({
+      ...{ ok: true, value: { executing: true, steps: [step] } },
+    });
     const remove = step ? [step.instance] : [];
     const update = { key: "moved", app: APP_B, seq: 3, drain: [], remove, routeVersion: 0, watch: false };
     await first.stub.update(update);
@@ -181,6 +139,19 @@ describe("a node of an evicted Cell", () => {
     expect(await first.stub.readNode({ node: emptied.id })).toMatchObject({ ok: true, value: { cordoned: false } });
   });
 });
+
+it.each(["before", "after"] as const)(
+  "a node's place is claimed although the call fails %s it took effect",
+  async (when) => {
+    recorded.failing.set("Region.claim", when);
+    const node = await readyNode(4, `claim-${when}.0`);
+    await eventually(() => expect(recorded.failed).toContain("Region.claim"));
+    recorded.failing.clear();
+    await evict(node);
+    await node.stub.poke();
+    await eventually(async () => expect(await rowsOf(node, "nodes")).toMatchObject([{ placeClaimed: true }]));
+  },
+);
 
 describe("a removed node's place", () => {
   it.each(["before", "after"] as const)(

@@ -6,7 +6,7 @@ import type { PollResponse } from "../../contracts/agent-protocol.ts";
 import type { InstanceId } from "../../contracts/ids.ts";
 import type { DesiredInstance } from "../../contracts/desired.ts";
 import { Probes, Resources } from "../../contracts/release.ts";
-import { eventually, FleetNode, readyNode, upgrade } from "./fleet.ts";
+import { cellsIn, eventually, FleetNode, readyNode, upgrade } from "./fleet.ts";
 import { APP_A, nodeId, TEAM_A } from "./ids.ts";
 import { recorded, resetRecorded } from "./recorded.ts";
 
@@ -242,8 +242,8 @@ describe("a Cell's effects", () => {
   it("tell the Region how full it is", async () => {
     await readyNode(1, "local.7");
     await eventually(async () => {
-      const answer = await env.REGION.getByName("local").cells();
-      expect(answer.ok && answer.value.items.find(({ cell }) => cell === "local.7")).toMatchObject({ readyNodes: 1 });
+      const cells = await cellsIn("local");
+      expect(cells.find(({ cell }) => cell === "local.7")).toMatchObject({ readyNodes: 1 });
     });
   });
 

@@ -13,6 +13,7 @@ export function letFail<Class extends { readonly name: string; readonly prototyp
     const real = prototype[name];
     if (real === undefined) throw new Error(`no method ${name}`);
     prototype[name] = async function (this: unknown, ...input: unknown[]): Promise<unknown> {
+      recorded.calls.push({ method: `${objectClass.name}.${name}`, input: input[0] });
       const failure = recorded.failing.get(`${objectClass.name}.${name}`);
       if (failure !== undefined) recorded.failed.push(`${objectClass.name}.${name}`);
       if (failure === "before") throw new Error(`${name} fell over`);

@@ -1,9 +1,16 @@
 // Nodes as the objects see them: they enrol, hold polls and send heartbeats. What they "run" is whatever they were told to.
 import { env } from "cloudflare:workers";
-import type { HeartbeatRequest, ObservedStatus, PollResponse } from "../../contracts/agent-protocol.ts";
+import {
+  AGENT_PROTOCOL,
+  type HeartbeatRequest,
+  type ObservedStatus,
+  type PollResponse,
+} from "../../contracts/agent-protocol.ts";
+import type { ToAgent } from "../../contracts/agent-socket.ts";
 import type { DesiredDocument } from "../../contracts/desired.ts";
 import type { CellName, NodeId, RegionName } from "../../contracts/ids.ts";
 import { ReleaseSpec } from "../../contracts/release.ts";
+import type { CellSummary, NodeProof } from "../../core/messages.ts";
 import { APP_A, nodeId, PROJECT_A, TEAM_A } from "./ids.ts";
 
 const GIB = 1024 ** 3;
@@ -37,6 +44,19 @@ export class HeldSocket {
     this.#socket.close(1000, "done");
   }
 
+  /** What an agent's socket was told, of that kind and without having asked (id 0), or in answer to that id. */
+  said(kind: string, id: number): ToAgent[] {
+    const all = this.messages.map((text) => JSON.parse(text) as ToAgent);
+    return all.filter((message) => {
+      return message.id === id && (message.kind === "refused" ? message.of : message.kind) === kind;
+    });
+  }
+
+  async answer(kind: string, id: number): Promise<ToAgent> {
+    await this.until(() => this.said(kind, id).length > 0);
+    return this.said(kind, id)[0]!;
+  }
+
   /** Resolves once the condition holds. */
   async until(condition: (socket: HeldSocket) => boolean, withinMs = 5_000): Promise<this> {
     const untilMs = Date.now() + withinMs;
@@ -58,7 +78,7 @@ export class FleetNode {
   readonly cell: CellName;
   readonly #jkt: string;
   #boot = "boot-0001";
-  readonly #seqs = { poll: 0, heartbeat: 0, ask: 0 };
+  readonly #seqs = { poll: 0, heartbeat: 0, ask: 0, socket: 0 };
   desired: DesiredDocument | null = null;
 
   constructor(n: number, cell: string) {
@@ -82,7 +102,7 @@ export class FleetNode {
       jkt: this.#jkt,
       operator: "user:operator",
       request: {
-        protocol: 1,
+        protocol: AGENT_PROTOCOL,
         token: "join-token-of-a-test",
         name: `node-${name}`,
         signKey: "A".repeat(43),
@@ -99,43 +119,71 @@ export class FleetNode {
     });
   }
 
-  proof(lane: "poll" | "heartbeat" | "ask", seq?: number) {
+  proof(lane: NodeProof["lane"], seq?: number) {
     this.#seqs[lane] += 1;
     return { node: this.id, jkt: this.#jkt, boot: this.#boot, lane, seq: seq ?? this.#seqs[lane] };
   }
 
   restart(boot: string): void {
     this.#boot = boot;
-    Object.assign(this.#seqs, { poll: 0, heartbeat: 0, ask: 0 });
+    Object.assign(this.#seqs, { poll: 0, heartbeat: 0, ask: 0, socket: 0 });
   }
 
   /** Everything in the desired document has this status. */
   heartbeat(status: ObservedStatus = { kind: "ready" }, more: Partial<HeartbeatRequest> = {}) {
-    return this.stub.heartbeat({
-      ...this.proof("heartbeat"),
-      request: {
-        protocol: 1,
-        ackRevision: this.desired?.revision ?? 0,
-        agentVersion: "0.1.0",
-        observed: (this.desired?.instances ?? []).map(({ instance, generation, app }) => ({
-          instance,
-          generation,
-          app,
-          status,
-          restarts: 0,
-          digest: null,
-          sinceMs: Date.now(),
-        })),
-        used: { cpuMilli: 0, memoryBytes: 0, diskBytes: 0 },
-        gatewayReady: true,
-        watched: [],
-        metering: [],
-        conditions: [],
-        notices: [],
-        images: [],
-        ...more,
-      },
-    });
+    return this.stub.heartbeat({ ...this.proof("heartbeat"), request: this.report(status, more) });
+  }
+
+  report(status: ObservedStatus = { kind: "ready" }, more: Partial<HeartbeatRequest> = {}): HeartbeatRequest {
+    return {
+      protocol: AGENT_PROTOCOL,
+      ackRevision: this.desired?.revision ?? 0,
+      agentVersion: "0.1.0",
+      observed: (this.desired?.instances ?? []).map(({ instance, generation, app }) => ({
+        instance,
+        generation,
+        app,
+        status,
+        restarts: 0,
+        digest: null,
+        sinceMs: Date.now(),
+      })),
+      used: { cpuMilli: 0, memoryBytes: 0, diskBytes: 0 },
+      gatewayReady: true,
+      watched: [],
+      metering: [],
+      conditions: [],
+      notices: [],
+      images: [],
+      ...more,
+    };
+  }
+
+  /** The Cell's own answer: an agent's socket, or why not. */
+  askForSocket(more: { ack?: number; seq?: number; expires?: number } = {}): Promise<Response> {
+    const { node, jkt, boot, seq } = this.proof("socket", more.seq);
+    const { ack = this.desired?.revision ?? 0, expires = Date.now() + 3_600_000 } = more;
+    const query = { node, jkt, boot, seq: String(seq), ack: String(ack), expires: String(expires) };
+    const url = `https://cell/socket?${new URLSearchParams(query)}`;
+    return this.stub.fetch(url, upgrade) as unknown as Promise<Response>;
+  }
+
+  async socket(more: { ack?: number; expires?: number } = {}): Promise<HeldSocket> {
+    return new HeldSocket(await this.askForSocket(more));
+  }
+
+  /** A heartbeat on that socket; resolves with what it is answered. */
+  async beatOn(held: HeldSocket, more: { atMs?: number; id?: number; body?: object } = {}): Promise<ToAgent> {
+    const { seq } = this.proof("heartbeat", more.id);
+    held.send(JSON.stringify({ kind: "heartbeat", id: seq, atMs: Date.now(), body: this.report(), ...more }));
+    return held.answer("heartbeat", seq);
+  }
+
+  /** Asks on that socket for what is newer than it has. */
+  async pollOn(held: HeldSocket, ackRevision = this.desired?.revision ?? 0): Promise<ToAgent> {
+    const { seq } = this.proof("poll");
+    held.send(JSON.stringify({ kind: "poll", id: seq, body: { protocol: AGENT_PROTOCOL, ackRevision } }));
+    return held.answer("poll", seq);
   }
 
   async poll(ack = this.desired?.revision ?? 0): Promise<HeldSocket> {
@@ -197,4 +245,11 @@ export async function eventually<Value>(look: () => Promise<Value> | Value, with
       await new Promise((resolve) => setTimeout(resolve, 10));
     }
   }
+}
+
+/** What the Region tells Apps. */
+export async function cellsIn(region: string): Promise<CellSummary[]> {
+  const answer = await env.REGION.getByName(region).cells();
+  if (!answer.ok) throw new Error(answer.failure.message);
+  return JSON.parse(answer.value.itemsJson) as CellSummary[];
 }

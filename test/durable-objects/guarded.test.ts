@@ -43,6 +43,47 @@ describe("the Host object", () => {
   });
 });
 
+describe("the Host object of a custom domain", () => {
+  const name = "shop.custom.test";
+  const host = () => env.HOST.getByName(name);
+  const holder = async () => ((await host().resolve({ hostname: name })) as { value: HostRecord | null }).value?.app;
+
+  it("believes the newest revision, over an eviction too, and refuses those that were overtaken", async () => {
+    const [a, b] = [recordOf(name), recordOf(name, APP_B)];
+    expect(await host().claim({ ...a, revision: 1 })).toMatchObject({ ok: true });
+    // Released and taken by another before the first release was heard of.
+    expect(await host().claim({ ...b, revision: 3 })).toMatchObject({ ok: true });
+    await evictDurableObject(host() as never);
+    expect(await host().release({ hostname: name, app: APP_A, revision: 2 })).toMatchObject({
+      failure: { code: "conflict" },
+    });
+    expect(await host().claim({ ...a, revision: 1 })).toMatchObject({ failure: { code: "conflict" } });
+    expect(await holder()).toBe(APP_B);
+    expect(await env.ROUTES.get(hostKey(name), "json")).toEqual(b);
+    expect(await host().claim({ ...b, revision: 3 }), "repeated").toMatchObject({ ok: true });
+    expect(await host().release({ hostname: name, app: APP_B, revision: 4 })).toMatchObject({ ok: true });
+    expect(await host().claim({ ...b, revision: 3 }), "late").toMatchObject({ failure: { code: "conflict" } });
+    expect(await holder()).toBeUndefined();
+    expect(await env.ROUTES.get(hostKey(name))).toBeNull();
+  });
+
+  it("takes no app's own hostname, and gives its own to no app that claims without a revision", async () => {
+    const own = env.HOST.getByName("own.example.test");
+    await own.claim(recordOf("own.example.test"));
+    const other = { ...recordOf("own.example.test", APP_B), revision: 9 };
+    expect(await own.claim(other)).toMatchObject({ failure: { code: "name_taken" } });
+    await own.release({ hostname: "own.example.test", app: APP_B, revision: 9 });
+    expect(await own.resolve({ hostname: "own.example.test" })).toMatchObject({ value: { app: APP_A } });
+    const custom = env.HOST.getByName("two.custom.test");
+    await custom.claim({ ...recordOf("two.custom.test"), revision: 1 });
+    expect(await custom.claim(recordOf("two.custom.test", APP_B))).toMatchObject({ failure: { code: "name_taken" } });
+    await custom.release({ hostname: "two.custom.test", app: APP_A });
+    expect(await custom.resolve({ hostname: "two.custom.test" }), "an app that ends").toMatchObject({
+      value: { app: APP_A },
+    });
+  });
+});
+
 describe("the guard around itty-durable", () => {
   it("answers 404 to every raw request, whatever method it names", async () => {
     const host = env.HOST.getByName("d.example.test");
@@ -91,13 +132,13 @@ describe("the RateLimit object", () => {
     const leftMs = 60_000 - (Date.now() % 60_000);
     if (leftMs < 5_000) await new Promise((resolve) => setTimeout(resolve, leftMs + 10));
     const stub = () => env.RATE_LIMIT.getByName("team-a");
-    expect(await stub().take({ limitPerMinute: 3, cost: 2 })).toMatchObject({ value: { allowed: true, remaining: 1 } });
+    const take = async (cost: number) => (await stub().take({ limitPerMinute: 4, cost })) as unknown;
+    expect(await take(2)).toMatchObject({ value: { granted: 2, remaining: 2 } });
     await evictDurableObject(stub() as never);
-    expect(await stub().take({ limitPerMinute: 3, cost: 2 })).toMatchObject({
-      value: { allowed: false, remaining: 1 },
-    });
-    expect(await stub().take({ limitPerMinute: 3, cost: 1 })).toMatchObject({ value: { allowed: true, remaining: 0 } });
-    expect(await stub().take({ limitPerMinute: 3, cost: 1 })).toMatchObject({ value: { allowed: false } });
+    expect(await take(1)).toMatchObject({ value: { allowed: true, granted: 1, remaining: 1 } });
+    // Of several together as many as are left.
+    expect(await take(3)).toMatchObject({ value: { granted: 1, remaining: 0 } });
+    expect(await take(1)).toMatchObject({ value: { allowed: false, granted: 0, remaining: 0 } });
   });
 
   it("never allows more than the limit to many at once", async () => {
@@ -105,7 +146,7 @@ describe("the RateLimit object", () => {
     if (leftMs < 5_000) await new Promise((resolve) => setTimeout(resolve, leftMs + 10));
     const stub = env.RATE_LIMIT.getByName("team-b");
     const answers = await Promise.all(Array.from({ length: 40 }, () => stub.take({ limitPerMinute: 25, cost: 1 })));
-    expect(answers.filter((answer) => answer.ok && answer.value.allowed)).toHaveLength(25);
+    expect(answers.filter((answer) => answer.ok && answer.value.granted === 1)).toHaveLength(25);
   });
 
   it("refuses a limit that is not a whole number", async () => {

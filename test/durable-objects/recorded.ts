@@ -10,6 +10,8 @@ export interface Recorded {
   /** Methods of objects (`Cell.reserve`) that fail, and which of them did. */
   failing: Map<string, "before" | "after">;
   failed: string[];
+  /** Every call of a method that may fail. */
+  calls: { method: string; input: unknown }[];
   batches: Parameters<OutboxSinkRpc["accept"]>[0][];
   events: Map<string, BerthEvent[]>;
   verifications: Parameters<VerifierRpc["verify"]>[0][];
@@ -24,6 +26,7 @@ const fresh = (): Omit<Recorded, "events"> => ({
   secondOpinion: "answers",
   failing: new Map(),
   failed: [],
+  calls: [],
   batches: [],
   verifications: [],
   probes: [],

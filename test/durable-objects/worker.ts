@@ -8,9 +8,9 @@ import { recorded } from "./recorded.ts";
 
 export { App, Cell, Host, RateLimit, Region } from "../../durable-objects/index.ts";
 
-letFail(App, ["deliver"]);
-letFail(Cell, ["reserve", "commit", "update"]);
-letFail(Region, ["cells", "release", "report"]);
+letFail(App, ["deliver", "counted"]);
+letFail(Cell, ["reserve", "commit", "update", "upgrade"]);
+letFail(Region, ["cells", "claim", "release", "report"]);
 letFail(Host, ["claim", "release"]);
 
 /** Keeps what Postgres would: each source's events, in order, each once. */

@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type FieldError, Problem } from "../../contracts/failures.ts";
 import { BAD_INPUTS, type BadInput } from "./bad-inputs.ts";
+import { BAD_ROLLOUTS } from "./bad-rollouts.ts";
 import { createWorld, type World } from "./support.ts";
 
 let world: World;
@@ -15,7 +16,7 @@ const send = ({ method, path, body, headers }: BadInput) =>
   world.api(method, path.replace("{app}", "target"), body, headers);
 
 describe("bad input", () => {
-  it.each(BAD_INPUTS)("$name: $status $code", async (input) => {
+  it.each([...BAD_INPUTS, ...BAD_ROLLOUTS])("$name: $status $code", async (input) => {
     const answer = await send(input);
     expect(answer.headers.get("content-type")).toBe("application/problem+json");
     const problem = Problem.parse(answer.body);

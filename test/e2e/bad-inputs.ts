@@ -13,8 +13,15 @@ export interface BadInput {
   readonly error?: string;
 }
 
-const image = (spec: object) => ({ spec: { source: { kind: "image", reference: "busybox" }, ...spec } });
-const bad = (name: string, method: string, path: string, body: unknown, error: string, status = 400): BadInput => ({
+export const image = (spec: object) => ({ spec: { source: { kind: "image", reference: "busybox" }, ...spec } });
+export const bad = (
+  name: string,
+  method: string,
+  path: string,
+  body: unknown,
+  error: string,
+  status = 400,
+): BadInput => ({
   name,
   method,
   path,
@@ -81,6 +88,20 @@ const release: BadInput[] = [
     "a bundle hash that is none",
     { spec: { source: { kind: "bundle", hash: "sha256:xyz" } } },
     "/spec/source/hash format:regex",
+  ],
+  [
+    "a deadline before its own steps are over",
+    {
+      ...image({}),
+      deadlineMs: 60_000,
+      plan: { strategy: { kind: "canary", steps: [{ weight: 5, durationMs: 60_000 }] } },
+    },
+    "/deadlineMs custom",
+  ],
+  [
+    "statuses to pass the wrong way round",
+    { ...image({}), plan: { smoke: { path: "/", statusMin: 500, statusMax: 200 } } },
+    "/plan/smoke/statusMin custom",
   ],
   ["a deadline of a millisecond", { ...image({}), deadlineMs: 1 }, "/deadlineMs min:5000"],
   [

@@ -19,7 +19,7 @@ describe(`${AGENTS} agents`, () => {
     const { controlUrl, operator } = world.stack;
     fleet = await startFleet({
       ...{ controlUrl, operatorToken: operator.token, region: REGION, firstNode: 1, nodes: AGENTS },
-      ...{ enrolAtOnce: 8, startWithinMs: 2_000 },
+      ...{ enrolAtOnce: 8, startWithinMs: 2_000, transport: "socket" },
     });
   });
   afterAll(async () => {

@@ -48,8 +48,14 @@ export async function instancesOf(world: World, app: string): Promise<InstanceVi
 }
 
 /** Deploys a small app and waits for it; toml replaces `replicas = 3`. */
-export async function deployed(world: World, app: string, toml = "replicas = 3\n", server = versionServer(app)) {
-  const folder = writeApp(world.home, app, { "server.mjs": server }, `${toml}${SMALL}`);
+export async function deployed(
+  world: World,
+  app: string,
+  toml = "replicas = 3\n",
+  server = versionServer(app),
+  resources = SMALL,
+) {
+  const folder = writeApp(world.home, app, { "server.mjs": server }, `${toml}${resources}`);
   const ran = await world.berth(["deploy", folder]);
   expect(ran, ran.stderr).toMatchObject({ exitCode: 0 });
 }
@@ -102,7 +108,8 @@ export async function runningOn(world: World, name: string): Promise<string[]> {
   return [...found].toSorted();
 }
 
-function environmentOf(pid: number): string {
+/** As /proc has it, each variable with a NUL behind it; empty where it is gone. */
+export function environmentOf(pid: number): string {
   try {
     return readFileSync(`/proc/${pid}/environ`, "utf8");
   } catch {

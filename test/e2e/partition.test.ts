@@ -1,14 +1,20 @@
-// Agents cut off from the control plane: one in each direction alone, one in both, for a minute (BERTH_PARTITION_MS for longer), then
-// healed. Their containers run on, nothing is doubled, and what was replaced meanwhile stops before it gets traffic.
+// Agents cut off from the control plane: one in each direction alone, one in both, for a minute (BERTH_PARTITION_MS for longer; an hour
+// of virtual time: test/sim/away.test.ts), then healed. Their containers run on, nothing is doubled, what was replaced meanwhile stops
+// before it gets traffic, and nothing that was metered or happened is lost.
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { setTimeout as sleep } from "node:timers/promises";
 import { hasFailed, type Visitors } from "../../dev/load/visitors.ts";
+import { AGENT_LIMITS } from "../../core/converge/limits.ts";
 import type { Wire } from "../../dev/network/wires.ts";
+import { caughtUp } from "./after-away.ts";
 import { deployed, instancesOf, nodesAre, nodesOf, runningOn, storyOf, visitorsOf } from "./nodes-support.ts";
 import { createWorld, eventually, serving, versionServer, type World } from "./support.ts";
 
 const PARTITION_MS = Number(process.env.BERTH_PARTITION_MS ?? 60_000);
 const TEST_TIMEOUT_MS = PARTITION_MS + 180_000;
+/** A row of metering with every sample instead of every five minutes: a minute leaves half an hour's on a node. */
+const METERING_MS = 2_500;
+const SAMPLE_MS = AGENT_LIMITS.sampleMs;
 /** As first-day says: `desired equals actual within 60 s` once faults end. */
 const CONVERGED_WITHIN_MS = 60_000;
 
@@ -22,7 +28,9 @@ let world: World;
 /** Left alone throughout; redeployed in mid-partition. */
 const [STEADY, MOVED] = ["steady", "moved"] as const;
 beforeAll(async () => {
-  world = await createWorld({ agents: 4, ownNetworks: true, runtime: "process" });
+  world = await createWorld({
+    ...{ agents: 4, ownNetworks: true, runtime: "process", agentTuning: { meteringMs: METERING_MS } },
+  });
   await nodesAre(world, "ready");
   await deployed(world, STEADY, "replicas = 4\n");
   await nodesAre(world, "ready");
@@ -98,6 +106,7 @@ test(
       const ready = (await instancesOf(world, app)).filter(({ phase }) => phase === "ready");
       expect(ready.map(({ ordinal }) => ordinal).toSorted((a, b) => a - b)).toEqual([0, 1, 2, 3]);
     }
+    await caughtUp(world, { rowsOfEach: Math.floor(PARTITION_MS / SAMPLE_MS) });
     for (const [node] of CUTS) {
       expect(await storyOf(world, ["nodes", "events", node], /unreachable[^]*its agent answers/)).not.toContain(
         "lost;",

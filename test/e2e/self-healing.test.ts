@@ -5,11 +5,16 @@ import { createServer, type AddressInfo } from "node:net";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { hasFailed, type Seen } from "../../dev/load/visitors.ts";
 import { command, deployed, nodesAre, nodesOf, readyOf, storyOf, visitorsOf } from "./nodes-support.ts";
-import { SMALL, createWorld, eventually, writeApp, type World } from "./support.ts";
+import { SMALL, createWorld, eventually, versionServer, writeApp, type World } from "./support.ts";
 
-/** Fewer crashes than on a server, and faster after each other: a start takes seconds on so little of a core. */
+/** Fewer crashes than on a server, and faster after each other; and what leaves need not serve on for long. */
 const AGENT_TUNING = { restartBackoffMinMs: 100 };
-const TUNING = { restartBudget: 3 };
+const TUNING = { restartBudget: 3, drainMs: 1_500 };
+/**
+ * What is started again and again here is started on enough of a core: a twentieth makes a start take a
+ * second and more. Four of them have room on a node of two cores, which is what a drain needs.
+ */
+const QUICK = SMALL.replace("cpu = 0.05", "cpu = 0.3");
 const NEIGHBOUR = "neighbour";
 const FRAIL = "frail";
 
@@ -37,9 +42,9 @@ let world: World;
 beforeAll(async () => {
   world = await createWorld({ agentTuning: AGENT_TUNING, tuning: TUNING });
   await nodesAre(world, "ready");
-  await deployed(world, NEIGHBOUR);
+  await deployed(world, NEIGHBOUR, "replicas = 3\n", versionServer(NEIGHBOUR), QUICK);
   const liveness = '[probes.liveness]\npath = "/"\nperiod = "250ms"\ntimeout = "500ms"\nfailures = 2\n';
-  await deployed(world, FRAIL, `replicas = 3\n${liveness}`, frailServer());
+  await deployed(world, FRAIL, `replicas = 3\n${liveness}`, frailServer(), QUICK);
 });
 afterAll(async () => await world?.end());
 
@@ -86,7 +91,7 @@ for (const [name, path, cause] of DEEDS) {
 test("what ends again and again on one node only is moved off it with the cause, and its app serves on meanwhile", async () => {
   const bad = (await nodesOf(world)).find((node) => node.name === "node-3");
   await command(world, "nodes", "cordon", "node-3");
-  await deployed(world, "picky", "replicas = 2\n", frailServer(bad?.id));
+  await deployed(world, "picky", "replicas = 2\n", frailServer(bad?.id), QUICK);
   await command(world, "nodes", "uncordon", "node-3");
   const visitors = visitorsOf(world, "picky", 30);
   // What makes room goes to the rack that is empty, where it cannot live: so it ends where there is one of it already.
@@ -107,7 +112,7 @@ test("a host port that something else on the server holds: the deploy fails with
   const { port } = stranger.address() as AddressInfo;
   const server = `${frailServer()}\ncreateServer((_, response) => response.end("by its port")).listen(${port});\n`;
   const toml = `replicas = 1\n[placement]\nhost_ports = [${port}]\n`;
-  const folder = writeApp(world.home, "ported", { "server.mjs": server }, `${toml}${SMALL}`);
+  const folder = writeApp(world.home, "ported", { "server.mjs": server }, `${toml}${QUICK}`);
   const failed = await world.berth(["deploy", folder]);
   stranger.close();
   expect(failed, failed.stderr).toMatchObject({ exitCode: 1 });

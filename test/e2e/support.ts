@@ -35,15 +35,20 @@ export interface Visit {
 
 /** Brings a stack up in a fresh folder. Drains are short, so that a test sees their end. */
 export async function createWorld(
-  options: Partial<StackOptions> & { tuning?: Record<string, number>; agentTuning?: Record<string, number> } = {},
+  options: Partial<StackOptions> & {
+    tuning?: Record<string, number>;
+    agentTuning?: Record<string, number>;
+    controlVars?: Record<string, string>;
+  } = {},
 ): Promise<World> {
   const home = mkdtempSync(join(tmpdir(), "berth-e2e-"));
   // Else Postgres, which does not run as root, would keep its data outside of this folder.
   chmodSync(home, 0o755);
-  const { tuning, agentTuning, ...rest } = options;
-  const control = { TUNING: JSON.stringify({ drainMs: 4_000, drainMinMs: 1_000, ...tuning }) };
+  const { tuning, agentTuning, controlVars, ...rest } = options;
+  const control = { TUNING: JSON.stringify({ drainMs: 4_000, drainMinMs: 1_000, ...tuning }), ...controlVars };
   const agent: Record<string, string> = agentTuning === undefined ? {} : { BERTH_TUNING: JSON.stringify(agentTuning) };
-  const stack = await startStack({ stateDir: join(home, "state"), fsync: false, vars: { control, agent }, ...rest });
+  const ofTests = { fsync: false, keptBundlesDir: process.env.BERTH_KEPT_BUNDLES_DIR };
+  const stack = await startStack({ stateDir: join(home, "state"), vars: { control, agent }, ...ofTests, ...rest });
   mkdirSync(join(home, ".berth"));
   const { controlUrl: apiUrl, edgeUrl, operator } = stack;
   writeFileSync(join(home, ".berth/config.json"), JSON.stringify({ apiUrl, edgeUrl, token: operator.token }));
@@ -110,7 +115,7 @@ function visit(
 export async function eventually<Value>(
   ask: () => Promise<Value>,
   pleases: (value: Value) => boolean,
-  { withinMs = 30_000, everyMs = 100 } = {},
+  { withinMs = 60_000, everyMs = 100 } = {},
 ): Promise<Value> {
   const untilMs = performance.now() + withinMs;
   for (;;) {

@@ -2,6 +2,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { WebSocket, WebSocketServer } from "ws";
 import type { Endpoint } from "../../contracts/route.ts";
+import { ROUTING_LIMITS } from "../../core/routing/limits.ts";
 import { httpApp, sleep, tcpApp } from "../node-agent/gateway/upstreams.ts";
 import { FaultProxy, type Fault } from "./fault-proxy.ts";
 import { bodies, edgeTest, Stage, type TestApp } from "./world.ts";
@@ -38,6 +39,18 @@ async function wired(nodes: 1 | 2 = 2): Promise<{ app: TestApp; over: Endpoint }
 }
 
 const reportsOf = (app: TestApp) => stage.world.edge.reports(app.app);
+const EJECT_MS = ROUTING_LIMITS.ejectMs;
+
+/** What an app heard of its one failing instance since then: once, and on a slow machine once more for each time it was tried again. */
+async function heardOnce(app: TestApp, sinceMs: number) {
+  const triesMax = 1 + Math.floor((Date.now() - sinceMs) / EJECT_MS);
+  const byMs = Date.now() + 5_000;
+  let told = await reportsOf(app);
+  for (; told.length === 0 && Date.now() < byMs; told = await reportsOf(app)) await sleep(20);
+  expect(told.length).toBeLessThanOrEqual(triesMax);
+  expect(new Set(told.map(({ instance, generation, kind }) => `${instance} ${generation} ${kind}`)).size).toBe(1);
+  return told[0];
+}
 
 describe("a node whose gateway cannot be reached", () => {
   test.each<Fault>(["refuse", "reset"])(
@@ -48,18 +61,21 @@ describe("a node whose gateway cannot be reached", () => {
       await bodies(app, 8);
       await bodies(other, 8);
       await wire.set(fault);
+      const sinceMs = Date.now();
       // GETs until one has met the node: all are answered by the other one.
       expect(await bodies(app, 12)).toEqual(times(12, "b"));
       expect(await bodies(app, 12, POST)).toEqual(times(12, "b"));
       // The other app never failed there, and does not have to.
       expect(await bodies(other, 12, POST)).toEqual(times(12, "b"));
       await sleep(100);
-      for (const [told, endpoint] of [
-        [await reportsOf(app), over],
-        [await reportsOf(other), otherOver],
+      for (const [to, endpoint] of [
+        [app, over],
+        [other, otherOver],
       ] as const) {
-        expect(told).toMatchObject([{ instance: endpoint.instance, generation: 1, kind: "connect" }]);
-        expect(Math.abs((told[0]?.atMs ?? 0) - Date.now())).toBeLessThan(5_000);
+        const told = await heardOnce(to, sinceMs);
+        expect(told).toMatchObject({ instance: endpoint.instance, generation: 1, kind: "connect" });
+        expect(told?.atMs).toBeGreaterThan(sinceMs - 1_000);
+        expect(told?.atMs).toBeLessThan(Date.now() + 1_000);
       }
     },
   );
@@ -118,10 +134,11 @@ describe("an instance that its gateway cannot get an answer from", () => {
     const { app, backends } = await stage.spread(2);
     const { app: neighbour } = await stage.spread(1);
     await backends[0]?.close();
+    const sinceMs = Date.now();
     expect(await bodies(app, 30, POST)).toEqual(times(30, "b"));
     expect(await bodies(neighbour, 5, POST)).toEqual(times(5, "a"));
     await sleep(100);
-    expect(await reportsOf(app)).toMatchObject([{ instance: app.endpoint(1, 1).instance, kind: "gateway_5xx" }]);
+    expect(await heardOnce(app, sinceMs)).toMatchObject({ instance: app.endpoint(1, 1).instance, kind: "gateway_5xx" });
     expect(await reportsOf(neighbour)).toEqual([]);
   });
 
@@ -154,7 +171,7 @@ describe("an instance that its gateway cannot get an answer from", () => {
 });
 
 describe("what is nobody's fault but the app's", () => {
-  test("its own 5xx is passed on as it is, and neither ejects nor reports", async () => {
+  test("its own 5xx is passed on as it is and never reported; five in a row, and its neighbour is preferred", async () => {
     const app = stage.fresh();
     const failing = await httpApp((_asked, response) => response.writeHead(503, { "x-own": "1" }).end("my own"));
     await stage.put(1, app.row(1, stage.add(failing)));
@@ -163,7 +180,8 @@ describe("what is nobody's fault but the app's", () => {
     const answers = [];
     for (let index = 0; index < 40; index++) answers.push(await app.send());
     const own = answers.filter(({ status }) => status === 503);
-    expect(own.length).toBeGreaterThan(5);
+    // Five, and perhaps one on trial.
+    expect([5, 6]).toContain(own.length);
     expect(own.every(({ headers, body }) => headers["x-own"] === "1" && body === "my own")).toBe(true);
     expect(await reportsOf(app)).toEqual([]);
   });
@@ -177,7 +195,7 @@ describe("what is nobody's fault but the app's", () => {
     await stage.put(2, app.row(2, await stage.named("b")));
     await app.publish(app.route([app.release(1, 100, [app.endpoint(1, 1), app.endpoint(2, 2)])]));
     const answers = await bodies(app, 40);
-    expect(answers.filter((body) => body === "502").length).toBeGreaterThan(5);
+    expect(answers.filter((body) => body === "502").length).toBeGreaterThanOrEqual(5);
     expect(await reportsOf(app)).toEqual([]);
   });
 });

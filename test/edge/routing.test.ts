@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { freePort } from "../../bench/shared/edge-world.ts";
 import type { Route } from "../../contracts/route.ts";
+import { ROUTING_LIMITS } from "../../core/routing/limits.ts";
 import { sleep, tcpApp, type App } from "../node-agent/gateway/upstreams.ts";
 import { bodies, edgeTest, Stage } from "./world.ts";
 
@@ -152,6 +153,42 @@ describe("a node that fails", () => {
     expect(await bodies(app, 10, { method: "POST", body: "x" })).toEqual(Array.from({ length: 10 }, () => "b"));
     expect(Date.now() - thenMs).toBeLessThan(900);
     stage.world.gateways[0]?.process.kill("SIGCONT");
+  });
+
+  test("frozen, with more GETs hanging on it than an app may repeat: all are answered elsewhere", async () => {
+    const { app } = await stage.spread(2);
+    await sleep(1_100);
+    await bodies(app, 1);
+    await sleep(200);
+    stage.world.gateways[0]?.process.kill("SIGSTOP");
+    const hanging = 4 * ROUTING_LIMITS.retryBurstMax;
+    const answers = await Promise.all(Array.from({ length: hanging }, () => app.send()));
+    stage.world.gateways[0]?.process.kill("SIGCONT");
+    expect(new Set(answers.map(({ status, body }) => `${status} ${body}`))).toEqual(new Set(["200 b"]));
+  });
+
+  test("late for 4 s beside one that stands: its POSTs are waited for, for its host still takes connections", async () => {
+    const { app } = await stage.spread(2);
+    // The test before had its node ejected, for a time.
+    while (!(await bodies(app, 5)).includes("a")) await sleep(100);
+    stage.world.gateways[0]?.process.kill("SIGSTOP");
+    setTimeout(() => stage.world.gateways[0]?.process.kill("SIGCONT"), 4_000);
+    const posts = await Promise.all(Array.from({ length: 20 }, () => app.send({ method: "POST", body: "x" })));
+    expect(posts.filter(({ status }) => status !== 200)).toEqual([]);
+    expect(new Set(posts.map(({ body }) => body))).toEqual(new Set(["a", "b"]));
+  });
+
+  test("the only one, late for 3 s: nobody is sent away, and a POST is answered", async () => {
+    const app = stage.fresh();
+    await stage.put(3, app.row(1, await stage.named("c")));
+    await app.publish(app.route([app.release(1, 100, [app.endpoint(1, 3)])]));
+    stage.world.gateways[2]?.process.kill("SIGSTOP");
+    setTimeout(() => stage.world.gateways[2]?.process.kill("SIGCONT"), 3_000);
+    const both = await Promise.all([app.send({ method: "POST", body: "x" }), app.send()]);
+    expect(both.map(({ status, body }) => [status, body])).toEqual([
+      [200, "c"],
+      [200, "c"],
+    ]);
   });
 
   test("the only one, frozen: a POST gets a 504 that says so, and is not sent again", async () => {

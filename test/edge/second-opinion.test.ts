@@ -7,8 +7,8 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { freePort } from "../../bench/shared/edge-world.ts";
 import { teamId } from "../../bench/shared/gateway-world.ts";
 import type { Endpoint } from "../../contracts/route.ts";
-import { bundleWorker } from "../../dev/workers-host/bundle.ts";
-import { readWranglerConfig } from "../../dev/workers-host/wrangler-config.ts";
+import { bundleWorker } from "../../self-hosted/build/bundle.ts";
+import { readWranglerConfig } from "../../self-hosted/build/wrangler-config.ts";
 import { httpApp, tcpApp } from "../node-agent/gateway/upstreams.ts";
 import { edgeTest, Stage, type TestApp } from "./world.ts";
 
@@ -37,7 +37,8 @@ beforeAll(async () => {
       script: await readFile(join(dir, "worker.mjs"), "utf8"),
       compatibilityDate,
       compatibilityFlags,
-      bindings: { TICKET_SIGNING_KEY: stage.world.key.secret, BASE_DOMAIN: "localhost" },
+      bindings: { TICKET_SIGNING_KEY: stage.world.key.secret, BASE_DOMAIN: "localhost", SECRETS_KEYS: "unused" },
+      kvNamespaces: ["ROUTES"],
     } as Options),
   );
   await control.ready;

@@ -79,7 +79,7 @@ export class TestApp {
     return servingRoute({ app: this.app, team: teamId(this.number), version: ++this.version }, releases);
   }
 
-  unavailable(reason: "never_deployed" | "starting" | "no_ready_instance" | "scaled_to_zero" | "destroyed"): Route {
+  unavailable(reason: Extract<Route["state"], { kind: "unavailable" }>["reason"]): Route {
     return { ...this.route([]), state: { kind: "unavailable", reason } };
   }
 

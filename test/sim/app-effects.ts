@@ -4,6 +4,7 @@ import type { InstanceId, NodeId } from "../../contracts/ids.ts";
 import type { AppEffect, AppEvent } from "../../core/app/types.ts";
 import type { CellEvent } from "../../core/cell/types.ts";
 import { assertNever } from "../../core/step.ts";
+import { behaviourOf } from "./node/engine.ts";
 import type { AppHost, Cluster } from "./cluster.ts";
 
 const OUTCOMES = { reserve: "reserved", commit: "committed", update: "updated" } as const;
@@ -97,15 +98,20 @@ function probe(
 /** Asks each instance through its gateway, as the edge would, and tells the App. */
 function verify(cluster: Cluster, host: AppHost, effect: Extract<AppEffect, { kind: "verify" }>): void {
   const { network } = cluster;
-  const { route, rollout, instances } = effect;
+  const { route, rollout, instances, smoke } = effect;
   const endpoints = route.state.kind === "serving" ? route.state.releases.flatMap((release) => release.endpoints) : [];
   network.send(host.name, "edge", () => {
     const results = instances.map((instance: InstanceId) => {
       const endpoint = endpoints.find((candidate) => candidate.instance === instance);
       const generation = endpoint?.generation ?? 1;
-      const ok = endpoint !== undefined && reaches(cluster, endpoint.node, instance, generation);
-      if (ok) cluster.answered.add(`${instance}/${generation}`);
-      return { instance, generation, ok, message: ok ? "" : "no answer" };
+      const answers = endpoint !== undefined && reaches(cluster, endpoint.node, instance, generation);
+      if (!answers) return { instance, generation, ok: false, message: "no answer" };
+      const container = cluster.machines.get(endpoint.node)!.engine.find({ instance, generation });
+      if (smoke && container && behaviourOf(container.desired) === "unfit") {
+        return { instance, generation, ok: false, smoke: true, message: "it answered 404" };
+      }
+      cluster.answered.add(`${instance}/${generation}`);
+      return { instance, generation, ok: true, message: "" };
     });
     network.send("edge", host.name, () => void host.take({ kind: "verified", input: { rollout, results } }));
   });

@@ -1,4 +1,5 @@
 // Agents with one fault each, made by hand around the shipped decisions, so that every check of the ground truth is seen to fail.
+import type { InstanceFailure } from "../../contracts/failures.ts";
 import { converge } from "../../core/converge/converge.ts";
 import { endpointState } from "../../core/converge/local.ts";
 import type { Broken } from "./broken.ts";
@@ -11,6 +12,8 @@ const withHabits =
   () => ({ ...REAL_CORE, habits: { ...GOOD_HABITS, ...change } });
 
 const only = (...classes: FaultClass[]): ReadonlySet<FaultClass> => new Set(classes);
+
+const ENDED: InstanceFailure = { code: "exited", message: "it ended with 0", exitCode: 0, signal: null, logTail: [] };
 
 export const BROKEN_AGENTS: readonly Broken[] = [
   {
@@ -38,6 +41,21 @@ export const BROKEN_AGENTS: readonly Broken[] = [
     invariant: 3,
     core: withHabits({ looksFirst: false }),
     setup: { faults: only("agent") },
+  },
+  {
+    name: "runs a release's command again",
+    invariant: 3,
+    core: withHabits({
+      converge: (input) => {
+        const instances = input.desired.instances.map((wanted) => ({ ...wanted, job: null }));
+        const local = input.local.map(({ state, ...rest }) => ({
+          ...rest,
+          state:
+            state.kind === "done" ? ({ kind: "ended", failure: ENDED, endedAtMs: 0, retryAtMs: 0 } as const) : state,
+        }));
+        return converge({ ...input, desired: { ...input.desired, instances }, local });
+      },
+    }),
   },
   {
     name: "runs strict singletons on without a lease",

@@ -2,6 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { BROKEN_AGENTS } from "./broken-agents.ts";
 import { BROKEN_CORES } from "./broken-cores.ts";
+import { BROKEN_ROLLOUTS } from "./broken-rollouts.ts";
 import type { Broken } from "./broken.ts";
 import { simulate } from "./simulation.ts";
 
@@ -18,7 +19,7 @@ function named({ invariant, core, setup }: Broken): string[] {
 }
 
 describe("the simulator catches", () => {
-  it.each(BROKEN_CORES)("a core that $name (invariant $invariant)", (broken) => {
+  it.each([...BROKEN_CORES, ...BROKEN_ROLLOUTS])("a core that $name (invariant $invariant)", (broken) => {
     expect(named(broken)).toContain(String(broken.invariant));
   });
 
@@ -27,8 +28,10 @@ describe("the simulator catches", () => {
   });
 
   it("one of every invariant that it checks", () => {
-    const invariants = new Set([...BROKEN_CORES, ...BROKEN_AGENTS].map(({ invariant }) => invariant));
-    const promises = ["spread", "apart", "cordon", "moves"] as const;
+    const invariants = new Set(
+      [...BROKEN_CORES, ...BROKEN_ROLLOUTS, ...BROKEN_AGENTS].map(({ invariant }) => invariant),
+    );
+    const promises = ["spread", "apart", "cordon", "moves", "judged"] as const;
     expect(invariants).toEqual(new Set([1, 2, 3, 4, 5, 6, 7, 10, 11, 13, 14, 20, 21, 22, ...promises]));
   });
 });

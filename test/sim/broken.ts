@@ -7,12 +7,12 @@ import type { SimulationSetup } from "./simulation.ts";
 /** setup: where it shows soonest. */
 export interface Broken {
   readonly name: string;
-  readonly invariant: number | "spread" | "apart" | "cordon" | "moves";
+  readonly invariant: number | "spread" | "apart" | "cordon" | "moves" | "judged";
   readonly core: () => Core;
   readonly setup?: Partial<SimulationSetup>;
 }
 
-type AppStep = (...args: Parameters<StepApp>) => ReturnType<StepApp>;
+export type AppStep = (...args: Parameters<StepApp>) => ReturnType<StepApp>;
 type CellStep = (...args: Parameters<StepCell>) => ReturnType<StepCell>;
 
 /** Another step before or after the real one; what it answers has the real one's shape. */

@@ -21,18 +21,29 @@ export function runCell(
     case "close_node":
       return void cluster.sockets.delete(effect.node);
     case "deliver_messages": {
-      const { app, cell, messages } = effect;
+      const { app, cell, ackedSeq, messages } = effect;
       const site = cluster.apps.get(app)!;
       return network.call<unknown>(
         { from, to: site.host.name },
-        () => site.host.take({ kind: "deliver", input: { cell, messages } }),
+        () => site.host.take({ kind: "deliver", input: { cell, ackedSeq, messages } }),
         (reply) => report({ kind: "delivered", app, ackSeq: (reply as { ackSeq: number }).ackSeq }),
         () => report({ kind: "delivery_failed", app, message: "timeout" }),
       );
     }
+    case "tell_counts": {
+      const { app, cell, items } = effect;
+      const { host: to } = cluster.apps.get(app)!;
+      return network.send(from, to.name, () => void to.take({ kind: "counted", input: { cell, items } }));
+    }
     case "report_summary": {
       const { region, summary } = effect;
       return network.send(from, `region:${region}`, () => cluster.regions.get(region)!.report(summary));
+    }
+    case "claim_place": {
+      const { region, cell, node } = effect;
+      const claim = () => cluster.regions.get(region)!.claim(node, cell);
+      const claimed = () => report({ kind: "place_claimed", node });
+      return network.call({ from, to: `region:${region}` }, claim, claimed, () => undefined);
     }
     case "release_place": {
       const { region, node } = effect;

@@ -1,4 +1,5 @@
 // The simulated installation: App, Cell and Region objects of the real core, servers, and simple models of what lies around them.
+import { AGENT_PROTOCOL } from "../../contracts/agent-protocol.ts";
 import type { DesiredDocument } from "../../contracts/desired.ts";
 import type { AppId, CellName, NodeId, ProjectId, RegionName, TeamId } from "../../contracts/ids.ts";
 import type { Route } from "../../contracts/route.ts";
@@ -144,7 +145,7 @@ export class Cluster {
     this.nodesMade += 1;
     const id = idsOf({ nowMs: world.nowMs, seed: world.hexSeed() })<NodeId>("node");
     const region = this.regions.get(REGIONS[index % REGIONS.length]!)!;
-    const cell = region.assign(id);
+    const cell = region.assign(id, world.nowMs);
     this.cellOfNode.set(id, cell);
     const name = `node-${index}`;
     const failureDomain = `rack-${Math.floor(index / REGIONS.length) % 3}`;
@@ -157,7 +158,7 @@ export class Cluster {
         jkt: "jkt",
         operator: "user:sim",
         request: {
-          protocol: 1,
+          protocol: AGENT_PROTOCOL,
           token: "0123456789abcdef",
           name,
           signKey: "s".repeat(43),

@@ -1,14 +1,16 @@
-// People who deploy, roll back, scale, restart, change variables, cancel, destroy and repeat themselves, at random.
+// People who deploy, roll back, split, scale, restart, command rollouts, destroy and repeat themselves, at random.
 import type { Result } from "../../contracts/failures.ts";
-import { ReleaseSpec } from "../../contracts/release.ts";
-import type { AppMethodEvent } from "../../core/app/types.ts";
-import { policyOf } from "./app-kinds.ts";
+import type { Rollout } from "../../contracts/api.ts";
+import type { AppMethodEvent, Asked } from "../../core/app/types.ts";
+import type { RolloutRow } from "../../core/rollout/types.ts";
 import type { AppSite, Cluster } from "./cluster.ts";
 import { LOST_REPLY } from "./network.ts";
 import type { Behaviour } from "./node/engine.ts";
+import { canaryOf, releaseOf, wishOf, wordOf } from "./wishes.ts";
 import type { World } from "./world.ts";
 
-const MIB = 1024 ** 2;
+/** hasty: anything at any moment. careful: canaries, which are left to their judge. */
+export type Manner = "hasty" | "careful";
 
 /** What customers may deploy; classes of faults that are off take their kind out. */
 export class Customers {
@@ -18,29 +20,79 @@ export class Customers {
   private readonly world: World;
   private readonly cluster: Cluster;
   private readonly behaviours: readonly Behaviour[];
+  private readonly manner: Manner;
 
-  constructor(world: World, cluster: Cluster, behaviours: readonly Behaviour[]) {
+  constructor(world: World, cluster: Cluster, behaviours: readonly Behaviour[], manner: Manner) {
     this.world = world;
     this.cluster = cluster;
     this.behaviours = behaviours;
+    this.manner = manner;
   }
 
   start(): void {
-    for (const site of this.cluster.apps.values())
-      this.world.after(this.world.between(0, 3_000), () => this.actOn(site, true));
+    const { world } = this;
+    for (const site of this.cluster.apps.values()) {
+      world.after(world.between(0, 3_000), () => this.actOn(site, true));
+      if (this.manner === "careful") continue;
+      world.every(
+        500,
+        5_000,
+        () => this.watch(site),
+        () => !this.isActive,
+      );
+    }
+  }
+
+  /** They go home: nothing stays paused, held for them or switched off; but for what they forget. */
+  leave(): void {
+    this.isActive = false;
+    for (const { host } of this.cluster.apps.values()) {
+      if (host.tables.app.get("app")?.maintenance) {
+        host.ask({ kind: "setMaintenance", input: { ...this.asked(), on: false } });
+      }
+      const row = rolloutOf(host);
+      if (!row || this.world.chance(0.3)) continue;
+      const command = this.world.pick(["resume", "promote", "abort"] as const);
+      host.ask({ kind: "controlRollout", input: { ...this.asked(), rollout: row.id, command } });
+    }
+  }
+
+  private watch(site: AppSite): void {
+    const row = rolloutOf(site.host);
+    if (row && this.world.chance(0.2)) this.say(site, row);
+  }
+
+  /** 22: whatever a rollout does, it can be paused, resumed, aborted and cancelled. */
+  private say(site: AppSite, row: RolloutRow): void {
+    const event = wordOf(this.world, row, this.asked());
+    const { command } = event.input;
+    const { phase } = row;
+    const reply = this.ask(site, event) as Result<Rollout> | null;
+    if (!reply) return;
+    this.world.happened(
+      `${command}${event.input.full ? " fully" : ""} while ${phase.kind}: ${reply.ok ? "taken" : reply.failure.code}`,
+    );
+    if (reply.ok || reply.failure.code === "precondition_failed") return;
+    if (command === "promote" && reply.failure.code === "conflict") return;
+    this.faults.push(`22: ${site.host.name} refused to ${command} ${row.id}, which was ${phase.kind}`);
   }
 
   private actOn(site: AppSite, isFirst: boolean): void {
     if (!this.isActive) return;
-    this.ask(site, isFirst ? this.release(site, "good") : this.choose(site));
-    const isPatient = this.world.chance(0.7);
+    const { world } = this;
+    const asked = this.asked();
+    const isPatient = this.manner === "careful" || world.chance(0.7);
+    if (isFirst) this.ask(site, releaseOf(world, site, asked, "good"));
+    else if (this.manner === "hasty") this.ask(site, wishOf(world, site, asked, this.behaviours));
+    // A release that is tried is not disturbed by the next.
+    else if (!rolloutOf(site.host)) this.ask(site, canaryOf(world, site, asked, this.behaviours));
     this.world.after(isPatient ? this.world.between(8_000, 40_000) : this.world.between(50, 2_000), () =>
       this.actOn(site, false),
     );
   }
 
   /** Sometimes the same request comes again: the same key must give the same answer, another body a refusal (13). */
-  private ask(site: AppSite, event: AppMethodEvent): void {
+  private ask(site: AppSite, event: AppMethodEvent): Result<unknown> | null {
     const { world } = this;
     const { host } = site;
     world.note(`customer of ${host.name}: ${describe(event)}`);
@@ -48,11 +100,11 @@ export class Customers {
     const key = "idempotencyKey" in event.input ? event.input.idempotencyKey : null;
     if ((reply as unknown) === LOST_REPLY) {
       // Nobody knows whether it was taken in; with a key it may be asked again.
-      if (key !== null) world.after(world.between(200, 3_000), () => this.ask(site, event));
-      return;
+      if (key !== null) world.after(world.between(200, 3_000), () => void this.ask(site, event));
+      return null;
     }
     world.happened(`${event.kind} ${reply.ok ? "accepted" : reply.failure.code}`);
-    if (key === null || !reply.ok) return;
+    if (key === null || !reply.ok) return reply;
     world.after(world.between(1, 5_000), () => {
       const again = host.ask(event);
       world.happened("request repeated");
@@ -65,44 +117,29 @@ export class Customers {
         this.faults.push(`13: another body under ${key} was not refused`);
       }
     });
+    return reply;
   }
 
-  private asked() {
+  private asked(): Asked {
     const idempotencyKey = this.world.chance(0.4) ? `key-${(this.keys += 1)}` : null;
     return { actor: "user:sim", idempotencyKey };
   }
-
-  private release({ kind }: AppSite, behaviour: Behaviour): AppMethodEvent {
-    const { world } = this;
-    const { placement, replicasMax } = policyOf(kind);
-    const isHuge = world.chance(0.05);
-    const spec = ReleaseSpec.parse({
-      source: { kind: "image", reference: "sim/app:1" },
-      command: [behaviour],
-      resources: { cpuMilli: isHuge ? 200_000 : world.pick([100, 250, 400]), memoryBytes: 64 * MIB },
-      placement,
-    });
-    const replicas = world.chance(0.3) ? world.between(0, replicasMax) : undefined;
-    return { kind: "acceptRelease", input: { ...this.asked(), spec, replicas, privateImage: false } };
-  }
-
-  private choose(site: AppSite): AppMethodEvent {
-    const { world } = this;
-    const { rollout } = site.host.tables.app.get("app")!;
-    const { replicasMax } = policyOf(site.kind);
-    const dice = world.random();
-    if (rollout && dice < 0.25) return { kind: "cancelRollout", input: { ...this.asked(), rollout } };
-    if (dice < 0.6) return this.release(site, world.pick(this.behaviours));
-    if (dice < 0.7) return { kind: "rollback", input: this.asked() };
-    if (dice < 0.82) return { kind: "scale", input: { ...this.asked(), replicas: world.between(0, replicasMax) } };
-    if (dice < 0.91) return { kind: "restart", input: this.asked() };
-    if (dice < 0.92) return { kind: "destroy", input: this.asked() };
-    return { kind: "changeEnvironment", input: { ...this.asked(), set: { MODE: world.hexSeed() }, unset: [] } };
-  }
 }
 
+const rolloutOf = ({ tables }: AppSite["host"]): RolloutRow | null => {
+  const id = tables.app.get("app")?.rollout;
+  return (id && tables.rollouts.get(id)) || null;
+};
+
 function describe(event: AppMethodEvent): string {
-  if (event.kind === "acceptRelease") return `deploys a ${event.input.spec.command?.[0]} release`;
+  if (event.kind === "acceptRelease") {
+    const { spec, plan } = event.input;
+    return `deploys a ${spec.command?.[0]} release, ${plan ? JSON.stringify(plan.strategy) : "as before"}`;
+  }
+  if (event.kind === "controlRollout") return event.input.command;
+  if (event.kind === "setTraffic") {
+    return `splits ${event.input.weights.map(({ version, weight }) => `v${version}=${weight}`).join(" ")}`;
+  }
   if (event.kind === "scale") return `scales to ${event.input.replicas}`;
   return event.kind;
 }

@@ -16,7 +16,7 @@ export const FAULTS = {
   gateway: ["gateway restarted"],
   engine: ["engine restarted"],
   container: ["container removed", "orphan container appeared"],
-  restart: ["object restarted", "effects lost", "outcome lost", "reply lost"],
+  restart: ["object restarted", "effects lost", "outcome lost", "reply lost", "restarted before its route was told"],
   skew: ["object moved to another clock"],
   alarm: ["alarm lagged"],
   pull: ["slow pull", "pull failed"],

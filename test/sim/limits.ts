@@ -6,6 +6,14 @@ const SHORTER = {
   drainMs: 6_000,
   drainMinMs: 5_500,
   deadlineMs: 60_000,
+  batchMs: 5_000,
+  promoteWithinMs: 15_000,
+  smokePatienceMs: 6_000,
+  fallPatienceMs: 5_000,
+  fallResetMs: 20_000,
+  jobSlackMs: 4_000,
+  judgeIntervalMs: 1_000,
+  countEveryMs: 1_000,
   startupBudgetMs: 15_000,
   placementPatienceMs: 6_000,
   verifyTimeoutMs: 5_000,
@@ -28,6 +36,9 @@ const SHORTER = {
   eventsKept: 100,
   messagesPendingMax: 12,
   messageBatchMax: 5,
+  // An app that has left a cell comes back to one that has forgotten it.
+  forgetIntervalMs: 3_000,
+  linkIdleMs: 10_000,
 };
 
 /** Cells of few nodes, so that an installation of a dozen has several; a mass silence is then three of them. */

@@ -14,6 +14,7 @@ const USAGE = `npm run sim -- [options]
   --hours N         virtual time of trouble, e.g. 0.05    (2 minutes); --minutes N as well
   --faults LIST     all, none, names with commas, or names taken away: -power,-clock  (all)
   --harsh           a fifth of all messages lost and doubled, objects restart at every tenth step
+  --careful         every release is a canary that is left to its judge
   --jobs N          worker processes                      (1)
   --trace N         lines of the trace shown with a violation (80)
   --keep-going      do not stop at the tenth seed that failed`;
@@ -27,6 +28,7 @@ const { values } = parseArgs({
     hours: { type: "string" },
     minutes: { type: "string", default: "2" },
     faults: { type: "string", default: "all" },
+    careful: { type: "boolean", default: false },
     harsh: { type: "boolean", default: false },
     jobs: { type: "string", default: "1" },
     trace: { type: "string", default: "80" },
@@ -58,6 +60,7 @@ else {
     ...(values.kinds === undefined ? {} : { kinds: parseKinds(values.kinds) }),
     minutes,
     faults: values.faults,
+    manner: values.careful ? ("careful" as const) : ("hasty" as const),
     weather: values.harsh ? ("harsh" as const) : ("rough" as const),
   };
   const seeds = seedsOf(values.seed);

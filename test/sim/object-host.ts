@@ -71,6 +71,8 @@ export class ObjectHost<
     if (world.chance(restart)) {
       this.restart();
       if (decision.effects.length > 0) world.happened("effects lost");
+      if (decision.rowChanges.some(({ table }) => table === "route"))
+        world.happened("restarted before its route was told");
       if (!("input" in event)) return LOST_REPLY;
       world.happened("reply lost");
       return LOST_REPLY;

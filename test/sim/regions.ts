@@ -14,10 +14,14 @@ export class RegionHost {
     this.nodesPerCellMax = nodesPerCellMax;
   }
 
-  assign(node: NodeId): CellName {
-    const cell = assignCell({ nodes: this.nodes }, node, this.name, this.nodesPerCellMax);
-    this.nodes.set(node, { cell });
+  assign(node: NodeId, nowMs: number): CellName {
+    const cell = assignCell({ nodes: this.nodes, cells: this.summaries }, node, this.name, this.nodesPerCellMax);
+    this.nodes.set(node, { cell, assignedAtMs: nowMs });
     return cell;
+  }
+  /** The node has enrolled there. */
+  claim(node: NodeId, cell: CellName): void {
+    if (this.nodes.get(node)?.assignedAtMs !== undefined) this.nodes.set(node, { cell });
   }
   /** A removed node's place may go to another. */
   release(node: NodeId, removedAtMs: number): void {

@@ -2,6 +2,7 @@
 import { fork, type ChildProcess } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import type { AppKind } from "./app-kinds.ts";
+import type { Manner } from "./customers.ts";
 import { parseFaults, type Weather } from "./faults.ts";
 import { simulate, type SimulationResult } from "./simulation.ts";
 
@@ -13,6 +14,7 @@ export interface Run {
   readonly minutes: number;
   readonly faults: string;
   readonly weather: Weather;
+  readonly manner: Manner;
 }
 
 export interface Seeds {

@@ -3,12 +3,14 @@ import { APP_KINDS, type AppKind } from "./app-kinds.ts";
 import { Checks } from "./checks/checks.ts";
 import { disagreements } from "./checks/settled.ts";
 import { Cluster, REAL_CORE, type Core } from "./cluster.ts";
-import { Customers } from "./customers.ts";
+import { Crowd, CROWDS } from "./crowd.ts";
+import { Customers, type Manner } from "./customers.ts";
 import { FAULT_CLASSES, NO_FAULTS, ratesOf, type FaultClass, type Weather } from "./faults.ts";
 import { Network } from "./network.ts";
 import type { Behaviour } from "./node/engine.ts";
 import { Operators } from "./operators.ts";
 import { breakThings } from "./weather.ts";
+import { awayForAnHour, type AwayForAnHour } from "./away.ts";
 import { Visitors } from "./visitors.ts";
 import { World } from "./world.ts";
 
@@ -22,6 +24,9 @@ export interface SimulationSetup {
   readonly core?: Core;
   readonly faults?: ReadonlySet<FaultClass>;
   readonly weather?: Weather;
+  readonly manner?: Manner;
+  /** Beside the faults: this is away for an hour, from the first minute on. The run has to be longer. */
+  readonly away?: AwayForAnHour;
 }
 export interface SimulationResult {
   readonly seed: number;
@@ -38,19 +43,28 @@ const ALL: ReadonlySet<FaultClass> = new Set(FAULT_CLASSES);
 
 /** Invariant 20: from the end of faults and rollouts to agreement. */
 const CONVERGES_WITHIN_MS = 60_000;
-/** A rollout's deadline in the simulated limits, and a lagging alarm. */
-const ROLLOUTS_END_WITHIN_MS = 75_000;
+/** After its deadline: a lagging alarm. */
+const ROLLOUTS_LAG_MS = 15_000;
 /** What agrees goes on agreeing. */
 const STAYS_FOR_MS = 4_000;
 
 export function simulate(setup: SimulationSetup): SimulationResult {
-  const { seed, nodes = 8, apps = 4, minutes = 2, core = REAL_CORE, faults = ALL, weather = "rough" } = setup;
+  const {
+    seed,
+    nodes = 8,
+    apps = 4,
+    minutes = 2,
+    core = REAL_CORE,
+    faults = ALL,
+    weather = "rough",
+    manner = "hasty",
+  } = setup;
   const world = new World(seed);
   const network = new Network(world);
   const kinds = setup.kinds ?? Array.from({ length: apps }, (_, index) => kindOf(world, index));
   const nodesPerCellMax = world.pick([3, 4, 64]);
   const cluster = new Cluster(world, network, core, { nodes, apps: kinds, nodesPerCellMax });
-  const customers = new Customers(world, cluster, behavioursOf(faults));
+  const customers = new Customers(world, cluster, behavioursOf(faults), manner);
   const isCalm = faults.size === 0;
   const operators = new Operators(world, cluster, isCalm);
   const visitors = new Visitors(world, cluster, isCalm);
@@ -66,10 +80,12 @@ export function simulate(setup: SimulationSetup): SimulationResult {
     customers.start();
     operators.start();
     visitors.start();
+    new Crowd(world, cluster, CROWDS[manner === "careful" ? "large" : "any"], (app) => visitors.routeOf(app)).start();
     world.isStormy = true;
     network.rates = ratesOf(weather, faults);
     const endMs = world.nowMs + minutes * 60_000;
     breakThings(world, cluster, faults, () => world.nowMs >= endMs);
+    if (setup.away) awayForAnHour(world, cluster, setup.away);
     world.runUntil(endMs, stopAtFirst);
     becalm(world, network, cluster, customers, operators);
     stopAtFirst();
@@ -94,7 +110,7 @@ function kindOf(world: World, index: number): AppKind {
 }
 
 function behavioursOf(faults: ReadonlySet<FaultClass>): Behaviour[] {
-  const behaviours: Behaviour[] = ["good", "good", "good", "good", "slow"];
+  const behaviours: Behaviour[] = ["good", "good", "good", "good", "good", "slow", "faulty", "faulty", "unfit"];
   if (faults.has("crash")) behaviours.push("crashing", "never");
   if (faults.has("pull")) behaviours.push("no-image");
   if (faults.has("oom")) behaviours.push("hungry");
@@ -104,7 +120,7 @@ function behavioursOf(faults: ReadonlySet<FaultClass>): Behaviour[] {
 function becalm(world: World, network: Network, cluster: Cluster, customers: Customers, operators: Operators): void {
   world.note("faults end");
   world.isStormy = false;
-  customers.isActive = false;
+  customers.leave();
   network.rates = NO_FAULTS;
   network.heal();
   cluster.postgres.isUp = true;
@@ -113,11 +129,20 @@ function becalm(world: World, network: Network, cluster: Cluster, customers: Cus
   operators.leave();
 }
 
+/** When the last of the active rollouts must have ended; 0 when none is active. */
+function rolledByMs(cluster: Cluster): number {
+  let byMs = 0;
+  for (const { host } of cluster.apps.values()) {
+    const { rollout = null } = host.tables.app.get("app") ?? {};
+    const row = rollout ? host.tables.rollouts.get(rollout) : undefined;
+    if (row) byMs = Math.max(byMs, row.deadlineAtMs + ROLLOUTS_LAG_MS);
+  }
+  return byMs;
+}
+
 /** Runs until everything agrees, and returns how long that took once no rollout was under way; notes what never did. */
 function settle(world: World, cluster: Cluster, faults: string[], afterEach: () => void): number | null {
-  const isRolling = () => [...cluster.apps.values()].some(({ host }) => host.tables.app.get("app")?.rollout !== null);
-  const rolledBy = world.nowMs + ROLLOUTS_END_WITHIN_MS;
-  while (isRolling() && world.nowMs < rolledBy) world.runUntil(world.nowMs + 500, afterEach);
+  while (world.nowMs < rolledByMs(cluster)) world.runUntil(world.nowMs + 500, afterEach);
   const fromMs = world.nowMs;
   let agreedAtMs: number | null = null;
   let missing: string[] = [];

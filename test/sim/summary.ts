@@ -42,10 +42,11 @@ export class Summary {
     this.failed.push(seed);
     console.log(trace.slice(-this.traceLines).join("\n"));
     for (const text of violations) console.log(`seed ${seed} VIOLATES invariant ${text}`);
-    const { nodes, apps, kinds, minutes, faults, weather } = this.run;
+    const { nodes, apps, kinds, minutes, faults, weather, manner } = this.run;
     const harsh = (weather === "harsh" ? " --harsh" : "") + (kinds ? ` --kinds ${kinds.join()}` : "");
+    const careful = manner === "careful" ? " --careful" : "";
     console.log(
-      `replay: npm run sim -- --seed ${seed} --nodes ${nodes} --apps ${apps} --minutes ${minutes} --faults ${faults}${harsh}`,
+      `replay: npm run sim -- --seed ${seed} --nodes ${nodes} --apps ${apps} --minutes ${minutes} --faults ${faults}${harsh}${careful}`,
     );
   }
 

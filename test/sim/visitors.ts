@@ -60,7 +60,7 @@ export class Visitors {
   }
 
   /** KV copies appear at an edge a while after they were written. */
-  private routeOf(app: AppId): Route | null {
+  routeOf(app: AppId): Route | null {
     const { nowMs } = this.world;
     const known = this.known.get(app);
     if (known && nowMs - known.readAtMs < FRESH_MS) return known.route;
@@ -80,7 +80,8 @@ export class Visitors {
     const avoids = (endpoint: Endpoint): boolean =>
       standing(this.held.get(endpoint.node), world.nowMs) === "out" ||
       standing(this.held.get(instanceKey(endpoint)), world.nowMs) === "out";
-    const choice = choose(route, { tried, avoids, load: () => 0 }, Math.floor(world.random() * 2 ** 32));
+    const draw = (): number => Math.floor(world.random() * 2 ** 32);
+    const choice = choose(route, { tried, avoids, load: () => 0 }, draw(), draw());
     if (choice.kind === "none" || tried.size >= TRIES_MAX) return this.failed(site, route);
     this.send(request, route, choice.endpoint);
   }

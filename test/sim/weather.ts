@@ -198,7 +198,7 @@ function breakContainers(world: World, every: Every, server: () => Machine, happ
     happens("orphan container appeared", machine.name);
     strays += 1;
     const orphan = `${container.instance.slice(0, -6)}${String(strays).padStart(6, "0")}` as Container["instance"];
-    const desired = { ...container.desired, instance: orphan, singleton: null, hostPorts: [] };
+    const desired = { ...container.desired, instance: orphan, singleton: null, job: null, hostPorts: [] };
     machine.engine.adoptStray({ ...desired, resources: { ...desired.resources, cpuMilli: 0 } });
     if (world.chance(0.5)) machine.restartAgent(world.between(100, 2_000));
   });

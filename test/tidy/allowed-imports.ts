@@ -14,7 +14,7 @@ export const unrestrictedFolders = ["dev", "bench", "test", "examples"];
 
 export const allowedImports: Readonly<Record<string, Allowed>> = {
   contracts: { folders: [], packages: ["zod"], nodeBuiltins: false, cloudflare: false },
-  core: { folders: ["contracts"], packages: [], nodeBuiltins: false, cloudflare: false },
+  core: { folders: ["contracts"], packages: ["ipaddr.js"], nodeBuiltins: false, cloudflare: false },
   db: {
     folders: ["contracts"],
     packages: ["drizzle-orm", "drizzle-kit", "@neondatabase/serverless", "pg", "typeid-js"],
@@ -35,8 +35,12 @@ export const allowedImports: Readonly<Record<string, Allowed>> = {
       "@hono/zod-openapi",
       "@scalar/hono-api-reference",
       "@swimlane/docker-reference",
+      "age-encryption",
       "better-auth",
+      "dns-packet",
       "jose",
+      "p-retry",
+      "resend",
       "typeid-js",
     ],
     nodeBuiltins: true,
@@ -47,6 +51,7 @@ export const allowedImports: Readonly<Record<string, Allowed>> = {
     packages: [
       "zod",
       "@swimlane/docker-reference",
+      "acme-client",
       "dockerode",
       "esbuild",
       "httpxy",
@@ -60,21 +65,34 @@ export const allowedImports: Readonly<Record<string, Allowed>> = {
     nodeBuiltins: true,
     cloudflare: false,
   },
+  "self-hosted": {
+    // Its own Workers around the others', and what builds and surrounds them on a machine of one's own.
+    folders: ["contracts", "durable-objects", "workers"],
+    packages: ["zod", "aws4fetch", "esbuild", "fast-xml-parser", "nodemailer", "pg", "smol-toml", "workerd", "ws"],
+    nodeBuiltins: true,
+    cloudflare: true,
+  },
   cli: {
-    folders: ["contracts"],
+    // `berth setup` migrates and backups copy, with db's own functions, and a self-hosted platform is built; no other command needs either.
+    folders: ["contracts", "db", "self-hosted"],
     packages: [
       "zod",
       "@clack/prompts",
+      "age-encryption",
+      "aws4fetch",
+      "fast-xml-parser",
       "@commander-js/extra-typings",
       "cli-table3",
       "commander",
       "dockerode",
       "env-paths",
       "eventsource-parser",
+      "jose",
       "p-retry",
       "picocolors",
       "smol-toml",
       "tar-stream",
+      "yaml",
     ],
     nodeBuiltins: true,
     cloudflare: false,

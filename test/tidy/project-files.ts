@@ -1,4 +1,5 @@
 // Reads the project's source files and the packages it declares, for the rules to judge.
+import type { InstalledPackage } from "./rules/supply.ts";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { SourceText } from "./source-file.ts";
@@ -18,6 +19,16 @@ export function declaredPackages(): ReadonlySet<string> {
 interface Manifest {
   readonly dependencies: Readonly<Record<string, string>>;
   readonly devDependencies: Readonly<Record<string, string>>;
+  /** By package: whether its install script may run. */
+  readonly allowScripts: Readonly<Record<string, boolean>>;
+}
+
+/** What npm says that it installed, by the folder below node_modules. */
+export function readInstalled(): Readonly<Record<string, InstalledPackage>> {
+  const lock = JSON.parse(readFileSync(join(root, "node_modules/.package-lock.json"), "utf8")) as {
+    readonly packages: Readonly<Record<string, InstalledPackage>>;
+  };
+  return lock.packages;
 }
 
 export function readManifest(): Manifest {

@@ -7,6 +7,7 @@ import { openingComment } from "./rules/opening-comment.ts";
 import { pins } from "./rules/pins.ts";
 import { purity } from "./rules/purity.ts";
 import { size } from "./rules/size.ts";
+import { supply } from "./rules/supply.ts";
 import { unfinished } from "./rules/unfinished.ts";
 import { type Finding, parseSource, type SourceFile } from "./source-file.ts";
 
@@ -196,6 +197,28 @@ describe("unfinished", () => {
 
   test("takes the same words in strings and in other objects", () => {
     expect(unfinished(source("test/a.test.ts", `test("a TODO list", () => page.skip(only));`))).toEqual([]);
+  });
+});
+
+describe("supply", () => {
+  const sound = { version: "1.0.0" };
+  const told = (found: object, direct: Record<string, string> = {}) =>
+    messages(supply({ "node_modules/a": { ...sound, ...found } }, { b: false }, direct));
+
+  test("takes what was pinned and is quiet", () => {
+    expect(told({}, { a: "1.0.0" })).toEqual([]);
+  });
+
+  test.each([
+    [{ hasInstallScript: true }, /runs a script at install/],
+    [{ link: true }, /link to a folder/],
+  ])("refuses %j", (found, why) => {
+    expect(told(found).join()).toMatch(why);
+  });
+
+  test("refuses another version than the pinned one, but not of the same name below another package", () => {
+    expect(told({}, { a: "1.0.1" }).join()).toMatch(/1\.0\.0 is installed/);
+    expect(messages(supply({ "node_modules/b/node_modules/a": sound }, {}, { a: "2.0.0" }))).toEqual([]);
   });
 });
 

@@ -1,6 +1,6 @@
 // Holds every source file of the project against the rules. rules.test.ts shows that each rule can fail.
 import { expect, test } from "vitest";
-import { declaredPackages, readManifest, readSources } from "./project-files.ts";
+import { declaredPackages, readInstalled, readManifest, readSources } from "./project-files.ts";
 import { deadFiles } from "./rules/dead-files.ts";
 import { importArrows } from "./rules/import-arrows.ts";
 import { names } from "./rules/names.ts";
@@ -8,6 +8,7 @@ import { openingComment } from "./rules/opening-comment.ts";
 import { pins } from "./rules/pins.ts";
 import { purity } from "./rules/purity.ts";
 import { size } from "./rules/size.ts";
+import { supply } from "./rules/supply.ts";
 import { unfinished } from "./rules/unfinished.ts";
 import { type Finding, parseSource } from "./source-file.ts";
 
@@ -49,6 +50,13 @@ test("nothing is left unfinished and no test is left out", () => {
 test("each dependency is pinned to one version", () => {
   const { dependencies, devDependencies } = readManifest();
   expectNone(pins({ ...dependencies, ...devDependencies }));
+});
+
+test("what is installed is what was pinned, and runs no code at install but what was decided on", () => {
+  const { dependencies, devDependencies, allowScripts } = readManifest();
+  const installed = readInstalled();
+  expect(Object.keys(installed).length).toBeGreaterThan(100);
+  expectNone(supply(installed, allowScripts, { ...dependencies, ...devDependencies }));
 });
 
 function expectNone(findings: readonly Finding[]): void {

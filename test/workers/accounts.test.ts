@@ -5,14 +5,8 @@ import { connect } from "../../db/connect.ts";
 import { DatabaseUnavailable } from "../../db/errors.ts";
 import { mintId } from "../../db/ids.ts";
 import { acceptEvents } from "../../db/queries/outbox.ts";
-import {
-  authenticate,
-  createApiToken,
-  revokeApiToken,
-  signIn,
-  signOut,
-  signUp,
-} from "../../workers/control/auth/index.ts";
+import { authenticate, createApiToken, revokeApiToken, signIn, signOut } from "../../workers/control/auth/index.ts";
+import { password, People } from "./people.ts";
 
 const { adapter, appUrl, authUrl } = inject("migrated");
 const env = {
@@ -22,7 +16,7 @@ const env = {
   BETTER_AUTH_SECRET: "a secret of at least thirty-two characters",
   SETUP_TOKEN: "the setup token of this test",
 };
-const password = "correct horse battery";
+const people = new People(env);
 const requestWith = (bearer: string) =>
   new Request("http://berth.test/", { headers: { authorization: `Bearer ${bearer}` } });
 const codeOf = async (bearer: string) => {
@@ -33,17 +27,17 @@ const codeOf = async (bearer: string) => {
 describe("in workerd", () => {
   it("a user signs up, in and out, and a session that ended opens nothing", async () => {
     const email = `${mintId("user")}@example.com`;
-    const up = await signUp({ email, password, name: "W" }, env);
-    const into = await signIn({ email, password }, env);
-    if (!up.ok || !into.ok) throw new Error("no session");
+    const up = await people.newUser(email);
+    const into = await signIn({ email, password }, people.asked());
+    if (!into.ok) throw new Error("no session");
     expect(await codeOf(into.value.token)).toBe("session");
-    await signOut(requestWith(into.value.token), env);
-    expect([await codeOf(into.value.token), await codeOf(up.value.token)]).toEqual(["unauthenticated", "session"]);
+    await signOut(people.asked(into.value.token));
+    expect([await codeOf(into.value.token), await codeOf(up.token)]).toEqual(["unauthenticated", "session"]);
   });
 
   it("an API token opens until it is revoked", async () => {
-    const up = await signUp({ email: `${mintId("user")}@example.com`, password, name: "W" }, env);
-    const caller = up.ok ? await authenticate(requestWith(up.value.token), env) : up;
+    const up = await people.newUser(`${mintId("user")}@example.com`);
+    const caller = await authenticate(requestWith(up.token), env);
     if (!caller.ok) throw new Error(caller.failure.message);
     const made = await createApiToken(caller.value, { name: "ci" }, env);
     if (!made.ok) throw new Error(made.failure.message);
@@ -66,7 +60,9 @@ describe("in workerd", () => {
 
   it("an absent Postgres is DatabaseUnavailable on both wires", async () => {
     const away = { ...env, NEON_ADAPTER: "127.0.0.1:1" };
-    await expect(signIn({ email: "a@example.com", password }, away)).rejects.toBeInstanceOf(DatabaseUnavailable);
+    await expect(signIn({ email: "a@example.com", password }, people.asked(undefined, away))).rejects.toBeInstanceOf(
+      DatabaseUnavailable,
+    );
     await expect(authenticate(requestWith(`berth_${"x".repeat(43)}`), away)).rejects.toBeInstanceOf(
       DatabaseUnavailable,
     );

@@ -76,7 +76,7 @@ describe("a node with an instance to run", () => {
   });
 
   it("gets its bundle", async () => {
-    await controlEnv.BUNDLES.put(bundleKey(app.team, HASH), "a gzipped tar");
+    await (controlEnv.BUNDLES as R2Bucket).put(bundleKey(app.team, HASH), "a gzipped tar");
     const path = `/agent/v1/bundles/${HASH}?instance=${instance.instance}`;
     const answer = await node.call("GET", path, undefined, "ask");
     expect(answer.status).toBe(200);

@@ -35,6 +35,8 @@ export interface Forgery {
   readonly sentBody?: string;
   readonly sentPath?: string;
   readonly proof?: string | null;
+  /** Asks for a WebSocket. */
+  readonly upgrade?: boolean;
 }
 
 export interface TestNode {
@@ -91,7 +93,7 @@ export async function makeNode(): Promise<TestNode> {
 
 export function play(who: Pick<TestNode, "node" | "cell" | "keys" | "sealKey" | "credential">): TestNode {
   const boot = `boot-${crypto.randomUUID()}`;
-  const seqs = { poll: 0, heartbeat: 0, ask: 0 };
+  const seqs = { poll: 0, heartbeat: 0, ask: 0, socket: 0 };
   const prove: TestNode["prove"] = async (method, path, body, lane, { claims, header, signedBy } = {}) => {
     const signer = signedBy ?? who.keys;
     const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(body));
@@ -120,6 +122,7 @@ export function play(who: Pick<TestNode, "node" | "cell" | "keys" | "sealKey" | 
       const headers = new Headers({ authorization: `${CREDENTIAL_SCHEME} ${forged.credential ?? who.credential}` });
       if (proof !== null) headers.set(PROOF_HEADER, proof);
       if (body !== undefined) headers.set("content-type", "application/json");
+      if (forged.upgrade) headers.set("upgrade", "websocket");
       const sent = forged.sentBody ?? text;
       return request(forged.sentPath ?? path, { method, headers, ...(method === "GET" ? {} : { body: sent }) });
     },

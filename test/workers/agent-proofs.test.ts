@@ -1,5 +1,5 @@
 // Who may speak for a node: each way to lie is refused with its own code, and nothing of it reaches the Cell.
-import { SignJWT, importJWK, UnsecuredJWT } from "jose";
+import { SignJWT, importJWK, jwtVerify, UnsecuredJWT } from "jose";
 import { beforeAll, describe, expect, it } from "vitest";
 import {
   AGENT_AUDIENCE,
@@ -7,9 +7,12 @@ import {
   CONTROL_ISSUER,
   CREDENTIAL_TYP,
   PROOF_TYP,
+  REMOVAL_TYP,
+  type RemovalResponse,
 } from "../../contracts/agent-protocol.ts";
 import { Problem } from "../../contracts/failures.ts";
 import { CREDENTIAL_TTL_MS, issueCredential } from "../../workers/control/agent/credential.ts";
+import { ticketKeys } from "../../workers/control/agent/ticket-keys.ts";
 import { heartbeat, makeKeys, makeNode, play, type Forgery, type TestNode } from "./agent-node.ts";
 import { controlEnv, request } from "./control-env.ts";
 
@@ -214,11 +217,38 @@ describe("a revoked node", () => {
     const poll = revoked.call("POST", "/agent/v1/poll", { protocol: AGENT_PROTOCOL, ackRevision: 0 }, "poll");
     expect(await codeOf(await poll)).toBe("node_revoked");
   });
+
+  it("is told so under the key that its gateway checks tickets by, once for each question; a node that is not is told that", async () => {
+    const gone = await makeNode();
+    const ask = async (who: TestNode) => {
+      const asked = { protocol: AGENT_PROTOCOL, nonce: "a-nonce-of-16-chars" };
+      const answer = await who.call("POST", "/agent/v1/removal", asked, "ask");
+      return ((await answer.json()) as RemovalResponse).word;
+    };
+    expect(await ask(gone)).toBeNull();
+    await controlEnv.CELL.getByName(gone.cell).revoke({ node: gone.node, actor: "user:test" });
+    const key = await importJWK((await ticketKeys(controlEnv.TICKET_SIGNING_KEY))[0]!, "EdDSA");
+    const pinned = { issuer: CONTROL_ISSUER, audience: AGENT_AUDIENCE, typ: REMOVAL_TYP, subject: gone.node };
+    const { payload } = await jwtVerify((await ask(gone)) ?? "", key, pinned);
+    expect(payload.jti).toBe("a-nonce-of-16-chars");
+    expect(await ask(node)).toBeNull();
+  });
 });
 
 describe("an agent's body", () => {
-  it("of a protocol that is not spoken here is refused as such", async () => {
-    const call = node.call("POST", HEARTBEAT, { ...heartbeat(), protocol: 99 }, "heartbeat");
+  it("of this protocol, or of the one before, is taken everywhere", async () => {
+    for (const protocol of [AGENT_PROTOCOL, AGENT_PROTOCOL - 1]) {
+      const beaten = await node.call("POST", HEARTBEAT, { ...heartbeat(), protocol }, "heartbeat");
+      expect((await beaten.json()) as object).toMatchObject({ leaseTtlMs: expect.any(Number) });
+      expect((await node.call("POST", "/agent/v1/credential", { protocol }, "ask")).status).toBe(200);
+      // At revision 1 there is something newer than 0 to be told at once.
+      const polled = await node.call("POST", "/agent/v1/poll", { protocol, ackRevision: 0 }, "poll");
+      expect((await polled.json()) as object).toMatchObject({ desired: { node: node.node } });
+    }
+  });
+
+  it.each([AGENT_PROTOCOL + 1, AGENT_PROTOCOL - 2, 99])("of protocol %i is refused as such", async (protocol) => {
+    const call = node.call("POST", HEARTBEAT, { ...heartbeat(), protocol }, "heartbeat");
     expect(await codeOf(await call)).toBe("protocol_unsupported");
   });
 

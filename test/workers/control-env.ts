@@ -23,6 +23,7 @@ export const controlEnv: ControlEnv = {
   SECRETS_KEYS: JSON.stringify({ current: "1", keys: { "1": randomKey() } }),
   BETTER_AUTH_SECRET: randomKey(),
   SETUP_TOKEN: randomKey(),
+  OUTBOUND_ALLOW: "127.0.0.0/8",
 };
 
 /** Through the short way or the router, as workers/control/index.ts has it. */

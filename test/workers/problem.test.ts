@@ -7,7 +7,9 @@ import { ApiFailure, failureOf, problemResponse, statusOf } from "../../workers/
 describe("a failure", () => {
   it.each(FAILURE_CODES)("%s has a status of 400 to 599, and 5xx only where the fault is ours", (code) => {
     const status = statusOf(code);
-    const ours = ["internal", "overloaded", "database_unavailable"].includes(code);
+    const ours = ["internal", "overloaded", "database_unavailable", "dns_unavailable", "scanner_unavailable"].includes(
+      code,
+    );
     expect(status >= 500).toBe(ours);
     expect(status).toBeGreaterThanOrEqual(400);
     expect(status).toBeLessThan(600);

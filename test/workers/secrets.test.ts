@@ -1,8 +1,8 @@
 // Sealed values: opened in their place alone, with the keys of their time, by nobody else.
-import { compactDecrypt, exportJWK, generateKeyPair } from "jose";
+import { base64url, compactDecrypt, exportJWK, FlattenedEncrypt, generateKeyPair } from "jose";
 import { describe, expect, it } from "vitest";
 import { secretKeys } from "../../workers/control/secrets/keys.ts";
-import { open, requestHash, seal } from "../../workers/control/secrets/seal.ts";
+import { open, requestHashes, rewrap, seal, versionOf } from "../../workers/control/secrets/seal.ts";
 import { sealToNode } from "../../workers/control/secrets/seal-to-node.ts";
 
 const KEY_1 = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
@@ -28,10 +28,10 @@ describe("a sealed value", () => {
     await expect(open(first, { ...place, ...moved }, sealed)).rejects.toThrow("sealed for another place");
   });
 
-  it("does not open in another place whose binding was written into it", async () => {
+  it("does not open in another place whose data key was written into it", async () => {
     const sealed = JSON.parse(await seal(first, place, VALUE)) as Record<string, string>;
     const other = JSON.parse(await seal(first, { ...place, team: "team_b" }, "x")) as Record<string, string>;
-    const forged = JSON.stringify({ ...sealed, aad: other.aad });
+    const forged = JSON.stringify({ ...sealed, key: other.key });
     await expect(open(first, { ...place, team: "team_b" }, forged)).rejects.toThrow();
   });
 
@@ -43,10 +43,13 @@ describe("a sealed value", () => {
   });
 
   it("does not open once a bit of it was changed", async () => {
-    const jwe = JSON.parse(await seal(first, place, VALUE)) as Record<string, string>;
-    const flipped = jwe.ciphertext?.startsWith("A") ? "B" : "A";
-    const forged = JSON.stringify({ ...jwe, ciphertext: flipped + jwe.ciphertext?.slice(1) });
-    await expect(open(first, place, forged)).rejects.toThrow();
+    const envelope = JSON.parse(await seal(first, place, VALUE)) as Record<string, string>;
+    for (const part of ["key", "value"]) {
+      const parts = envelope[part]!.split(".");
+      const flipped = parts[3]!.startsWith("A") ? "B" : "A";
+      const forged = parts.with(3, flipped + parts[3]!.slice(1)).join(".");
+      await expect(open(first, place, JSON.stringify({ ...envelope, [part]: forged }))).rejects.toThrow();
+    }
   });
 });
 
@@ -61,19 +64,58 @@ describe("the key ring", () => {
   });
 });
 
-describe("the hash of a request with secrets", () => {
-  it("is the same for the same request, another for another, and keyed", async () => {
-    const hash = await requestHash(first, { set: { A: "1" } });
-    expect(await requestHash(first, { set: { A: "1" } })).toBe(hash);
-    expect(await requestHash(first, { set: { A: "2" } })).not.toBe(hash);
+describe("the hashes of a request with secrets", () => {
+  it("are the same for the same request, others for another, and keyed", async () => {
+    const [hash] = await requestHashes(first, { set: { A: "1" } });
+    expect(await requestHashes(first, { set: { A: "1" } })).toEqual([hash]);
+    expect(await requestHashes(first, { set: { A: "2" } })).not.toContain(hash);
     const otherRing = JSON.stringify({ current: "1", keys: { "1": KEY_2 } });
-    expect(await requestHash(otherRing, { set: { A: "1" } })).not.toBe(hash);
+    expect(await requestHashes(otherRing, { set: { A: "1" } })).not.toContain(hash);
   });
 
-  it("stays the same when the keys are rotated between two tries", async () => {
-    expect(await requestHash(rotated, "x")).toBe(await requestHash(first, "x"));
+  it("hold the one of before when the keys are rotated between two tries", async () => {
+    const [before] = await requestHashes(first, "x");
+    const after = await requestHashes(rotated, "x");
+    expect(after).toHaveLength(2);
+    expect(after[1]).toBe(before);
   });
 });
+
+describe("wrapping anew", () => {
+  it("puts the data key under the key of now and leaves the value as it is", async () => {
+    const old = await seal(first, place, VALUE);
+    const fresh = (await rewrap(rotated, place, old)) as string;
+    expect([versionOf(old), versionOf(fresh)]).toEqual(["1", "2"]);
+    expect((JSON.parse(fresh) as { value: string }).value).toBe((JSON.parse(old) as { value: string }).value);
+    const withoutOld = JSON.stringify({ current: "2", keys: { "2": KEY_2 } });
+    expect(await open(withoutOld, place, fresh)).toBe(VALUE);
+    expect(await rewrap(rotated, place, fresh)).toBeNull();
+  });
+
+  it("refuses what was sealed for another place", async () => {
+    const old = await seal(first, place, VALUE);
+    await expect(rewrap(rotated, { ...place, name: "OTHER" }, old)).rejects.toThrow("another place");
+  });
+
+  it("gives a value from before there were data keys one, and opens it until then", async () => {
+    const legacy = await sealedOfBefore(KEY_1, "1");
+    expect(versionOf(legacy)).toBe("1");
+    expect(await open(rotated, place, legacy)).toBe(VALUE);
+    const fresh = (await rewrap(rotated, place, legacy)) as string;
+    expect(versionOf(fresh)).toBe("2");
+    expect(await open(rotated, place, fresh)).toBe(VALUE);
+  });
+});
+
+/** As version 0.1 stored them. */
+async function sealedOfBefore(key: string, version: string): Promise<string> {
+  const binding = new TextEncoder().encode(JSON.stringify([place.team, place.scope, place.name, version]));
+  const jwe = await new FlattenedEncrypt(new TextEncoder().encode(VALUE))
+    .setProtectedHeader({ alg: "A256GCMKW", enc: "A256GCM", kid: version })
+    .setAdditionalAuthenticatedData(binding)
+    .encrypt(base64url.decode(key));
+  return JSON.stringify(jwe);
+}
 
 describe("a value sealed to a node", () => {
   it("opens with the node's X25519 key and no other", async () => {

@@ -2,6 +2,7 @@
 import { takeShortWay } from "./agent/short-way.ts";
 import { app } from "./app.ts";
 import type { ControlEnv } from "./env.ts";
+import { freshKeyed, keyedEnv } from "./keys/keyed.ts";
 import { sweep } from "./sweep.ts";
 
 export { App, Cell, Host, RateLimit, Region } from "../../durable-objects/index.ts";
@@ -11,8 +12,12 @@ export { OutboxSink } from "./entrypoints/outbox-sink.ts";
 export { Verifier } from "./entrypoints/verifier.ts";
 
 export default {
-  fetch: (request, env, ctx) => takeShortWay(request, env, ctx) ?? app.fetch(request, env, ctx),
-  async scheduled(_controller, env) {
-    await sweep(env);
+  fetch(request, given, ctx) {
+    const answer = (env: ControlEnv) => takeShortWay(request, env, ctx) ?? app.fetch(request, env, ctx);
+    const env = freshKeyed(given);
+    return env === null ? keyedEnv(given, (work) => ctx.waitUntil(work)).then(answer) : answer(env);
+  },
+  async scheduled(_controller, given, ctx) {
+    await sweep(await keyedEnv(given, (work) => ctx.waitUntil(work)));
   },
 } satisfies ExportedHandler<ControlEnv>;

@@ -1,7 +1,7 @@
 // What this isolate holds against nodes and instances, and the probes that decide about nodes (core/routing/ejections.ts).
 import { instanceKey } from "../../contracts/desired.ts";
 import type { NodeId } from "../../contracts/ids.ts";
-import type { Endpoint } from "../../contracts/route.ts";
+import type { Endpoint, Route } from "../../contracts/route.ts";
 import {
   answered,
   ejected,
@@ -13,7 +13,9 @@ import {
   type Out,
 } from "../../core/routing/ejections.ts";
 import { ROUTING_LIMITS } from "../../core/routing/limits.ts";
+import type { Presence } from "../../core/routing/presence.ts";
 import { Flights } from "./flight.ts";
+import { presenceOf } from "./probe.ts";
 
 const limits = ROUTING_LIMITS;
 /** Who joins another request's probe waits a little longer than it may take. */
@@ -23,7 +25,7 @@ type KeepAlive = (promise: Promise<unknown>) => void;
 export class Ejections {
   readonly #nodes = new Map<NodeId, Ejection>();
   readonly #instances = new Map<string, Ejection>();
-  readonly #probes = new Flights<boolean>();
+  readonly #probes = new Flights<Presence>();
   #prunedAtMs = 0;
 
   /** Nothing is held against anybody: the usual case, and the hot path. */
@@ -51,6 +53,13 @@ export class Ejections {
     return { kind: standing(known, nowMs) === "due" ? "due" : "in" };
   }
 
+  /** Whether the route has anybody on another node that nothing is held against. */
+  standsBeside({ state }: Route, node: NodeId, nowMs: number): boolean {
+    if (state.kind !== "serving") return false;
+    const stands = (one: Endpoint): boolean => one.node !== node && standing(this.#nodes.get(one.node), nowMs) === "in";
+    return state.releases.some(({ endpoints }) => endpoints.some(stands));
+  }
+
   /** The instance's own fault, or its connection's. */
   eject(endpoint: Endpoint, nowMs: number): Out {
     const key = instanceKey(endpoint);
@@ -66,6 +75,10 @@ export class Ejections {
       remember(this.#instances, instanceKey(endpoint), onTrial(known, nowMs, limits));
   }
 
+  isOnTrial(endpoint: Endpoint): boolean {
+    return this.#instances.get(instanceKey(endpoint))?.kind === "trial";
+  }
+
   /** The gateway answered, and where the answer was the app's own, the instance did. */
   answered(endpoint: Endpoint, byApp: boolean, sentAtMs: number, nowMs: number): void {
     const { node } = endpoint;
@@ -75,21 +88,24 @@ export class Ejections {
     settle(this.#instances, key, answered(this.#instances.get(key), sentAtMs, nowMs, limits));
   }
 
-  /** Whether the node's gateway answers. One probe at a time; while it is out nobody is sent there whom others can serve. */
-  async probe({ node, gatewayUrl }: Endpoint, keepAlive: KeepAlive): Promise<boolean> {
+  /**
+   * Whether the node's gateway answers. One probe at a time; while it is out nobody is sent there whom others can serve.
+   * Another request's probe that does not end in time says nothing of the node: it may be this isolate that has no time.
+   */
+  async probe({ node, gatewayUrl }: Endpoint, keepAlive: KeepAlive): Promise<Presence> {
     const waitMs = limits.probeTimeoutMs + PROBE_SLACK_MS;
-    return (await this.#probes.run(node, () => this.#ask(node, gatewayUrl), waitMs, keepAlive)) ?? false;
+    return (await this.#probes.run(node, () => this.#ask(node, gatewayUrl), waitMs, keepAlive)) ?? "busy";
   }
 
-  async #ask(node: NodeId, gatewayUrl: string): Promise<boolean> {
+  async #ask(node: NodeId, gatewayUrl: string): Promise<Presence> {
     const sentAtMs = Date.now();
     remember(this.#nodes, node, onTrial(this.#nodes.get(node), sentAtMs, limits));
-    const there = await answersHealth(gatewayUrl);
+    const presence = await presenceOf(gatewayUrl, node, limits.probeTimeoutMs);
     const known = this.#nodes.get(node);
     const nowMs = Date.now();
-    if (there) settle(this.#nodes, node, answered(known, sentAtMs, nowMs, limits));
+    if (presence === "answers") settle(this.#nodes, node, answered(known, sentAtMs, nowMs, limits));
     else remember(this.#nodes, node, ejected(known, nowMs, limits));
-    return there;
+    return presence;
   }
 
   /** What was forgiven long ago; at most once in a second, because an outage may leave thousands. */
@@ -115,16 +131,4 @@ function remember<Key>(map: Map<Key, Ejection>, key: Key, ejection: Ejection): v
 function settle<Key>(map: Map<Key, Ejection>, key: Key, ejection: Ejection | undefined): void {
   if (ejection === undefined) map.delete(key);
   else map.set(key, ejection);
-}
-
-async function answersHealth(gatewayUrl: string): Promise<boolean> {
-  try {
-    const signal = AbortSignal.timeout(limits.probeTimeoutMs);
-    const response = await fetch(`${gatewayUrl}/.berth/health`, { signal });
-    await response.body?.cancel();
-    return response.ok;
-  } catch {
-    // Refused, reset or silent: all the same here.
-    return false;
-  }
 }

@@ -1,4 +1,5 @@
 // Single flight across the requests of an isolate, in a way that survives any one of them being cancelled.
+import { within } from "../within.ts";
 
 /**
  * Work under a key is done once however many ask at the same time. keepAlive (waitUntil) lets it end when its first asker
@@ -56,15 +57,3 @@ interface Flight<Value> {
 
 /** Reads that take longer than this are given up; the remembered value serves on. */
 const FLIGHT_MS_MAX = 5_000;
-
-export async function within<Value>(ms: number, promise: Promise<Value>): Promise<Value | null> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<null>((resolve) => {
-    timer = setTimeout(() => resolve(null), ms);
-  });
-  try {
-    return await Promise.race([promise, late]);
-  } finally {
-    clearTimeout(timer);
-  }
-}

@@ -1,4 +1,5 @@
 // Who the visitor is and what they named. The gateway writes it into the app's request, in place of their own claims.
+import { parsePreview } from "../../contracts/override.ts";
 import { REQUEST_ID_HEADER } from "../../contracts/ticket.ts";
 
 const REQUEST_ID = /^[\w.:-]{8,128}$/;
@@ -45,17 +46,21 @@ const RESERVED_HOST = /^(?:[^.]+|\d+\.\d+\.\d+\.\d+|\[.*\])$/;
 const HOSTS_MAX = 10_000;
 const hosts = new Map<string, Host>();
 
+/** preview: the version that a preview's hostname names; hostname is the app's own then. */
 interface Host {
   readonly hostname: string;
   readonly reserved: boolean;
+  readonly preview: number | null;
 }
 
 /** What a host as the visitor wrote it means; remembered, because most visitors write it alike. */
 export function hostOf(written: string): Host {
   const known = hosts.get(written);
   if (known !== undefined) return known;
-  const hostname = hostnameOf(written);
-  const host = { hostname, reserved: RESERVED_HOST.test(hostname) };
+  const named = hostnameOf(written);
+  const preview = parsePreview(named);
+  const hostname = preview?.hostname ?? named;
+  const host = { hostname, reserved: RESERVED_HOST.test(hostname), preview: preview?.version ?? null };
   if (hosts.size >= HOSTS_MAX) hosts.delete(hosts.keys().next().value as string);
   hosts.set(written, host);
   return host;

@@ -28,6 +28,34 @@ const PAGES = {
     detail: "None of this app's instances is ready for requests.",
     retryAfter: 2,
   },
+  maintenance: {
+    status: 503,
+    title: "Maintenance",
+    detail: "This app is being worked on and will be back.",
+    retryAfter: 60,
+  },
+  no_release: {
+    status: 404,
+    title: "No such release",
+    detail: "This app has no ready instance of the release that was asked for.",
+  },
+  override_invalid: {
+    status: 400,
+    title: "Bad release override",
+    detail:
+      "The berth-release header is forged, expired or another app's. Ask for a new one: POST /v1/apps/{app}/traffic/override.",
+  },
+  preview_signed: {
+    status: 403,
+    title: "A signed link is needed",
+    detail:
+      "There is no open preview here. Whoever releases this app can make a link that is: berth preview, or POST /v1/apps/{app}/traffic/override.",
+  },
+  body_too_large: {
+    status: 413,
+    title: "Body too large",
+    detail: "The request's body is larger than this app takes.",
+  },
   scaled_to_zero: { status: 503, title: "Scaled to zero", detail: "This app has no instances: it was scaled to zero." },
   route_unreadable: {
     status: 503,
@@ -39,6 +67,11 @@ const PAGES = {
     status: 400,
     title: "Bad request",
     detail: "The request's head has a form that is not passed on: a header that is not allowed, or too many of them.",
+  },
+  body_not_carried: {
+    status: 400,
+    title: "GET with a body",
+    detail: "The body of a GET or HEAD request cannot be passed on: leave it out, or send it by another method.",
   },
   overloaded: {
     status: 503,

@@ -1,4 +1,5 @@
 // The isolate's route book: hostname → app → route, from KV and the Host and App objects; stale if error, without end.
+import { wildcardAbove } from "../../core/domains/hostname.ts";
 import { freshness, newer, type RememberedRoute } from "../../core/routing/freshness.ts";
 import { ROUTING_LIMITS } from "../../core/routing/limits.ts";
 import { Hostname, type AppId } from "../../contracts/ids.ts";
@@ -32,7 +33,7 @@ export class RouteBook {
   /** The route that is good to use as it is, without a promise: the hot path. */
   fresh(hostname: string, nowMs: number): Route | null {
     const host = this.#hosts.get(hostname);
-    if (host === undefined || host.record === null || nowMs - host.checkedAtMs >= limits.routeUsableMs) return null;
+    if (host === undefined || host.record === null || nowMs - host.checkedAtMs >= limits.hostUsableMs) return null;
     const known = this.#routes.get(host.record.app);
     if (known === undefined || known.route.state.kind !== "serving" || known.namedVersion > known.route.version)
       return null;
@@ -75,7 +76,7 @@ export class RouteBook {
   async #host(hostname: string, env: EdgeEnv, keepAlive: KeepAlive): Promise<RememberedHost | null> {
     const known = this.#hosts.get(hostname);
     const ageMs = known === undefined ? Infinity : Date.now() - known.checkedAtMs;
-    if (known !== undefined && ageMs < (known.record === null ? limits.recheckMs : limits.routeUsableMs)) return known;
+    if (known !== undefined && ageMs < (known.record === null ? limits.recheckMs : limits.hostUsableMs)) return known;
     if (!Hostname.safeParse(hostname).success) return { record: null, checkedAtMs: Date.now() };
     const read = (): Promise<RememberedHost> => this.#readHost(hostname, env);
     if (known?.record) {
@@ -92,10 +93,27 @@ export class RouteBook {
     return this.#rememberHost(hostname, found.data);
   }
 
+  /** The hostname itself wins over the wildcard above it, which is read meanwhile. */
   async #askHost(hostname: string, env: EdgeEnv): Promise<RememberedHost> {
-    const answer = await env.HOST.getByName(hostname).resolve({ hostname });
-    if (!answer.ok) throw new Error(answer.failure.message);
-    return this.#rememberHost(hostname, answer.value);
+    const wildcard = wildcardAbove(hostname, env.BASE_DOMAIN);
+    if (wildcard === null) return this.#rememberHost(hostname, await askOwner(hostname, env));
+    const [own, above] = await Promise.allSettled([askOwner(hostname, env), this.#wildcard(wildcard, env)]);
+    if (own.status === "fulfilled" && own.value !== null) return this.#rememberHost(hostname, own.value);
+    // Its owner being silent, the wildcard's may serve it: whoever it belongs to alone is in KV.
+    if (above.status === "fulfilled" && (above.value !== null || own.status === "fulfilled"))
+      return this.#rememberHost(hostname, above.value);
+    throw own.status === "rejected" ? own.reason : (above as PromiseRejectedResult).reason;
+  }
+
+  /** Remembered under its own name, so that the many hostnames below it read it once. */
+  async #wildcard(wildcard: string, env: EdgeEnv): Promise<HostRecord | null> {
+    const known = this.#hosts.get(wildcard);
+    const ageMs = known === undefined ? Infinity : Date.now() - known.checkedAtMs;
+    if (known !== undefined && ageMs < (known.record === null ? limits.recheckMs : limits.hostUsableMs))
+      return known.record;
+    const found = HostRecord.safeParse(await readKv(env, hostKey(wildcard)));
+    const good = found.success && found.data.hostname === wildcard;
+    return this.#rememberHost(wildcard, good ? found.data : await askOwner(wildcard, env)).record;
   }
 
   #rememberHost(hostname: string, record: HostRecord | null): RememberedHost {
@@ -143,6 +161,18 @@ export class RouteBook {
     return this.#routes.get(app)?.route ?? null;
   }
 
+  /** As refresh, unless the app was asked about less than sinceMs ago. */
+  async refreshOnceIn(app: AppId, sinceMs: number, env: EdgeEnv, keepAlive: KeepAlive): Promise<Route | null> {
+    const known = this.#routes.get(app);
+    if (known !== undefined && Date.now() - known.checkedAtMs < sinceMs) return known.route;
+    return this.refresh(app, env, keepAlive);
+  }
+
+  /** Whether the route at hand may be an old one, because nobody could be asked. */
+  isUnconfirmed(app: AppId): boolean {
+    return this.#patienceMs(app) === 0;
+  }
+
   /** While an App object is silent its route is asked for beside the requests, which do not wait for it each time. */
   #patienceMs(app: AppId): number {
     return Date.now() - (this.#silent.get(app) ?? -Infinity) < limits.silentMs ? 0 : limits.refreshWaitMs;
@@ -187,6 +217,12 @@ function remember<Key, Value>(map: Map<Key, Value>, key: Key, value: Value): voi
   map.delete(key);
   if (map.size >= limits.routesMax) map.delete(map.keys().next().value as Key);
   map.set(key, value);
+}
+
+async function askOwner(hostname: string, env: EdgeEnv): Promise<HostRecord | null> {
+  const answer = await env.HOST.getByName(hostname).resolve({ hostname });
+  if (!answer.ok) throw new Error(answer.failure.message);
+  return answer.value;
 }
 
 /** null for an absent key and for KV being out of reach: the objects are asked then. */

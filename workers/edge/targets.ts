@@ -2,18 +2,26 @@
 import { instanceKey } from "../../contracts/desired.ts";
 import type { Endpoint, Route } from "../../contracts/route.ts";
 import { ROUTING_LIMITS } from "../../core/routing/limits.ts";
-import { makeTicket } from "./tickets.ts";
+import { makeTicket, type Ticket } from "./tickets.ts";
 
 const limits = ROUTING_LIMITS;
 /** About 1 KB each, most of it the ticket. */
 const TARGETS_MAX = 10_000;
 
+interface TicketWish {
+  readonly route: Route;
+  readonly endpoint: Endpoint;
+  readonly preview: boolean;
+}
+
 export class Target {
   readonly key: string;
-  #ticket: string | null = null;
-  #renewAtMs = 0;
+  #ticket: Ticket | null = null;
+  /** For who asked for its release by name. */
+  #previewTicket: Ticket | null = null;
   #open = 0;
   #windowEndsMs = 0;
+  #errorsInRow = 0;
 
   constructor(key: string) {
     this.key = key;
@@ -37,16 +45,24 @@ export class Target {
     if (window === this.#windowEndsMs) this.#open--;
   }
 
-  /** The ticket at hand, or null where a new one must be made. */
-  ticket(nowMs: number): string | null {
-    return nowMs < this.#renewAtMs ? this.#ticket : null;
+  /** Counts the app's answers of 500 and more since its last better one. */
+  answered(failed: boolean): number {
+    this.#errorsInRow = failed ? this.#errorsInRow + 1 : 0;
+    return this.#errorsInRow;
   }
 
-  async newTicket(route: Route, { instance, generation, node }: Endpoint, key: string, nowMs: number): Promise<string> {
+  /** The ticket at hand, or null where a new one must be made. */
+  ticket(preview: boolean, nowMs: number): string | null {
+    const ticket = preview ? this.#previewTicket : this.#ticket;
+    return ticket !== null && nowMs < ticket.renewAtMs ? ticket.token : null;
+  }
+
+  async newTicket({ route, endpoint, preview }: TicketWish, key: string, nowMs: number): Promise<string> {
     const { app, team } = route;
-    const made = await makeTicket({ key, team, app, instance, generation, node, use: "app" }, nowMs);
-    this.#ticket = made.token;
-    this.#renewAtMs = made.renewAtMs;
+    const { instance, generation, node } = endpoint;
+    const made = await makeTicket({ key, team, app, instance, generation, node, use: "app", preview }, nowMs);
+    if (preview) this.#previewTicket = made;
+    else this.#ticket = made;
     return made.token;
   }
 }

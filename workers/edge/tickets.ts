@@ -1,10 +1,11 @@
 // Tickets: the signed, short-lived proofs that let the edge (and the verifier, and the log reader) through a node's gateway.
-import { importJWK, SignJWT, type CryptoKey, type JWK } from "jose";
+import { SignJWT } from "jose";
 import type { AppId, InstanceId, NodeId, TeamId } from "../../contracts/ids.ts";
+import { signingRing } from "../keys/signing-ring.ts";
 import { TICKET_ISSUER, TICKET_TTL_MS_MAX, TICKET_TYP, type TicketClaims } from "../../contracts/ticket.ts";
 
 export interface TicketRequest {
-  /** Ed25519 private JWK as JSON, with kid: the variable TICKET_SIGNING_KEY. */
+  /** The ring of ticket keys: the variable TICKET_SIGNING_KEY. */
   readonly key: string;
   readonly team: TeamId;
   readonly app: AppId;
@@ -12,6 +13,8 @@ export interface TicketRequest {
   readonly generation: number;
   readonly node: NodeId;
   readonly use: TicketClaims["use"];
+  /** Its release was asked for by name. */
+  readonly preview?: boolean;
 }
 
 /** A ticket is made anew this long before it expires, so that it is still good when the request reaches the node. */
@@ -25,7 +28,6 @@ export interface Ticket {
 }
 
 const tickets = new Map<string, Ticket>();
-const signingKeys = new Map<string, { readonly key: CryptoKey; readonly kid: string }>();
 
 /** The compact JWT for one instance and use; the same one until 10 s before it expires. No key operation while it is cached. */
 export async function ticketFor(request: TicketRequest, nowMs: number): Promise<string> {
@@ -47,27 +49,18 @@ export async function makeTicket(request: TicketRequest, nowMs: number): Promise
   return { token, renewAtMs: expiresAtSeconds * 1_000 - RENEW_BEFORE_EXPIRY_MS };
 }
 
-const keyOf = ({ use, instance, generation, node, app, team }: TicketRequest): string =>
-  `${use} ${instance} ${generation} ${node} ${app} ${team}`;
+const keyOf = ({ use, preview = false, instance, generation, node, app, team }: TicketRequest): string =>
+  `${use} ${preview} ${instance} ${generation} ${node} ${app} ${team}`;
 
 async function sign(request: TicketRequest, iat: number, exp: number): Promise<string> {
-  const { key, kid } = await signingKey(request.key);
-  return new SignJWT({ team: request.team, app: request.app, gen: request.generation, use: request.use })
+  const { signing, kid } = await signingRing(request.key, "TICKET_SIGNING_KEY");
+  const { team, app, generation: gen, use, preview = false } = request;
+  return new SignJWT({ team, app, gen, use, ...(preview ? { preview } : {}) })
     .setProtectedHeader({ alg: "EdDSA", typ: TICKET_TYP, kid })
     .setIssuer(TICKET_ISSUER)
     .setAudience(request.node)
     .setSubject(request.instance)
     .setIssuedAt(iat)
     .setExpirationTime(exp)
-    .sign(key);
-}
-
-async function signingKey(json: string): Promise<{ key: CryptoKey; kid: string }> {
-  const known = signingKeys.get(json);
-  if (known !== undefined) return known;
-  const jwk = JSON.parse(json) as JWK;
-  if (typeof jwk.kid !== "string") throw new Error("TICKET_SIGNING_KEY must be a private JWK with a kid");
-  const imported = { key: (await importJWK(jwk, "EdDSA")) as CryptoKey, kid: jwk.kid };
-  signingKeys.set(json, imported);
-  return imported;
+    .sign(signing);
 }

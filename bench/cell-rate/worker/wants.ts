@@ -1,6 +1,6 @@
 // What the Cell on the bench is asked: 64 nodes, and instances as an App would have them placed.
 import type { DesiredInstance } from "../../../contracts/desired.ts";
-import { EnrolRequest, HeartbeatRequest } from "../../../contracts/agent-protocol.ts";
+import { AGENT_PROTOCOL, EnrolRequest, HeartbeatRequest } from "../../../contracts/agent-protocol.ts";
 import type { AppId, CellName, InstanceId, NodeId, ReleaseId, TeamId } from "../../../contracts/ids.ts";
 import { ReleaseSpec } from "../../../contracts/release.ts";
 import type { CellRpc } from "../../../durable-objects/rpc.ts";
@@ -21,7 +21,7 @@ const instanceId = (n: number): InstanceId => numbered("ins", n);
 export async function enrolNodes(cell: CellRpc, name: CellName): Promise<void> {
   for (let n = 0; n < NODES; n += 1) {
     const request = EnrolRequest.parse({
-      ...{ protocol: 1, token: "used-up-join-token", name: `node-${n}`, failureDomain: `rack-${n % 16}` },
+      ...{ protocol: AGENT_PROTOCOL, token: "used-up-join-token", name: `node-${n}`, failureDomain: `rack-${n % 16}` },
       ...{ signKey: "s".repeat(43), sealKey: "x".repeat(43), region: "bench", gatewayUrl: "http://node.invalid" },
       capacity: { cpuMilli: 64_000, memoryBytes: 512 * GIB, diskBytes: 4_096 * GIB, pids: 4_000_000 },
       ...{ runtime: "docker", platform: "linux/amd64", agentVersion: "bench" },
@@ -29,7 +29,7 @@ export async function enrolNodes(cell: CellRpc, name: CellName): Promise<void> {
     const node = numbered<NodeId>("node", n);
     await cell.enrol({ node, cell: name, jkt: "jkt", request, operator: "user:bench" });
     const beat = HeartbeatRequest.parse({
-      ...{ protocol: 1, ackRevision: 1, agentVersion: "bench", observed: [], gatewayReady: true },
+      ...{ protocol: AGENT_PROTOCOL, ackRevision: 1, agentVersion: "bench", observed: [], gatewayReady: true },
       used: { cpuMilli: 0, memoryBytes: 0, diskBytes: 0 },
     });
     await cell.heartbeat({ node, jkt: "jkt", boot: "boot-bench", lane: "heartbeat", seq: 1, request: beat });

@@ -1,65 +1,40 @@
 // The gateway's own door for the agent: a unix socket in the agent's folder.
-import { Agent, request } from "node:http";
 import { join } from "node:path";
 import { GATEWAY_SOCKET, GatewayCounters, ReloadAnswer } from "../../endpoint-file.ts";
-
-/** A gateway that does not answer its own host within this time reads the file by itself (it looks at it every second). */
-const TIMEOUT_MS = 1_000;
+import type { HandOver } from "../../gateway/hand-over.ts";
+import { DoorClient } from "./door-client.ts";
 
 export class GatewaySocket {
-  readonly #path: string;
-  readonly #agent = new Agent({ keepAlive: true, maxSockets: 4 });
+  readonly #door: DoorClient;
 
   constructor(dir: string) {
-    this.#path = join(dir, GATEWAY_SOCKET);
+    this.#door = new DoorClient(join(dir, GATEWAY_SOCKET));
   }
 
-  /** Whether the gateway has read the endpoint file since it was asked. */
-  async reload(): Promise<boolean> {
+  /** What the gateway knows, once it has read its files since it was asked; null when it does not answer or cannot read them. */
+  async reload(): Promise<ReloadAnswer | null> {
     try {
-      ReloadAnswer.parse(await this.#ask("POST", "/reload"));
-      return true;
+      return ReloadAnswer.parse(await this.#door.ask("POST", "/reload"));
     } catch {
-      return false;
+      return null;
     }
   }
 
   /** Null when no gateway answers. */
   async counters(): Promise<GatewayCounters | null> {
     try {
-      return GatewayCounters.parse(await this.#ask("GET", "/counters"));
+      return GatewayCounters.parse(await this.#door.ask("GET", "/counters"));
     } catch {
       return null;
     }
   }
 
-  close(): void {
-    this.#agent.destroy();
+  /** Resolves once the next gateway serves; throws with why it does not, and then the present one goes on. */
+  async handOver(to: HandOver): Promise<void> {
+    await this.#door.handOver(to);
   }
 
-  #ask(method: "GET" | "POST", path: string, again = true): Promise<unknown> {
-    return new Promise((resolve, reject) => {
-      const asked = request({ socketPath: this.#path, method, path, agent: this.#agent, timeout: TIMEOUT_MS });
-      asked.on("timeout", () => asked.destroy(new Error("the gateway did not answer")));
-      asked.on("error", (error) => {
-        // A kept connection to a gateway that was replaced.
-        if (asked.reusedSocket && again) this.#ask(method, path, false).then(resolve, reject);
-        else reject(error);
-      });
-      asked.on("response", (answer) => {
-        const chunks: Buffer[] = [];
-        answer.on("data", (chunk: Buffer) => chunks.push(chunk));
-        answer.on("error", reject);
-        answer.on("end", () => {
-          if (answer.statusCode !== 200) return reject(new Error(`the gateway answered ${answer.statusCode}`));
-          try {
-            resolve(JSON.parse(Buffer.concat(chunks).toString("utf8")));
-          } catch (error) {
-            reject(error instanceof Error ? error : new Error(String(error)));
-          }
-        });
-      });
-      asked.end();
-    });
+  close(): void {
+    this.#door.close();
   }
 }

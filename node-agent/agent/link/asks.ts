@@ -58,6 +58,12 @@ export class Asks {
     );
   }
 
+  /** An agent release's bytes, tried once: whoever wants them has its own patience. */
+  agent(sha256: string, signal: AbortSignal): Promise<IncomingMessage> {
+    const path = `/agent/v1/agents/${sha256}`;
+    return this.#control.download({ lane: "ask", method: "GET", path, timeoutMs: 300_000, signal });
+  }
+
   async #patiently<Value>(signal: AbortSignal, ask: () => Promise<Value>): Promise<Value> {
     for (let failures = 1; ; failures += 1) {
       try {

@@ -14,6 +14,8 @@ import {
 import { FAILURE_CODES, type FailureCode } from "../../../contracts/failures.ts";
 import type { Identity } from "../state/identity.ts";
 import type { ControlClock } from "./control-clock.ts";
+import { inOlderWords } from "./older-words.ts";
+import { SpokenProtocol } from "./spoken-protocol.ts";
 import { type Answered, exchange, ExchangeFailed, open } from "./http.ts";
 
 export type Lane = ProofClaims["lane"];
@@ -37,7 +39,7 @@ export interface Call {
   readonly lane: Lane;
   readonly method: "GET" | "POST";
   readonly path: string;
-  readonly body?: unknown;
+  readonly body?: object;
   readonly timeoutMs: number;
   readonly signal?: AbortSignal;
 }
@@ -48,10 +50,12 @@ export class Control {
   readonly #clock: ControlClock;
   /** This start of the agent; sequence numbers rise within it, per lane. */
   readonly #boot = `${Date.now().toString(36).padStart(9, "0")}-${randomBytes(8).toString("hex")}`;
-  readonly #seq: Record<Lane, number> = { poll: 0, heartbeat: 0, ask: 0 };
+  readonly #seq: Record<Lane, number> = { poll: 0, heartbeat: 0, ask: 0, socket: 0 };
+  readonly #spoken: SpokenProtocol;
   #renewing: Promise<void> | null = null;
 
-  constructor(origin: string, identity: Identity, clock: ControlClock) {
+  constructor(origin: string, identity: Identity, clock: ControlClock, spoken = new SpokenProtocol()) {
+    this.#spoken = spoken;
     this.#origin = origin;
     this.#identity = identity;
     this.#clock = clock;
@@ -70,7 +74,7 @@ export class Control {
   /** The body as a stream, for what is too large to hold. */
   async download(call: Call): Promise<IncomingMessage> {
     return this.#renewingOnExpiry(async () => {
-      const body = encode(call.body);
+      const body = encode(call.body, this.#spoken.now());
       const message = await open({
         ...call,
         url: this.#url(call.path),
@@ -82,6 +86,17 @@ export class Control {
       for await (const chunk of message) chunks.push(chunk as Buffer);
       throw refusal(message.statusCode ?? 0, Buffer.concat(chunks), message.headers["retry-after"]);
     });
+  }
+
+  /** What an upgrade to a WebSocket is asked for with: the same credential and proof. */
+  async upgrade(path: string): Promise<{ readonly url: URL; readonly headers: Record<string, string> }> {
+    const call: Call = { lane: "socket", method: "GET", path, timeoutMs: 0 };
+    return { url: this.#url(path), headers: await this.#headers(call, Buffer.alloc(0)) };
+  }
+
+  /** The next number of a lane, for what goes over a socket. */
+  nextSeq(lane: Lane): number {
+    return ++this.#seq[lane];
   }
 
   /** Trades a proof by key for a fresh credential; callers that come together share one renewal. */
@@ -118,7 +133,8 @@ export class Control {
 
   /** A kept connection may have been closed by the other side while it was idle: one more try, with a fresh proof. */
   async #exchange(call: Call, fresh = false): Promise<Answered> {
-    const body = encode(call.body);
+    const protocol = this.#spoken.now();
+    const body = encode(call.body, protocol);
     const headers = await this.#headers(call, body);
     let answer: Answered;
     try {
@@ -131,7 +147,9 @@ export class Control {
     if (answer.status >= 200 && answer.status < 300) return answer;
     const date = Date.parse(answer.header("date") ?? "");
     if (Number.isFinite(date)) this.#clock.hint(date);
-    throw refusal(answer.status, answer.body, answer.header("retry-after"));
+    const refused = refusal(answer.status, answer.body, answer.header("retry-after"));
+    if (refused.code === "protocol_unsupported" && this.#spoken.refused(protocol)) return this.#exchange(call);
+    throw refused;
   }
 
   async #headers(call: Call, body: Buffer): Promise<Record<string, string>> {
@@ -151,7 +169,7 @@ export class Control {
       jti: randomBytes(12).toString("base64url"),
       boot: this.#boot,
       lane,
-      seq: ++this.#seq[lane],
+      seq: this.nextSeq(lane),
     };
     const { signKey, signPublicX } = this.#identity.keys;
     return new SignJWT({ ...claims })
@@ -169,11 +187,15 @@ export class Control {
   }
 }
 
-function encode(body: unknown): Buffer {
-  return body === undefined ? Buffer.alloc(0) : Buffer.from(JSON.stringify(body));
+/** What names a protocol at all names the one that is spoken. */
+function encode(body: object | undefined, protocol: number): Buffer {
+  if (body === undefined) return Buffer.alloc(0);
+  if (!("protocol" in body)) return Buffer.from(JSON.stringify(body));
+  const said = { ...body, protocol };
+  return Buffer.from(JSON.stringify(protocol < AGENT_PROTOCOL ? inOlderWords(said) : said));
 }
 
-function refusal(status: number, body: Buffer, retryAfter: string | undefined): Refused {
+export function refusal(status: number, body: Buffer, retryAfter: string | undefined): Refused {
   let problem: z.infer<typeof ProblemBody> | null = null;
   try {
     problem = ProblemBody.parse(JSON.parse(body.toString("utf8")));

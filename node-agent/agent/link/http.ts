@@ -80,10 +80,18 @@ export function open({ method, url, headers, body, timeoutMs, signal }: Asked): 
   });
   request.on("error", (error) => {
     clearTimeout(timer);
-    reject(new ExchangeFailed(error.message, request.reusedSocket));
+    reject(new ExchangeFailed(wordsOf(error), request.reusedSocket));
   });
   request.end(body);
   return promise;
+}
+
+/** A certificate that is out of its time is more often a clock that is. */
+function wordsOf(error: NodeJS.ErrnoException): string {
+  const isTime = error.code === "CERT_NOT_YET_VALID" || error.code === "CERT_HAS_EXPIRED";
+  return isTime
+    ? `${error.message} (this server's clock says ${new Date().toISOString()}: is it right?)`
+    : error.message;
 }
 
 /** Lets the process end: kept connections hold it open otherwise. */

@@ -1,13 +1,15 @@
-// The poll loop: always one request waiting at the control plane for a newer document.
+// The poll loop: always one request waiting at the control plane for a newer document, unless wake-ups come over the socket.
 import type { Logger } from "pino";
 import { AGENT_PROTOCOL, PollResponse } from "../../../contracts/agent-protocol.ts";
 import type { DesiredDocument } from "../../../contracts/desired.ts";
 import type { AgentLimits } from "../../../core/converge/limits.ts";
 import { type Control, Refused } from "./control.ts";
 import { backoffMs, pause } from "./pause.ts";
+import type { AgentSocket } from "./socket.ts";
 
 export interface PollPorts {
   readonly control: Control;
+  readonly socket: AgentSocket | null;
   readonly limits: AgentLimits;
   readonly log: Logger;
   /** The newest revision on our disk. */
@@ -27,6 +29,8 @@ export class Poll {
   #current = new AbortController();
   #heardOf = -1;
   #heardAtMs = 0;
+  /** Something newer is to be fetched over HTTP, although there is a socket. */
+  #isWanted = false;
   #ended: Promise<void> | null = null;
 
   constructor(ports: PollPorts) {
@@ -51,14 +55,28 @@ export class Poll {
     this.#heardOf = revision;
     this.#heardAtMs = nowMs;
     setTimeout(() => {
-      if (this.#ports.revision() < revision) this.#current.abort();
+      if (this.#ports.revision() >= revision || this.#stop.signal.aborted) return;
+      if (this.#ports.socket?.ask() === true) return;
+      this.#isWanted = true;
+      this.#current.abort();
     }, WAKE_GRACE_MS);
+  }
+
+  /** There is a socket now, or none any more: a waiting poll, or the waiting for a socket's end, is over. */
+  turned(): void {
+    this.#current.abort();
   }
 
   async #run(): Promise<void> {
     let failures = 0;
     while (!this.#stop.signal.aborted) {
       this.#current = new AbortController();
+      if (this.#ports.socket?.isThere === true && !this.#isWanted) {
+        failures = 0;
+        await this.#standAside(this.#current.signal);
+        continue;
+      }
+      this.#isWanted = false;
       try {
         await this.#once(this.#current.signal);
         failures = 0;
@@ -69,6 +87,18 @@ export class Poll {
         await this.#backOff(error, failures);
       }
     }
+  }
+
+  /**
+   * Until there is no socket any more, and then for a while: where sockets ended for all at once, most are back by then, and a poll of
+   * each beside its next socket would be in vain. What is newer is named by heartbeats meanwhile, and fetched at once.
+   */
+  async #standAside(signal: AbortSignal): Promise<void> {
+    if (!signal.aborted) await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
+    if (this.#stop.signal.aborted || this.#isWanted) return;
+    this.#current = new AbortController();
+    const { pollAsideMs } = this.#ports.limits;
+    await pause(backoffMs(1, pollAsideMs, 2 * pollAsideMs, null), this.#current.signal);
   }
 
   async #once(signal: AbortSignal): Promise<void> {

@@ -9,6 +9,7 @@ const GatewayShare = z.object({
   status: z.object({ s1xx: z.int(), s2xx: z.int(), s3xx: z.int(), s4xx: z.int(), s5xx: z.int() }),
   bytesIn: z.int(),
   bytesOut: z.int(),
+  latency: z.array(z.int()).default([]),
 });
 type GatewayShare = z.infer<typeof GatewayShare>;
 
@@ -28,6 +29,7 @@ const NOTHING: GatewayShare = {
   status: { s1xx: 0, s2xx: 0, s3xx: 0, s4xx: 0, s5xx: 0 },
   bytesIn: 0,
   bytesOut: 0,
+  latency: [],
 };
 
 export function openAccount(unit: Pick<Unit, "instance" | "generation" | "app" | "team" | "release">): Account {
@@ -67,7 +69,7 @@ export function countTraffic(account: Account, startId: string, seen: GatewayIns
   for (const name of Object.keys(status) as (keyof typeof status)[]) {
     status[name] += more(seen.status[name], before.status[name]);
   }
-  const { requests, bytesIn, bytesOut } = seen;
+  const { requests, bytesIn, bytesOut, latency } = seen;
   return {
     ...account,
     counters: {
@@ -76,7 +78,8 @@ export function countTraffic(account: Account, startId: string, seen: GatewayIns
       requests: counters.requests + more(requests, before.requests),
       bytesIn: counters.bytesIn + more(bytesIn, before.bytesIn),
       bytesOut: counters.bytesOut + more(bytesOut, before.bytesOut),
+      latency: latency.map((now, bucket) => (counters.latency[bucket] ?? 0) + more(now, before.latency[bucket] ?? 0)),
     },
-    gateway: { startId, counted: { requests, status: { ...seen.status }, bytesIn, bytesOut } },
+    gateway: { startId, counted: { requests, status: { ...seen.status }, bytesIn, bytesOut, latency: [...latency] } },
   };
 }

@@ -44,11 +44,14 @@ export class Sampler {
     this.#limits = limits;
   }
 
-  start(isWatched: () => boolean): void {
+  /** watched: apps of which every heartbeat tells. */
+  start(watched: () => ReadonlySet<string>): void {
     this.#loops = Promise.all([
       this.#every(this.#limits.sampleMs, () => this.#sample()),
       this.#every(WATCHED_MS, async () => {
-        if (isWatched()) await this.#traffic();
+        const apps = watched();
+        if (apps.size > 0) await this.#watch(apps);
+        else this.#meter.forgetWatched();
       }),
     ]);
   }
@@ -89,8 +92,15 @@ export class Sampler {
     await this.#meter.save();
   }
 
-  async #traffic(): Promise<void> {
+  async #watch(apps: ReadonlySet<string>): Promise<void> {
+    for (const unit of this.#running()) if (apps.has(unit.app)) this.#meter.know(unit);
+    // What no gateway could tell just now may be less than what was told before a restart.
+    if (await this.#traffic()) await this.#meter.saveWatched(apps);
+  }
+
+  async #traffic(): Promise<boolean> {
     const counters = await this.#gateway.counters();
     if (counters !== null) this.#meter.traffic(counters);
+    return counters !== null;
   }
 }

@@ -1,7 +1,7 @@
 // What the agent did by itself, once each: numbered and on disk before it is told, repeated until it is acknowledged.
 import { join } from "node:path";
 import { z } from "zod";
-import { NodeNotice } from "../../../contracts/agent-protocol.ts";
+import { NodeNotice, type NodeNoticeKind } from "../../../contracts/node-notices.ts";
 import type { InstanceId } from "../../../contracts/ids.ts";
 import { readJsonFile, writeDurably } from "../state/durable-file.ts";
 
@@ -55,7 +55,7 @@ export class Notices {
    * key: what it is about, when it may be found more than once. Resolves once it is on disk; where the disk takes nothing it
    * waits for the next write, because nobody's work may fail of a notice.
    */
-  add(kind: NodeNotice["kind"], instance: InstanceId | null, message: string, key?: string): Promise<void> {
+  add(kind: NodeNoticeKind, instance: InstanceId | null, message: string, key?: string): Promise<void> {
     if (key !== undefined && this.#keys.includes(key)) return Promise.resolve();
     if (key !== undefined) this.#keys = [...this.#keys, key].slice(-KEYS_MAX);
     const atMs = Math.max(0, Math.round(this.#ports.nowMs()));

@@ -20,13 +20,14 @@ export async function chooseRuntime(
   enrolled: { readonly kind: RuntimeKind; readonly platform: string } | null,
 ): Promise<RuntimeChoice> {
   const kind = wanted === "auto" ? (enrolled?.kind ?? "auto") : wanted;
-  const engine = kind === "process" ? null : await findEngine();
-  if (engine !== null) {
-    return { kind: "docker", platform: engine.platform, open: (place) => new DockerRuntime(engine, place) };
-  }
+  // Known already, so that nothing waits for an Engine that may be away.
   if (kind === "docker" && enrolled?.kind === "docker") {
     const { platform } = enrolled;
     return { kind, platform, open: (place) => new DockerRuntime({ docker: new Docker(), platform }, place) };
+  }
+  const engine = kind === "process" ? null : await findEngine();
+  if (engine !== null) {
+    return { kind: "docker", platform: engine.platform, open: (place) => new DockerRuntime(engine, place) };
   }
   if (kind === "docker") throw new Error("no Docker Engine answers; is it running, and may this user use its socket?");
   return { kind: "process", platform: processPlatform(), open: (place) => new ProcessRuntime(place) };

@@ -3,9 +3,12 @@ import type { RuntimeKind } from "../../../contracts/agent-protocol.ts";
 import type { DesiredInstance } from "../../../contracts/desired.ts";
 import type { InstanceFailure } from "../../../contracts/failures.ts";
 import type { AppId, InstanceId, NodeId, ReleaseId, TeamId } from "../../../contracts/ids.ts";
+import type { RuntimeClass } from "../../../contracts/release.ts";
 import type { LogLine } from "../../../contracts/ticket.ts";
 import type { AgentLimits } from "../../../core/converge/limits.ts";
+import type { Exception } from "../../../core/outbound/exceptions.ts";
 import type { DiskGate } from "../disk/disk-gate.ts";
+import type { Firewall } from "../firewall/firewall.ts";
 import type { PullCredential, Secrets } from "../link/asks.ts";
 import type { Bundles } from "./bundles.ts";
 
@@ -16,18 +19,25 @@ export interface RuntimePlace {
   readonly limits: AgentLimits;
   readonly bundles: Bundles;
   readonly gate: DiskGate;
+  readonly firewall: Firewall;
+  /** What images are pulled from although it is not the internet. */
+  readonly outboundAllowed: readonly Exception[];
+  /** Whom containers ask for names; empty: whom this host asks. */
+  readonly nameServers: readonly string[];
 }
 
 /**
  * Why a run ended. exitCode is null where nobody was there to see it; endedAtMs is by this host's wall clock. cause: engine,
- * it went down with the Engine that ran it; missing, somebody removed its container.
+ * it went down with the Engine that ran it; missing, somebody removed its container; disk, it wrote more than it may (why); logs, it printed
+ * more than it may.
  */
 export interface Exit {
   readonly endedAtMs?: number;
   readonly exitCode: number | null;
   readonly signal: string | null;
   readonly outOfMemory: boolean;
-  readonly cause?: "engine" | "missing";
+  readonly cause?: "engine" | "missing" | "disk" | "logs";
+  readonly why?: string;
 }
 
 /**
@@ -95,6 +105,15 @@ export interface LogFollower {
 
 export type OnLine = (line: LogLine) => void;
 
+/** lacks: what it does not keep within limits, for people. */
+export interface RuntimeIsolation {
+  readonly runtimeClasses: readonly RuntimeClass[];
+  readonly userNamespaces: boolean;
+  readonly seccomp: boolean;
+  readonly confined: boolean;
+  readonly lacks: readonly string[];
+}
+
 /** Pull progress over all layers known so far. */
 export type OnProgress = (doneBytes: number, totalBytes: number) => void;
 
@@ -137,6 +156,8 @@ export interface Runtime {
   /** Ends a run at once, leaving the unit for a restart: for instances that stopped answering. */
   kill(unit: Unit): Promise<void>;
   usage(unit: Unit): Promise<Usage | null>;
+  /** What it was started with; null where that was secret and is not known any more. */
+  environmentOf(unit: Unit): Promise<ReadonlyMap<string, string> | null>;
   logTail(unit: Unit, lines: number): Promise<string[]>;
   /** since: the last line that is on disk already, and how many there are of that very millisecond. */
   follow(unit: Unit, since: { atMs: number; linesAtThatMs: number } | null, onLine: OnLine): LogFollower;
@@ -144,6 +165,8 @@ export interface Runtime {
   tidy(teams: ReadonlySet<string>): Promise<void>;
   images(): Promise<StoredImage[]>;
   removeImage(image: StoredImage): Promise<void>;
+  /** How it keeps instances apart; null where it does not. Throws when it cannot be known. */
+  isolation(): Promise<RuntimeIsolation | null>;
   /** Where its images and containers are kept on this host; null where there is no such place of its own. */
   dataFolder(): Promise<string | null>;
   /** Ends watching; what runs, runs on. */

@@ -23,6 +23,9 @@ const Facts = z.object({
     .nullable(),
   /** A strict singleton that was stopped because no lease covered it any more. */
   fenced: z.boolean().default(false),
+  /** Of a one-off instance. begun: it may have run, whatever is left of it. done: its exit code, where that was 0. */
+  begun: z.boolean().default(false),
+  done: z.object({ exitCode: z.int() }).nullable().default(null),
 });
 export type Facts = z.infer<typeof Facts>;
 
@@ -48,7 +51,7 @@ export class FactsStore {
   of(at: { instance: InstanceId; generation: number }): Facts {
     const { instance, generation } = at;
     const none = { restarts: 0, crashes: 0, everReady: false, readySinceMs: null, ended: null, fenced: false };
-    return this.#facts.get(keyOf(at)) ?? { instance, generation, ...none };
+    return this.#facts.get(keyOf(at)) ?? { instance, generation, ...none, begun: false, done: null };
   }
 
   /** Resolves once it is on disk. */

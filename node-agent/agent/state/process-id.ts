@@ -68,7 +68,12 @@ export async function claimPidFile(dir: string, name: string): Promise<void> {
   const path = join(dir, name);
   const owner = await livingOwner(path);
   if (owner !== null && owner.pid !== process.pid) throw new Error(`process ${owner.pid} already runs on ${dir}`);
-  await writeAtomically(path, JSON.stringify(await identifyProcess(process.pid)));
+  await takePidFile(dir, name);
+}
+
+/** For a process that is asked to take the place of the one before, and for what is under another name. */
+export async function takePidFile(dir: string, name: string, pid = process.pid): Promise<void> {
+  await writeAtomically(join(dir, name), JSON.stringify(await identifyProcess(pid)));
 }
 
 /** Signals a process, unless its pid belongs to another one by now. */

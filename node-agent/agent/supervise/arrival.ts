@@ -3,8 +3,8 @@ import type { AgentLimits } from "../../../core/converge/limits.ts";
 
 export interface ArrivalPorts {
   readonly limits: AgentLimits;
-  /** Since a heartbeat was last answered, at the start of this agent: a lease that did not end cannot have been given up. */
-  readonly silentForMs: number;
+  /** Since a heartbeat was last answered: a lease that did not end cannot have been given up. */
+  readonly silentForMs: () => number;
   /** One of the answers below may have changed. */
   readonly changed: () => void;
 }
@@ -24,12 +24,20 @@ export class Arrival {
 
   constructor(ports: ArrivalPorts) {
     this.#ports = ports;
-    this.#serves = ports.silentForMs < ports.limits.leaseMs;
+    this.#serves = true;
+    this.hear();
+  }
+
+  /** Before an answer counts: how long there was none. An Engine that is away can make the time until `begin` a long one. */
+  hear(): void {
+    const { limits, silentForMs } = this.#ports;
+    if (!this.#current && silentForMs() >= limits.leaseMs) this.#serves = false;
   }
 
   /** What runs here is known, and the control plane is asked: from now on its answer is waited for. */
   begin(): void {
     const { limits } = this.#ports;
+    this.hear();
     this.#timers = [
       setTimeout(() => this.failed(), limits.firstAnswerMs),
       setTimeout(() => this.#serve(), limits.returnHoldMs),

@@ -2,6 +2,7 @@
 import type { DesiredInstance } from "../../../contracts/desired.ts";
 import type { InstanceFailure } from "../../../contracts/failures.ts";
 import { pause } from "../link/pause.ts";
+import { redactorOf, type Redact } from "../logs/redact.ts";
 import type { LogFollower, Unit } from "../runtime/runtime.ts";
 import { watchHealth } from "./health.ts";
 import type { SupervisePorts } from "./ports.ts";
@@ -15,6 +16,7 @@ export class Attendance {
   readonly #unit: Unit;
   readonly #abort = new AbortController();
   readonly #follower: Promise<LogFollower>;
+  readonly #redact: Promise<Redact>;
   #doom: Doom | null = null;
 
   /** desired is null for a run that no document names any more: it is read until it is stopped, and not asked. */
@@ -27,8 +29,13 @@ export class Attendance {
   ) {
     this.#ports = ports;
     this.#unit = unit;
+    this.#redact = ports.runtime.environmentOf(unit).then(redactorOf);
     this.#follower = this.#follow();
     if (desired === null) return;
+    if (desired.job) {
+      void this.#endInTime(desired.job.timeoutMs);
+      return;
+    }
     const { host, port } = unit;
     const { limits } = ports;
     const onDoomed = (code: "never_ready" | "liveness_failed", message: string) => this.#condemn({ code, message });
@@ -47,10 +54,24 @@ export class Attendance {
     await (await this.#follower).finish();
   }
 
+  /** Its last lines, as they may be told. */
+  async tail(lines: number): Promise<string[]> {
+    const [redact, tail] = await Promise.all([this.#redact, this.#ports.runtime.logTail(this.#unit, lines)]);
+    return tail.map(redact);
+  }
+
   /** Lets go of a run that goes on. */
   async leave(): Promise<void> {
     this.#abort.abort();
     await (await this.#follower).stop();
+  }
+
+  /** A one-off instance is asked nothing. What an agent before us let it have counts. */
+  async #endInTime(timeoutMs: number): Promise<void> {
+    const hadMs = Math.min(Math.max(0, Date.now() - this.#unit.startedAtMs), timeoutMs);
+    await pause(timeoutMs - hadMs, this.#abort.signal);
+    if (this.#abort.signal.aborted) return;
+    this.#condemn({ code: "timed_out", message: `it was ended after ${timeoutMs / 1_000} s, its time-out` });
   }
 
   #condemn(doom: Doom): void {
@@ -77,6 +98,7 @@ export class Attendance {
     const { runtime, logs } = this.#ports;
     const { instance } = this.#unit;
     const since = await logs.lastOf(instance);
-    return runtime.follow(this.#unit, since, (line) => logs.append(instance, line));
+    const redact = await this.#redact;
+    return runtime.follow(this.#unit, since, (line) => logs.append(instance, { ...line, line: redact(line.line) }));
   }
 }

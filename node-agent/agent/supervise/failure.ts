@@ -2,7 +2,7 @@
 import type { InstanceFailure } from "../../../contracts/failures.ts";
 import { AGENT_LIMITS } from "../../../core/converge/limits.ts";
 import { Refused } from "../link/control.ts";
-import { type Exit, StartFailed } from "../runtime/runtime.ts";
+import { type Exit, StartFailed, type Unit } from "../runtime/runtime.ts";
 
 const MIB = 1024 * 1024;
 const { failureTextMax, logTailLines } = AGENT_LIMITS;
@@ -16,8 +16,22 @@ export const FENCED: InstanceFailure = {
   logTail: [],
 };
 
+/** Of a one-off instance that was begun when its agent ended, and of which nothing is left to tell how it went. */
+export const UNSEEN_END: InstanceFailure = {
+  code: "exited",
+  message: "the agent was ended while this was being started: whether it ran is not known, and it is not run again",
+  exitCode: null,
+  signal: null,
+  logTail: [],
+};
+
+/** A container that was made and never started has an exit code of 0 too; one that its Engine ended may not be through. */
+export function hasSucceeded({ startedAtMs }: Unit, { exitCode, outOfMemory, cause }: Exit): boolean {
+  return exitCode === 0 && startedAtMs > 0 && !outOfMemory && cause === undefined;
+}
+
 export function exitFailure(
-  { exitCode, signal, outOfMemory, cause }: Exit,
+  { exitCode, signal, outOfMemory, cause, why }: Exit,
   doom: Pick<InstanceFailure, "code" | "message"> | null,
   memoryBytes: number | null,
   logTail: readonly string[],
@@ -27,6 +41,11 @@ export function exitFailure(
   if (outOfMemory) {
     const limit = memoryBytes === null ? "its limit" : `its limit of ${Math.round(memoryBytes / MIB)} MiB`;
     return { code: "out_of_memory", message: `it was killed for using more memory than ${limit}`, ...end };
+  }
+  if (cause === "disk") return { code: "out_of_disk", message: why ?? "it wrote more than its disk holds", ...end };
+  if (cause === "logs") return { code: "log_flood", message: why ?? "it printed more than it may", ...end };
+  if (signal === "SIGXFSZ") {
+    return { code: "out_of_disk", message: "it was ended for writing a file that is larger than its disk", ...end };
   }
   if (doom !== null) return { ...doom, message: doom.message.slice(0, failureTextMax), ...end };
   if (cause === "engine") {

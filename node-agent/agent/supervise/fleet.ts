@@ -109,6 +109,11 @@ export class Fleet {
     return [...this.#instances.values()].flatMap((instance) => instance.running ?? []);
   }
 
+  /** Whether all that was here has come to its end, which is final. */
+  get isEmpty(): boolean {
+    return [...this.#instances.values()].every(({ record }) => record.state.kind === "stopped");
+  }
+
   async leave(): Promise<void> {
     this.#stop.abort();
     if (this.#timer !== null) clearTimeout(this.#timer);
@@ -120,7 +125,7 @@ export class Fleet {
     const named = new Set(document.instances.map(({ instance, generation }) => `${instance}/${generation}`));
     return [...this.#instances.values()].filter(({ instance, generation, record }) => {
       const { kind } = record.state;
-      const over = kind === "stopping" || kind === "stopped" || kind === "failed";
+      const over = kind === "stopping" || kind === "stopped" || kind === "failed" || kind === "done";
       return !over && !named.has(`${instance}/${generation}`);
     });
   }
@@ -186,9 +191,9 @@ export class Fleet {
   }
 
   #act(): void {
-    const { store, clock, limits, arrival, strict, log } = this.#ports;
-    const desired = store.desired;
-    if (desired === null) return;
+    const { store, clock, limits, arrival, strict, dismissal, log } = this.#ports;
+    if (store.desired === null) return;
+    const desired = dismissal.keeps(store.desired);
     for (const wanted of desired.instances) {
       const instance = this.#instances.get(wanted.instance);
       if (instance?.generation === wanted.generation) instance.setDesired(wanted);
@@ -196,8 +201,10 @@ export class Fleet {
     const local = [...this.#instances.values()].map(({ record }) => record.local());
     const { covered } = strict;
     const plan = converge({ desired, local, fences: store.fences, nowMs: clock.nowMs(), limits, covered });
-    // Until the first answer only what cannot wait: the document may be an old one.
-    const actions = plan.actions.filter(({ kind }) => arrival.acts || kind === "fence");
+    // Until the first answer only what cannot wait: the document may be an old one. And a removed node begins nothing.
+    const begins = ({ kind }: Action) => kind === "start" || kind === "restart";
+    const may = (action: Action) => arrival.acts && (dismissal.mayStart || !begins(action));
+    const actions = plan.actions.filter((action) => may(action) || action.kind === "fence");
     if (actions.length > 0) {
       const printed = printPlan({ ...plan, actions, notes: [] });
       if (printed.join() !== this.#printed) log.info({ revision: plan.revision, plan: printed }, "plan");

@@ -2,11 +2,12 @@
 import type { DesiredInstance } from "../../../contracts/desired.ts";
 import type { AppId, InstanceId } from "../../../contracts/ids.ts";
 import { endpointState } from "../../../core/converge/local.ts";
-import type { EndpointInstance } from "../../endpoint-file.ts";
+import type { EndpointInstance, LeaveWindow } from "../../endpoint-file.ts";
 import { pause } from "../link/pause.ts";
 import { EngineAway, type Exit, type Unit } from "../runtime/runtime.ts";
 import { fencedKey } from "../watchdog/roll.ts";
 import { Attendance } from "./attendance.ts";
+import { leaveOf, leaveWithin } from "./leave.ts";
 import { endpointRow } from "./endpoint-row.ts";
 import { endUnit, requestsEnd, storeStop } from "./ending.ts";
 import { exitFailure, FENCED, startFailureOf, unreadyFailure } from "./failure.ts";
@@ -31,6 +32,7 @@ export class Instance {
   #start: Promise<void> = Promise.resolve();
   #attendance: Attendance | null = null;
   #endedLife: string | null = null;
+  #leave: LeaveWindow | undefined;
   #earlyExit: { unit: Unit; exit: Exit } | null = null;
 
   constructor(
@@ -57,6 +59,10 @@ export class Instance {
     return this.#desired?.singleton === "strict";
   }
 
+  get #isJob(): boolean {
+    return Boolean(this.#desired?.job);
+  }
+
   /** What runs now and can be measured. */
   get running(): Unit | null {
     const { kind } = this.#record.state;
@@ -70,7 +76,10 @@ export class Instance {
     if (state === null || about === null) return null;
     const serves = newServe || state === "gone" || this.#unit?.life === this.#servedLife;
     const path = this.#ports.logs.pathOf(this.instance);
-    return endpointRow(about, this.#unit?.host ?? "", serves ? state : "starting", path);
+    const held = this.#desired?.hostPorts ?? [];
+    const hostPorts = held.length > 0 ? held : undefined;
+    const told = { http: this.#desired?.http, hostPorts, leave: this.#leave ?? leaveOf(this.#desired) };
+    return endpointRow(about, this.#unit?.host ?? "", serves ? state : "starting", path, told);
   }
 
   /** The document may change what does not need a new run (its intent). */
@@ -86,8 +95,11 @@ export class Instance {
     this.#unit = unit;
     if (this.isStrict) void strict.runs(unit).catch(() => undefined);
     if (unit.exit !== null) {
-      const counted = record.facts.ended?.life === unit.life && record.beginEnded();
+      const counted = this.#isJob
+        ? record.beginOver(true)
+        : record.facts.ended?.life === unit.life && record.beginEnded();
       if (!counted) void this.#end(unit, unit.exit);
+      else if (this.#isJob) void this.#readingOf(unit).finish();
       return;
     }
     const readySinceMs = record.facts.readySinceMs ?? clock.nowMs();
@@ -105,7 +117,7 @@ export class Instance {
     const record = this.#record;
     if (record.facts.fenced) record.begin({ kind: "failed", failure: FENCED });
     else if (wasStopped) record.begin({ kind: "stopped", exitCode: null, atMs: this.#ports.clock.nowMs() });
-    else return record.beginEnded();
+    else return (this.#isJob && record.beginOver(false)) || record.beginEnded();
     return true;
   }
 
@@ -135,6 +147,7 @@ export class Instance {
     this.#attempt.abort();
     this.#record.set({ kind: "stopping" });
     const graceMs = this.#desired?.stopGraceMs ?? 10_000;
+    this.#leave = leaveWithin(this.#ports.clock.nowMs(), graceMs);
     await endpoints.write().catch((error: unknown) => log.error({ error: String(error) }, "endpoint file"));
     await requestsEnd(this.#ports, this, graceMs);
     const exitCode = await this.#endForGood(graceMs);
@@ -211,7 +224,8 @@ export class Instance {
     const onProgress = (doneBytes: number, totalBytes: number) => {
       if (!signal.aborted) this.#record.set({ kind: "preparing", pull: { doneBytes, totalBytes } });
     };
-    return launch(this.#ports, this.#desired, onProgress, signal);
+    const begins = () => (this.#isJob ? this.#record.remember({ begun: true }) : Promise.resolve());
+    return launch(this.#ports, this.#desired, onProgress, signal, begins);
   }
 
   #started(unit: Unit, signal: AbortSignal): void {
@@ -253,25 +267,30 @@ export class Instance {
     // A run that ended while it was being started is found by the start, and told by the runtime as well.
     if (this.#endedLife === unit.life) return;
     this.#endedLife = unit.life;
-    const { runtime, limits, meter } = this.#ports;
+    const { limits, meter } = this.#ports;
     const attendance = this.#attendance;
     this.#attendance = null;
     this.#unit = { ...unit, pid: null, exit };
     if (exit.cause === "missing") this.#noteMissing(unit);
     meter.run(unit, (exit.endedAtMs ?? Date.now()) - unit.startedAtMs, null);
     // A run that ended before anyone read along has its output read now.
-    const reading = attendance ?? new Attendance(this.#ports, unit, null, true, () => undefined);
-    const [logTail] = await Promise.all([runtime.logTail(unit, limits.logTailLines), reading.finish()]);
+    const reading = attendance ?? this.#readingOf(unit);
+    const [logTail] = await Promise.all([reading.tail(limits.logTailLines), reading.finish()]);
     const { kind } = this.#record.state;
     if (kind === "stopping" || kind === "stopped") return;
     const memoryBytes = this.#desired?.resources.memoryBytes ?? null;
-    await this.#record.failed(exitFailure(exit, attendance?.doom ?? null, memoryBytes, logTail), { unit, exit });
+    const failure = exitFailure(exit, attendance?.doom ?? null, memoryBytes, logTail);
+    await (this.#isJob ? this.#record.over({ unit, exit }, failure) : this.#record.failed(failure, { unit, exit }));
+  }
+
+  #readingOf(unit: Unit): Attendance {
+    return new Attendance(this.#ports, unit, null, true, () => undefined);
   }
 
   #noteMissing({ life }: Unit): void {
     const { notices, log } = this.#ports;
     log.warn({ instance: this.instance }, "its container was removed by somebody");
-    const told = "its container was removed by somebody, and is made anew";
+    const told = `its container was removed by somebody${this.#isJob ? "" : ", and is made anew"}`;
     void notices.add("container_missing", this.instance, told, `missing/${life}`);
   }
 }

@@ -1,15 +1,17 @@
 // From a desired instance to a running unit: environment, image or bundle, then the start itself.
 import type { DesiredInstance } from "../../../contracts/desired.ts";
 import { NO_SECRETS } from "../link/asks.ts";
+import { withSecretNames } from "../runtime/platform-environment.ts";
 import { type OnProgress, StartFailed, type Unit } from "../runtime/runtime.ts";
 import type { SupervisePorts } from "./ports.ts";
 
-/** Throws StartFailed, EngineAway or Refused. */
+/** begins: awaited before anything of it can run. Throws StartFailed, EngineAway or Refused. */
 export async function launch(
   ports: SupervisePorts,
   desired: DesiredInstance,
   onProgress: OnProgress,
   signal: AbortSignal,
+  begins: () => Promise<void>,
 ): Promise<Unit> {
   const { asks, runtime, starts, gatewayPort, platformEnvironment } = ports;
   // Whoever had it while the gateway is being replaced would get other tenants' visitors, tickets and all (invariant 8).
@@ -20,8 +22,10 @@ export async function launch(
   // A public image is looked for while the environment is on its way; a private one needs the credential first.
   const credential = desired.privateImage ? (await asking).pullCredential : null;
   const [prepared, secrets] = await Promise.all([runtime.prepare(desired, credential, onProgress, signal), asking]);
-  return starts.run(() => {
+  return starts.run(async () => {
     signal.throwIfAborted();
-    return runtime.launch(desired, prepared, secrets, platformEnvironment(desired));
+    await begins();
+    const platform = withSecretNames(platformEnvironment(desired), secrets.environment);
+    return runtime.launch(desired, prepared, secrets, platform);
   });
 }

@@ -13,6 +13,7 @@ import type { PlatformEnvironment, Runtime } from "../runtime/runtime.ts";
 import type { DesiredStore } from "../state/desired-store.ts";
 import type { FactsStore } from "../state/facts-store.ts";
 import type { Arrival } from "./arrival.ts";
+import type { Dismissal } from "./dismissal.ts";
 import type { StrictSingletons } from "./strict.ts";
 
 export interface SupervisePorts {
@@ -31,6 +32,7 @@ export interface SupervisePorts {
   readonly notices: Notices;
   readonly strict: StrictSingletons;
   readonly arrival: Arrival;
+  readonly dismissal: Dismissal;
   readonly log: Logger;
   readonly starts: StartQueue;
   readonly platformEnvironment: (desired: DesiredInstance) => PlatformEnvironment;

@@ -3,9 +3,10 @@ import type { ObservedInstance } from "../../../contracts/agent-protocol.ts";
 import type { InstanceFailure } from "../../../contracts/failures.ts";
 import type { AppId, InstanceId } from "../../../contracts/ids.ts";
 import { type LocalInstance, type LocalState, observedStatus } from "../../../core/converge/local.ts";
-import { afterEnd } from "../../../core/converge/restart.ts";
+import { afterEnd, hasRun } from "../../../core/converge/restart.ts";
 import type { Exit, Unit } from "../runtime/runtime.ts";
 import type { Facts } from "../state/facts-store.ts";
+import { hasSucceeded, UNSEEN_END } from "./failure.ts";
 import type { SupervisePorts } from "./ports.ts";
 
 /** While the control plane is away ends add up; `restarts` counts them all. */
@@ -81,6 +82,29 @@ export class InstanceRecord {
     return true;
   }
 
+  /** A one-off instance whose run is over, or may be: however an earlier agent was ended, it is not run again. */
+  beginOver(hasUnit: boolean): boolean {
+    const { done, ended, begun } = this.#facts;
+    if (done !== null) this.#state = { kind: "done", ...done };
+    else if (ended !== null && hasRun(ended.failure)) this.#state = { kind: "failed", failure: ended.failure };
+    else if (begun && !hasUnit) this.#state = { kind: "failed", failure: UNSEEN_END };
+    else return false;
+    return true;
+  }
+
+  /** The run of a one-off instance is over, for good: on disk, then told. */
+  async over({ unit, exit }: { unit: Unit; exit: Exit }, failure: InstanceFailure): Promise<void> {
+    const { clock, logs, log, endpoints } = this.#ports;
+    const nowMs = clock.nowMs();
+    const done = hasSucceeded(unit, exit) ? { exitCode: 0 } : null;
+    log.info({ instance: this.instance, exitCode: exit.exitCode, done: done !== null }, "a one-off instance ended");
+    logs.note(this.instance, nowMs, done === null ? `${failure.code}: ${failure.message}` : failure.message);
+    const ended = done === null ? { life: unit.life, failure, endedAtMs: nowMs, retryAtMs: nowMs } : null;
+    await this.remember({ ended, done });
+    this.set(done === null ? { kind: "failed", failure } : { kind: "done", ...done });
+    void endpoints.write().catch(() => undefined);
+  }
+
   /** What is stopping can only become what is final. */
   set(state: LocalState): void {
     if (this.#state.kind === "stopped" || this.#state.kind === "stopping") return;
@@ -113,7 +137,12 @@ export class InstanceRecord {
     logs.note(this.instance, nowMs, `${code}: ${message}`);
     const retryAtMs = nowMs + delayMs;
     const life = run?.unit.life ?? null;
-    await this.remember({ crashes, readySinceMs: null, ended: { life, failure, endedAtMs: nowMs, retryAtMs } });
+    await this.remember({
+      crashes,
+      readySinceMs: null,
+      begun: false,
+      ended: { life, failure, endedAtMs: nowMs, retryAtMs },
+    });
     if (this.#state.kind === "stopping" || this.#state.kind === "stopped") return;
     this.set({ kind: "ended", failure, endedAtMs: nowMs, retryAtMs });
     this.#unreportedEnds = [...this.#unreportedEnds, this.#now()].slice(-UNREPORTED_MAX);

@@ -2,11 +2,11 @@
 import type { Logger } from "pino";
 import type { InstanceId } from "../../../contracts/ids.ts";
 import type { AgentLimits } from "../../../core/converge/limits.ts";
-import { monotonicMs } from "../link/control-clock.ts";
 import { pause } from "../link/pause.ts";
 import type { Notices } from "../report/notices.ts";
 import type { Runtime, Unit } from "../runtime/runtime.ts";
 import type { Contact } from "../state/contact.ts";
+import type { Moment } from "../state/moment.ts";
 import { identifyProcess } from "../state/process-id.ts";
 import { fencedKey, readFenced, type RollRow, writeRoll } from "../watchdog/roll.ts";
 import type { WatchdogChild } from "../watchdog/watchdog-child.ts";
@@ -56,15 +56,15 @@ export class StrictSingletons {
     this.#schedule();
   }
 
-  /** A heartbeat sent at sentAtMs (monotonic) was answered. ours: the revision of the document that we have. */
-  answered(sentAtMs: number, leaseCommitted: boolean, revision: number, ours: number): void {
+  /** A heartbeat sent at that moment was answered. ours: the revision of the document that we have. */
+  answered(sentAt: Moment, leaseCommitted: boolean, revision: number, ours: number): void {
     const { contact, log, lapsed } = this.#ports;
     // A lapse that no timer told of in time (this process was stopped) counts all the same: it may be replaced by now.
     if (!this.covered) lapsed();
     this.#newestRevision = Math.max(this.#newestRevision, revision);
     this.#current = ours >= this.#newestRevision && (leaseCommitted || this.#current);
     contact
-      .answered(sentAtMs, leaseCommitted)
+      .answered(sentAt, leaseCommitted)
       .catch((error: unknown) => log.error({ error: String(error) }, "the contact file cannot be written"));
     this.#schedule();
   }
@@ -104,18 +104,23 @@ export class StrictSingletons {
 
   #coveredForMs(): number {
     const { contact, limits } = this.#ports;
-    return (contact.coveredUntilMs(limits.strictStopMs) ?? -Infinity) - monotonicMs();
+    return limits.strictStopMs - contact.uncoveredForMs;
   }
 
   #schedule(): void {
     if (this.#timer !== null) clearTimeout(this.#timer);
     const forMs = this.#coveredForMs();
     if (forMs <= 0) return;
-    this.#timer = setTimeout(() => {
-      if (this.covered) return this.#schedule();
-      this.#current = false;
-      this.#ports.lapsed();
-    }, forMs + 1);
+    // A timer sleeps with its host: with something to end, the clocks are looked at now and then.
+    const lookMs = this.#rows.size > 0 ? this.#ports.limits.strictWatchMs : Infinity;
+    this.#timer = setTimeout(
+      () => {
+        if (this.covered) return this.#schedule();
+        this.#current = false;
+        this.#ports.lapsed();
+      },
+      Math.min(forMs + 1, lookMs),
+    );
   }
 
   #put(row: RollRow): Promise<void> {

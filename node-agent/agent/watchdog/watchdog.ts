@@ -7,7 +7,8 @@ import { pause } from "../link/pause.ts";
 import { monotonicMs } from "../link/control-clock.ts";
 import { containerName } from "../runtime/docker/labels.ts";
 import { findLeaders, signalSession } from "../runtime/process/sessions.ts";
-import { readCommittedMs } from "../state/contact.ts";
+import { readCommitted } from "../state/contact.ts";
+import { type Clocks, HOST_CLOCKS, sinceMs } from "../state/moment.ts";
 import { AGENT_PID_FILE, WATCHDOG_PID_FILE } from "../state/pid-files.ts";
 import { claimPidFile, isAlive, livingOwner, signal } from "../state/process-id.ts";
 import { addFenced, readRoll, type Roll, type RollRow } from "./roll.ts";
@@ -41,8 +42,14 @@ async function leaves(dir: string): Promise<boolean> {
   return false;
 }
 
+/** How long ago the lease of this folder's strict singletons ran out; negative while it covers them. */
+export async function overdueMs(dir: string, stopMs: number, clocks: Clocks = HOST_CLOCKS): Promise<number> {
+  const committed = await readCommitted(dir);
+  return (committed === null ? clocks.monotonicMs() : sinceMs(committed, clocks)) - stopMs;
+}
+
 async function look(dir: string, { stopMs, hungMs, rows }: Roll, fenced: Set<string>): Promise<void> {
-  const overMs = monotonicMs() - ((await readCommittedMs(dir)) ?? 0) - stopMs;
+  const overMs = await overdueMs(dir, stopMs);
   if (overMs < 0) return fenced.clear();
   const agentLives = (await livingOwner(join(dir, AGENT_PID_FILE))) !== null;
   // A living agent does it better: requests are turned away first, and the process is asked.

@@ -7,8 +7,10 @@ import { AGENT_LIMITS } from "../../../core/converge/limits.ts";
 import type { LocalInstance, LocalState } from "../../../core/converge/local.ts";
 import { ended, failure, ins, kinds, local, NOW, plan, running, wanted } from "./cases.ts";
 
+type Case = [string, DesiredInstance[], LocalInstance[], [InstanceId, Fence][], string[], RegExp | null];
+
 describe("the plan", () => {
-  const cases: [string, DesiredInstance[], LocalInstance[], [InstanceId, Fence][], string[], RegExp | null][] = [
+  const cases: Case[] = [
     ["starts what is in the document and not here", [wanted(1)], [], [], ["start 1"], null],
     ["leaves alone what runs", [wanted(1)], [local(1, running)], [], [], /nothing to do: running/],
     [
@@ -61,6 +63,38 @@ describe("the plan", () => {
       [local(1, ended(NOW, "start_failed"), { everReady: true })],
       [],
       ["restart 1"],
+      null,
+    ],
+    ...(["exited", "out_of_memory", "timed_out"] as const).map((code): Case => [
+      `runs a one-off instance once, whatever it ended of: ${code}`,
+      [wanted(1, { job: { timeoutMs: 1 } })],
+      [local(1, ended(NOW, code))],
+      [],
+      ["give_up 1"],
+      null,
+    ]),
+    [
+      "tries again to start a one-off instance that has not run yet",
+      [wanted(1, { job: { timeoutMs: 1 } })],
+      [local(1, ended(NOW, "image_pull_failed"))],
+      [],
+      ["restart 1"],
+      null,
+    ],
+    [
+      "leaves alone a one-off instance that is done",
+      [wanted(1, { job: { timeoutMs: 1 } })],
+      [local(1, { kind: "done", exitCode: 0 })],
+      [],
+      [],
+      /done/,
+    ],
+    [
+      "stops and removes a one-off instance that is done once it is absent",
+      [],
+      [local(1, { kind: "done", exitCode: 0 })],
+      [],
+      ["withdraw 1", "stop 1"],
       null,
     ],
     ["leaves a failed one failed", [wanted(1)], [local(1, { kind: "failed", failure: failure() })], [], [], /failed/],

@@ -55,6 +55,8 @@ describe("an instance's state", () => {
     [{ kind: "starting" }, "run", "starting"],
     [ended(NOW), "run", "starting"],
     [{ kind: "stopping" }, "run", "gone"],
+    [{ kind: "done", exitCode: 0 }, "run", "starting"],
+    [{ kind: "done", exitCode: 0 }, "absent", "gone"],
     [{ kind: "stopped", exitCode: 0, atMs: 1 }, "absent", null],
     [{ kind: "running", readySinceMs: 1, failure: failure() }, "run", "serving"],
   ])("%o with intent %s is %s to the gateway", (state, intent, expected) => {
@@ -63,6 +65,7 @@ describe("an instance's state", () => {
 
   test("is reported with the reason it does not serve", () => {
     expect(observedStatus({ kind: "running", readySinceMs: 1, failure: failure() })).toMatchObject({ kind: "unready" });
+    expect(observedStatus({ kind: "done", exitCode: 0 })).toEqual({ kind: "stopped", exitCode: 0 });
     expect(observedStatus(ended(NOW + 0.5))).toEqual({ kind: "backoff", failure: failure(), retryAtMs: NOW + 1 });
     expect(observedStatus({ kind: "preparing", pull: { doneBytes: 1, totalBytes: 2 } })).toMatchObject({
       kind: "pulling",

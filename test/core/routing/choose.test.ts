@@ -5,6 +5,7 @@ import { instanceKey } from "../../../contracts/desired.ts";
 import type { Endpoint, Route, RouteRelease } from "../../../contracts/route.ts";
 import { appId, instanceId, nodeId, releaseId, teamId } from "../../../bench/shared/gateway-world.ts";
 import { choose, type ChoiceRequest } from "../../../core/routing/choose.ts";
+import { spotOf } from "../../../core/routing/spots.ts";
 
 const endpoint = (number: number): Endpoint => ({
   instance: instanceId(number),
@@ -28,7 +29,7 @@ const route = (releases: RouteRelease[]): Route => ({
 });
 const nothing: ChoiceRequest = { tried: null, avoids: null, load: () => 0 };
 const chosen = (at: Route, request: ChoiceRequest, seed: number): string => {
-  const choice = choose(at, request, seed);
+  const choice = choose(at, request, seed, spotOf(String(seed)));
   return choice.kind === "endpoint" ? instanceKey(choice.endpoint) : choice.reason;
 };
 const key = (number: number): string => instanceKey(endpoint(number));
@@ -73,7 +74,7 @@ describe("choosing an endpoint", () => {
 
   test.each(["waking", "unavailable"] as const)("a route that is %s has nobody to serve", (kind) => {
     const state = kind === "waking" ? { kind } : { kind, reason: "starting" as const };
-    expect(choose({ ...two, state }, nothing, 1)).toEqual({ kind: "none", reason: "not_serving" });
+    expect(choose({ ...two, state }, nothing, 1, 1)).toEqual({ kind: "none", reason: "not_serving" });
   });
 
   test("each release gets its weight's share within three standard deviations over 20,000 seeds", () => {
@@ -117,7 +118,7 @@ describe("any route, any history", () => {
         const request = { ...nothing, tried: new Set(tried.map(key)), avoids: ({ node }: Endpoint) => out.has(node) };
         const possible = list.flatMap(({ weight, endpoints }) => (weight > 0 ? endpoints : []));
         const untried = possible.filter((at) => !request.tried.has(instanceKey(at)));
-        const choice = choose(route(list), request, seed);
+        const choice = choose(route(list), request, seed, spotOf(String(seed)));
         if (choice.kind === "none") {
           expect(untried).toEqual([]);
           expect(choice.reason).toBe(possible.length > 0 ? "exhausted" : "not_serving");
@@ -136,7 +137,7 @@ describe("any route, any history", () => {
   test("the same seed chooses the same endpoint", () => {
     fc.assert(
       fc.property(releases, fc.integer(), (list, seed) => {
-        expect(choose(route(list), nothing, seed)).toEqual(choose(route(list), nothing, seed));
+        expect(choose(route(list), nothing, seed, seed)).toEqual(choose(route(list), nothing, seed, seed));
       }),
     );
   });

@@ -112,6 +112,7 @@ test("what each answer of a gateway says against the instance", () => {
   expect(verdicts).toEqual({
     instance_gone: null,
     malformed_request: null,
+    body_too_large: null,
     too_many_connections: { reportFrom: null },
     ticket_missing: { reportFrom: null },
     ticket_invalid: { reportFrom: null },

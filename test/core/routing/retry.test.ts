@@ -48,6 +48,7 @@ describe("sending again", () => {
       upstream_reset: "ambiguous",
       upstream_timeout: "final",
       malformed_request: "final",
+      body_too_large: "final",
     });
   });
 
@@ -74,6 +75,8 @@ describe("trusting a remembered route", () => {
     ["fresh", route(5, "serving"), 5, routeFreshMs - 1, "use"],
     ["a little old", route(5, "serving"), 5, routeFreshMs, "use_and_refresh"],
     ["old", route(5, "serving"), 5, routeUsableMs, "refresh_first"],
+    ["a day old", route(5, "serving"), 5, 86_400_000, "refresh_first"],
+    ["a day old and known to be", route(5, "serving"), 6, 86_400_000, "ask_first"],
     ["known to be old, asked about just now", route(5, "serving"), 6, recheckMs - 1, "use"],
     ["known to be old", route(5, "serving"), 6, recheckMs, "ask_first"],
     ["without anybody, asked about just now", route(5, "unavailable"), 5, recheckMs - 1, "use"],

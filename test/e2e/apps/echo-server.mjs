@@ -28,16 +28,17 @@ async function upload(request, response) {
   response.end(JSON.stringify({ bytes, sha256: hash.digest("hex") }));
 }
 
+let sendNext = () => {};
+/** The next event is sent when its reader has asked for it at `/next`: so it must have got the one before. */
 function events(response) {
   response.writeHead(200, { "content-type": "text/event-stream" });
   let count = 0;
-  const timer = setInterval(() => {
-    response.write(`data: ${Date.now()}\n\n`);
-    if ((count += 1) === 5) {
-      clearInterval(timer);
-      response.end();
-    }
-  }, 200);
+  sendNext = () => {
+    count += 1;
+    response.write(`data: ${count}\n\n`);
+    if (count === 5) response.end();
+  };
+  sendNext();
 }
 
 const server = createServer((request, response) => {
@@ -45,6 +46,7 @@ const server = createServer((request, response) => {
   if (url.pathname === "/download") return void download(url, response);
   if (url.pathname === "/upload") return void upload(request, response);
   if (url.pathname === "/events") return events(response);
+  if (url.pathname === "/next") sendNext();
   response.setHeader("content-type", "application/json");
   response.end(JSON.stringify({ method: request.method, url: request.url, headers: request.headers }));
 });

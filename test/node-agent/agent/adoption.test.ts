@@ -19,7 +19,7 @@ import {
 let world: World;
 beforeAll(() => ensureBoxImage());
 beforeEach(async () => {
-  world = await makeWorld("docker");
+  world = await makeWorld("docker", { heartbeatMs: 300, heartbeatJitterMs: 0 });
 });
 afterEach(async () => {
   expect(world.peer.faults).toEqual([]);

@@ -1,34 +1,28 @@
 // The other side of the agent protocol for tests of the agent alone: it verifies every proof and credential as the real one does.
-import { createHash, randomUUID } from "node:crypto";
+import { randomUUID } from "node:crypto";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import {
-  calculateJwkThumbprint,
-  CompactEncrypt,
-  decodeProtectedHeader,
-  exportJWK,
-  generateKeyPair,
-  importJWK,
-  jwtVerify,
-  SignJWT,
-} from "jose";
+import { calculateJwkThumbprint, exportJWK, generateKeyPair, jwtVerify, SignJWT } from "jose";
 import { typeid } from "typeid-js";
 import {
   AGENT_AUDIENCE,
+  AGENT_PROTOCOL,
   CONTROL_ISSUER,
   CREDENTIAL_TYP,
   EnrolRequest,
   EnvironmentRequest,
   HeartbeatRequest,
-  type NodeNotice,
   type ObservedInstance,
   PollRequest,
-  PROOF_HEADER,
-  PROOF_TYP,
-  ProofClaims,
+  type ProofClaims,
 } from "../../../contracts/agent-protocol.ts";
+import type { NodeNotice } from "../../../contracts/node-notices.ts";
 import type { DesiredDocument, DesiredInstance } from "../../../contracts/desired.ts";
 import { CellName, NodeId } from "../../../contracts/ids.ts";
+import { provenBy } from "./proven-by.ts";
+import { answerNames, type NamesAnswer } from "./peer-names.ts";
+import { removalWord } from "./removal-word.ts";
+import { sealTo } from "./seal-to.ts";
 
 type KeyPair = Awaited<ReturnType<typeof generateKeyPair>>;
 
@@ -39,6 +33,7 @@ export class ControlPeer {
   readonly enrolments: EnrolRequest[] = [];
   readonly faults: string[] = [];
   readonly environments = new Map<string, Record<string, string>>();
+  readonly pullCredentials = new Map<string, { registry: string; username: string; password: string }>();
   readonly bundles = new Map<string, Buffer>();
   environmentAsks = 0;
   renewals = 0;
@@ -51,15 +46,24 @@ export class ControlPeer {
   /** Answers with this status to everything, while set. */
   down: number | null = null;
   readonly refused = { heartbeat: 0, poll: 0 };
+  /** The newest agent protocol that it speaks. */
+  protocol = AGENT_PROTOCOL;
+  /** Upgrades to a WebSocket that it was asked for: it is as old as those that know none. */
+  upgrades = 0;
+  /** Whether the node is refused as removed, and whose key says so when it asks. */
+  removed: "no" | "by our key" | "by another key" = "no";
   /** Swallows this many enrolment answers after having enrolled. */
   loseEnrolments = 0;
   document: DesiredDocument;
+  /** Where nodes have names. */
+  names: NamesAnswer | null = null;
   /** This many polls are never answered: what became of them nobody knows. */
   losePolls = 0;
   /** Answered once to the next poll, whatever it acknowledges. */
   replay: DesiredDocument | null = null;
   #server!: Server;
   #keys!: KeyPair;
+  ticketPair!: KeyPair;
   #ticketX = "";
   readonly #seqs = new Map<string, number>();
   #polls: (() => void)[] = [];
@@ -69,8 +73,8 @@ export class ControlPeer {
   static async start(): Promise<ControlPeer> {
     const peer = new ControlPeer();
     peer.#keys = await generateKeyPair("EdDSA", { crv: "Ed25519", extractable: true });
-    peer.#ticketX =
-      (await exportJWK((await generateKeyPair("EdDSA", { crv: "Ed25519", extractable: true })).publicKey)).x ?? "";
+    peer.ticketPair = await generateKeyPair("EdDSA", { crv: "Ed25519", extractable: true });
+    peer.#ticketX = (await exportJWK(peer.ticketPair.publicKey)).x ?? "";
     peer.#server = createServer((request, response) => {
       peer.#serve(request, response).catch((error: unknown) => {
         peer.faults.push(String(error));
@@ -146,11 +150,19 @@ export class ControlPeer {
       response.setHeader("date", new Date(this.nowMs()).toUTCString());
       return this.#refuse(response, 401, "proof_invalid");
     }
+    if (body.length > 0 && (JSON.parse(body.toString("utf8")) as { protocol: number }).protocol > this.protocol)
+      return this.#refuse(response, 400, "protocol_unsupported");
+    if (proof.claims.lane === "socket") this.upgrades += 1;
     const answer = (value: unknown) =>
       void response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(value));
     const json = (): unknown => JSON.parse(body.toString("utf8"));
     if (url === "/agent/v1/enrol") return this.#enrol(EnrolRequest.parse(json()), proof.x, answer, response);
     if (!(await this.#credentialHolds(request, response, url))) return;
+    if (url === "/agent/v1/removal") {
+      const { privateKey } = this.removed === "by our key" ? this.ticketPair : this.#keys;
+      return answer({ word: this.removed === "no" ? null : await removalWord(privateKey, this.node, json()) });
+    }
+    if (this.removed !== "no") return this.#refuse(response, 403, "node_revoked");
     if (url === "/agent/v1/poll" && this.losePolls > 0) {
       this.losePolls -= 1;
       return;
@@ -171,13 +183,16 @@ export class ControlPeer {
       this.renewals += 1;
       return answer({ credential: await this.#credential(), ticketKeys: this.#ticketKeys(), nowMs: this.nowMs() });
     }
+    const named = answerNames(this.names, url, body, this.nowMs());
+    if (named !== null) return named.ok ? answer(named.body) : this.#refuse(response, 503, "dns_unavailable");
     const environment = /^\/agent\/v1\/instances\/([^/]+)\/environment$/.exec(url);
     if (environment !== null) {
       EnvironmentRequest.parse(json());
       this.environmentAsks += 1;
+      const pull = this.pullCredentials.get(environment[1] as string);
       return answer({
-        environment: await this.#seal(this.environments.get(environment[1] as string) ?? {}),
-        pullCredential: null,
+        environment: await sealTo(this.#sealX, this.environments.get(environment[1] as string) ?? {}),
+        pullCredential: pull === undefined ? null : await sealTo(this.#sealX, pull),
       });
     }
     const bundle = /^\/agent\/v1\/bundles\/([^?]+)\?instance=/.exec(url);
@@ -229,19 +244,12 @@ export class ControlPeer {
   }
 
   async #proof(request: IncomingMessage, body: Buffer): Promise<{ x: string; claims: ProofClaims }> {
-    const proof = String(request.headers[PROOF_HEADER]);
-    const { jwk } = decodeProtectedHeader(proof);
-    const key = await importJWK(jwk ?? {}, "EdDSA");
-    const { payload } = await jwtVerify(proof, key, { algorithms: ["EdDSA"], typ: PROOF_TYP });
-    const claims = ProofClaims.parse(payload);
-    const bh = createHash("sha256").update(body).digest("base64url");
-    if (claims.htm !== request.method || claims.htu !== request.url || claims.bh !== bh)
-      throw new Error("the proof is for another request");
+    const { x, claims } = await provenBy(request, body);
     const lane = `${claims.boot}/${claims.lane}`;
     if (claims.lane !== "ask" && claims.seq <= (this.#seqs.get(lane) ?? 0))
       throw new Error(`seq ${claims.seq} of ${lane} was seen`);
     this.#seqs.set(lane, claims.seq);
-    return { x: String(jwk?.x), claims };
+    return { x, claims };
   }
 
   async #credentialHolds(request: IncomingMessage, response: ServerResponse, url: string): Promise<boolean> {
@@ -270,13 +278,6 @@ export class ControlPeer {
       .setIssuedAt(iat)
       .setExpirationTime(iat + this.credentialTtlS)
       .sign(this.#keys.privateKey);
-  }
-
-  async #seal(value: unknown): Promise<string> {
-    const key = await importJWK({ kty: "OKP", crv: "X25519", x: this.#sealX }, "ECDH-ES");
-    return new CompactEncrypt(new TextEncoder().encode(JSON.stringify(value)))
-      .setProtectedHeader({ alg: "ECDH-ES", enc: "A256GCM" })
-      .encrypt(key);
   }
 
   #ticketKeys() {

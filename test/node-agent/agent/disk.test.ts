@@ -79,8 +79,11 @@ describe("images, on an Engine whose disk is small", () => {
     const { peer } = world;
     let before: { reference: string; digest: string } | null = null;
     let fullest = 0;
+    let pushed = push(1);
     for (let version = 1; version <= RELEASES; version += 1) {
-      const reference = await push(version);
+      const reference = await pushed;
+      // The next one is made on the other Engine while this one comes into service.
+      if (version < RELEASES) pushed = push(version + 1);
       const source = { kind: "image", reference, digest: null };
       const wanted = desired({ source, stopGraceMs: 0, ...(before === null ? {} : { keepImages: [before.digest] }) });
       peer.publish([wanted]);

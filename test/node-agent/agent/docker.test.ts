@@ -18,10 +18,19 @@ import {
 let world: World;
 beforeAll(async () => {
   await ensureBoxImage();
-  world = await makeWorld("docker", { stoppedReportMs: 2_000 });
+  world = await makeWorld("docker", {
+    heartbeatMs: 300,
+    heartbeatJitterMs: 0,
+    stoppedReportMs: 2_000,
+    writtenLookMs: 300,
+  });
 });
 afterEach(() => expect(world.peer.faults).toEqual([]));
-afterAll(() => world.close());
+afterAll(async () => {
+  await world.close();
+  // Each as it started: see hardened.ts.
+  expect(world.confined()).toBeGreaterThan(8);
+});
 
 const ours = () => docker.listContainers({ all: true, filters: { label: [`berth.node=${world.peer.node}`] } });
 const endpoints = () => JSON.parse(readFileSync(join(world.dir, "endpoints.json"), "utf8"));
@@ -94,6 +103,72 @@ test("what uses more memory than it may is reported as out of memory", async () 
   expect(status).toMatchObject({ failure: { code: "out_of_memory", message: expect.stringContaining("24 MiB") } });
 });
 
+test("what writes more than its disk is ended and begins anew, whether it is one file, many or empty ones", async () => {
+  const { peer } = world;
+  const resources = { cpuMilli: 500, memoryBytes: 64 * 1024 * 1024, diskBytes: 1024 * 1024, pids: 64 };
+  const idle = "; exec /bin/busybox httpd -f -p 8080 -h /www";
+  const one = desired({ resources, command: shell("dd if=/dev/zero of=/large bs=64k count=64; exit $?") });
+  const many = desired({
+    resources,
+    command: shell(
+      `ls / | grep -q spill && echo still here; for i in 1 2 3 4; do dd if=/dev/zero of=/spill$i bs=512k count=1; done${idle}`,
+    ),
+  });
+  const empty = desired({
+    resources,
+    command: shell(`i=0; while [ $i -lt 4200 ]; do i=$((i+1)); : > /spill$i; done${idle}`),
+  });
+  peer.publish([one, many, empty]);
+  const failureOf = (instance: string) =>
+    until(
+      () => `${instance} ends; it was ${JSON.stringify(peer.history(instance))}`,
+      () => {
+        const beats = peer.beats.flatMap(({ request }) => request.observed);
+        const ended = beats.find((row) => row.instance === instance && row.status.kind === "backoff");
+        return ended?.status.kind === "backoff" ? ended.status.failure : null;
+      },
+      60_000,
+    );
+  expect(await failureOf(one.instance)).toMatchObject({
+    code: "out_of_disk",
+    message: expect.stringContaining("larger"),
+  });
+  expect(await failureOf(many.instance)).toMatchObject({
+    code: "out_of_disk",
+    message: expect.stringMatching(/writing [23] MiB to its disk of 1 MiB/),
+  });
+  expect(await failureOf(empty.instance)).toMatchObject({
+    code: "out_of_disk",
+    message: expect.stringContaining("files"),
+  });
+  await until("it was begun anew", () => (peer.observed(many.instance)?.restarts ?? 0) > 0);
+  // What was written went with the run that wrote it.
+  expect(JSON.stringify(peer.beats)).not.toContain("still here");
+});
+
+test("a fork bomb stops at the processes that it may have", async () => {
+  const resources = { cpuMilli: 500, memoryBytes: 64 * 1024 * 1024, diskBytes: 1024 * 1024, pids: 32 };
+  // Whoever can fork no more ends. So what one shell forks stays and holds the limit; bombs that double all end when they meet it at once.
+  const bomb = "( while :; do /bin/busybox sleep 600 & done ) 2>/dev/null & exec /bin/busybox httpd -f -p 8080 -h /www";
+  const [wanted, neighbour] = [desired({ resources, command: shell(bomb) }), desired({ resources })];
+  world.peer.publish([wanted, neighbour]);
+  await untilStatus(world, neighbour.instance, "ready");
+  const container = await until("it runs", async () =>
+    (await ours()).find(({ Labels }) => Labels["berth.instance"] === wanted.instance),
+  );
+  let most = 0;
+  await until(
+    () => `it has all that it may; it had ${most}`,
+    async () => {
+      const stats = await docker.getContainer(container.Id).stats({ stream: false, "one-shot": true });
+      most = Math.max(most, stats.pids_stats?.current ?? 0);
+      return most >= 30;
+    },
+  );
+  expect(most).toBeLessThanOrEqual(32);
+  expect(world.peer.observed(neighbour.instance)).toMatchObject({ restarts: 0, status: { kind: "ready" } });
+});
+
 test("a command that is not there fails for good, with the Engine's words", async () => {
   const wanted = desired({ command: ["/no/such/program"] });
   world.peer.publish([wanted]);
@@ -118,7 +193,7 @@ test("an environment reaches the container and nothing else of the node", async 
   expect(Config.Env).toEqual(
     expect.arrayContaining([`API_KEY=${secret}`, "PORT=8080", `BERTH_INSTANCE=${wanted.instance}`]),
   );
-  expect(filesUnder(world.dir).filter((path) => readFileSync(path).includes(secret))).toEqual([]);
+  expect(filesWith(world.dir, secret)).toEqual([]);
   expect(readFileSync(`/proc/${world.agent.pid}/cmdline`, "utf8")).not.toContain(secret);
 });
 
@@ -133,6 +208,8 @@ test("an orphan that carries this node's label and is in no document is stopped"
   const container = await docker.createContainer({
     Image: "berth-test/box:1",
     Cmd: HTTPD,
+    // As the first process of its container it does not hear SIGTERM: its end is what counts here, not the Engine's patience.
+    StopSignal: "SIGKILL",
     Labels: Object.fromEntries(named),
   });
   await container.start();
@@ -194,6 +271,18 @@ async function inContainer(instance: string, command: string[]): Promise<void> {
   const stream = await exec.start({});
   stream.resume();
   await new Promise((resolve) => stream.on("end", resolve));
+}
+
+/** The files that hold this text, from a look in which every file that was listed could be read. */
+function filesWith(folder: string, text: string): string[] {
+  for (let look = 1; ; look += 1) {
+    try {
+      return filesUnder(folder).filter((path) => readFileSync(path).includes(text));
+    } catch (error) {
+      // The agent renamed one after it was listed: the next look finds it under its new name.
+      if ((error as NodeJS.ErrnoException).code !== "ENOENT" || look === 100) throw error;
+    }
+  }
 }
 
 function filesUnder(folder: string): string[] {

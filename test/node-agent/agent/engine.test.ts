@@ -12,7 +12,7 @@ let world: World;
 async function begin(liveRestore: boolean, tuning: Record<string, number> = {}): Promise<void> {
   engine = await startOwnEngine({ liveRestore });
   await makeBoxImage("berth-test/box:1", "hello from a box\n", engine.docker);
-  world = await makeWorld("docker", tuning, true, engine.environment);
+  world = await makeWorld("docker", { heartbeatMs: 300, heartbeatJitterMs: 0, ...tuning }, true, engine.environment);
 }
 afterEach(async () => {
   expect(world.peer.faults).toEqual([]);
@@ -56,10 +56,12 @@ test("with live-restore containers, traffic and their restart counts outlive doc
   await world.startAgent();
   await new Promise((resolve) => setTimeout(resolve, 1_500));
   expect(world.agent.exitCode).toBeNull();
-  const beats = peer.beats.length;
+  await until("it is heard all the same", () => peer.conditions().includes("engine_down"));
+  peer.beats.length = 0;
   await engine.start();
-  await until("heartbeats", () => peer.beats.length > beats + 1);
-  expect(peer.observed(wanted.instance)).toMatchObject({ restarts: 0, status: { kind: "ready" } });
+  await untilStatus(world, wanted.instance, "ready");
+  expect(peer.history(wanted.instance)).toEqual(["ready"]);
+  expect(peer.observed(wanted.instance)).toMatchObject({ restarts: 0 });
   expect((await ours()).map(({ Id }) => Id)).toEqual([before!.Id]);
 }, 90_000);
 
@@ -88,6 +90,7 @@ test("while dockerd is down a strict singleton ends in time all the same", async
   expect(await readStat(pids.get(neighbour.instance)!)).not.toBeNull();
   await engine.start();
   await untilStatus(world, strict.instance, "failed");
+  await until("the notice", () => told().includes("singleton_fenced"));
   expect(told().filter((kind) => kind === "singleton_fenced")).toHaveLength(1);
   await untilStatus(world, neighbour.instance, "ready");
 }, 90_000);

@@ -6,6 +6,7 @@ import { typeid } from "typeid-js";
 import { afterEach, expect, test } from "vitest";
 import { DiskGate } from "../../../node-agent/agent/disk/disk-gate.ts";
 import { ImageLedger } from "../../../node-agent/agent/runtime/docker/image-ledger.ts";
+import { RegistryDoor } from "../../../node-agent/agent/outbound/registry-door.ts";
 import { Images } from "../../../node-agent/agent/runtime/docker/images.ts";
 import { docker, makeBoxImage } from "./world.ts";
 
@@ -23,7 +24,8 @@ test("an image that lost its tag is listed by its id, and hides none of the othe
   left.push(first, tag);
 
   const dir = await mkdtemp(join(tmpdir(), "berth-images-"));
-  const ports = { platform: "linux/amd64", stallMs: 1_000, gate: new DiskGate(), ledger: new ImageLedger(dir) };
+  const parts = { gate: new DiskGate(), ledger: new ImageLedger(dir), door: new RegistryDoor({ exceptions: [] }) };
+  const ports = { platform: "linux/amd64", stallMs: 1_000, ...parts };
   const images = await new Images(docker, ports).list();
   await rm(dir, { recursive: true });
 

@@ -46,7 +46,7 @@ beforeAll(async () => {
       () => false,
     ),
   );
-  world = await makeWorld("docker");
+  world = await makeWorld("docker", { heartbeatMs: 300, heartbeatJitterMs: 0 });
 });
 afterEach(() => expect(world.peer.faults).toEqual([]));
 afterAll(async () => {
@@ -194,4 +194,35 @@ test("a bundle runs in a container on the agent's own Node, hardened as any othe
   const info = await docker.getContainer(container!.Id).inspect();
   expect(info.Config).toMatchObject({ Image: BUNDLE_IMAGE, WorkingDir: "/app" });
   expect(info.HostConfig.CapDrop).toEqual(["ALL"]);
+});
+
+test("a bundle whose root is read-only has its files where it cannot write, and nothing of that is left after it", async () => {
+  const { peer } = world;
+  const writes = `const { existsSync, writeFileSync } = require("node:fs");
+    for (const path of ["/app/new", "/new", "/tmp/new"])
+      try { writeFileSync(path, "x"); } catch {}
+    console.log("wrote", ["/app/new", "/new", "/tmp/new"].filter((path) => existsSync(path)).join());`;
+  const bundle = await makeBundle({ "index.js": `${writes}\n${SERVER_JS}` });
+  peer.bundles.set(bundle.hash, bundle.bytes);
+  const wanted = desired({
+    source: { kind: "bundle", hash: bundle.hash },
+    readOnlyRoot: true,
+    resources: { cpuMilli: 1_000, memoryBytes: 128 * 1024 * 1024, diskBytes: 1024 * 1024, pids: 64 },
+  });
+  const volumes = async () => (await docker.listVolumes()).Volumes.map(({ Name }) => Name).toSorted();
+  const before = await volumes();
+  peer.publish([wanted]);
+  await untilStatus(world, wanted.instance, "ready", 60_000);
+  expect(await answers(wanted.instance)).toBe("hello from a bundle 1");
+  const label = [`berth.node=${peer.node}`];
+  const all = await docker.listContainers({ all: true, filters: { label } });
+  const [ours, ...others] = all.filter(
+    ({ Labels }) => (Labels["berth.instance"] ?? wanted.instance) === wanted.instance,
+  );
+  expect(others).toEqual([]);
+  const output = await docker.getContainer(ours!.Id).logs({ stdout: true, stderr: true });
+  expect(output.toString("utf8")).toContain("wrote /tmp/new\n");
+  peer.publish([]);
+  await untilStatus(world, wanted.instance, "stopped");
+  await until("the volume is gone", async () => JSON.stringify(await volumes()) === JSON.stringify(before));
 });

@@ -2,6 +2,7 @@
 import { readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, expect, test } from "vitest";
+import { AGENT_PROTOCOL } from "../../../contracts/agent-protocol.ts";
 import { ControlClock, monotonicMs } from "../../../node-agent/agent/link/control-clock.ts";
 import { renewalDueMs } from "../../../node-agent/agent/link/renewal.ts";
 import { backoffMs } from "../../../node-agent/agent/link/pause.ts";
@@ -106,30 +107,62 @@ test("a control plane whose clock is an hour off is followed, from the first req
   expect(file.ticketKeys).toHaveLength(1);
 });
 
-test("heartbeats keep their beat while polls back off, and a change is told within milliseconds", async () => {
+test("a control plane of the protocol before is spoken to in that, and once it is upgraded in the agent's own again", async () => {
+  world = await makeWorld("process", { heartbeatMs: 200, protocolAgainMs: 500, socketRetryMaxMs: 1_000 }, false);
+  const { peer } = world;
+  peer.protocol = AGENT_PROTOCOL - 1;
+  await world.startAgent();
+  await until("heartbeats", () => peer.beats.length > 5);
+  expect(new Set(peer.beats.map(({ request }) => request.protocol))).toEqual(new Set([AGENT_PROTOCOL - 1]));
+  peer.publish([]);
+  await until("the document", () => peer.beats.at(-1)?.request.ackRevision === peer.document.revision);
+  // It has no sockets, and says so: it is asked again, seldom.
+  await until("upgrades", () => peer.upgrades > 1);
+  peer.protocol = AGENT_PROTOCOL;
+  await until("the newer one", () => peer.beats.at(-1)?.request.protocol === AGENT_PROTOCOL);
+  expect(peer.faults).toEqual([]);
+});
+
+test("heartbeats keep their beat, and keep on while polls back off", async () => {
   world = await makeWorld("process", { heartbeatMs: 400, heartbeatJitterMs: 20 });
   const { peer } = world;
-  await until("heartbeats", () => peer.beats.length > 6);
-  const gaps = peer.beats.slice(2).map(({ atMs }, index) => atMs - peer.beats[index + 1]!.atMs);
-  const median = [...gaps].sort((a, b) => a - b)[Math.floor(gaps.length / 2)]!;
-  expect(median).toBeGreaterThan(350);
-  expect(median).toBeLessThan(550);
+  // A machine under load makes any of them late and none early: what the agent itself waits is seen in those that were not late,
+  // once there are ten in a row of which more than a quarter are not.
+  const quartileMs = (): number => {
+    const last = peer.beats.slice(-11);
+    const gaps = last.slice(1).map(({ atMs }, index) => atMs - last[index]!.atMs);
+    return gaps.toSorted((a, b) => a - b)[Math.floor(gaps.length / 4)]!;
+  };
+  await until("ten heartbeats of which some are in time", () => peer.beats.length > 11 && quartileMs() < 550, 25_000);
+  expect(quartileMs()).toBeGreaterThan(350);
   peer.down = 503;
-  await new Promise((resolve) => setTimeout(resolve, 3_000));
-  const asked = peer.refused;
+  peer.wake();
+  await until("heartbeats that fail", () => peer.refused.heartbeat > 20, 30_000);
+  expect(peer.refused.poll).toBeLessThan(peer.refused.heartbeat / 3);
+});
+
+test("a poll in its backoff is brought back by the answer to a heartbeat that names a newer document", async () => {
+  world = await makeWorld("process", { heartbeatMs: 400, pollBackoffMinMs: 300_000, pollBackoffMaxMs: 300_000 });
+  const { peer } = world;
+  await until("a heartbeat", () => peer.beats.length > 0);
+  peer.down = 503;
+  peer.wake();
+  await until("a poll that fails", () => peer.refused.poll > 0);
   peer.down = null;
-  expect(asked.heartbeat).toBeGreaterThan(6);
-  expect(asked.poll).toBeLessThan(6);
+  peer.publish([]);
+  await until("the document", () => peer.beats.at(-1)?.request.ackRevision === peer.document.revision);
+});
+
+test("a change is told at once, and waits for no beat", async () => {
+  const heartbeatMs = 60_000;
+  world = await makeWorld("process", { heartbeatMs, heartbeatJitterMs: 0 });
+  const { peer } = world;
+  await until("a heartbeat", () => peer.beats.length > 0);
   const bundle = await makeBundle({ "index.js": SERVER_JS });
   peer.bundles.set(bundle.hash, bundle.bytes);
-  // The poll may be in its backoff: the heartbeat's answer names the revision, and that ends the wait.
-  const atMs = performance.now();
   const wanted = desired({ source: { kind: "bundle", hash: bundle.hash } });
   peer.publish([wanted]);
-  await untilStatus(world, wanted.instance, "ready");
-  expect(performance.now() - atMs).toBeLessThan(3_000);
-  const told = peer.beats.findIndex(({ request }) => request.observed[0]?.status.kind === "ready");
-  expect(peer.beats[told]!.atMs - peer.beats[told - 1]!.atMs).toBeLessThan(400);
+  await untilStatus(world, wanted.instance, "ready", heartbeatMs / 2);
 });
 
 test("polls that are lost one after the other cost beats, not their time-out", async () => {
@@ -171,9 +204,11 @@ test("metering rows touch, never overlap, never fall, and are repeated until the
   const counted = rows.flatMap(({ instances }) => instances.filter(({ instance }) => instance === wanted.instance));
   const totals = counted.map(({ runningMs }) => runningMs);
   expect(totals).toEqual([...totals].sort((a, b) => a - b));
-  // It ran on while no agent looked, and never longer than from its first row's time on.
-  expect(totals.at(-1)! - totals[0]!).toBeGreaterThan(rows.at(-1)!.toMs - rows[0]!.toMs - 400);
-  expect(totals.at(-1)! - totals[0]!).toBeLessThan(rows.at(-1)!.toMs - rows[0]!.toMs + 400);
+  // It ran on while no agent looked, and never longer than from its first row's time on; rows may be older than the instance.
+  const first = rows.find(({ instances }) => instances.some(({ instance }) => instance === wanted.instance))!;
+  const betweenMs = rows.at(-1)!.toMs - first.toMs;
+  expect(totals.at(-1)! - totals[0]!).toBeGreaterThan(betweenMs - 400);
+  expect(totals.at(-1)! - totals[0]!).toBeLessThan(betweenMs + 400);
   expect(counted.at(-1)!.memoryByteMs).toBeGreaterThan(0);
   expect(peer.beats.at(-1)!.request.watched[0]).toMatchObject({ instance: wanted.instance });
   peer.meteringAck = rows.at(-1)!.seq;

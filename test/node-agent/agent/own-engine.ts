@@ -1,6 +1,6 @@
 // A Docker Engine of a test's own: a second dockerd with its own folders and socket, so that it can be ended and started.
 import { type ChildProcess, execFile, spawn } from "node:child_process";
-import { mkdirSync, mkdtempSync, openSync, readFileSync } from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, openSync, readFileSync, writeFileSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -21,24 +21,59 @@ export interface OwnEngine {
   close(): Promise<void>;
 }
 
+export const FIRST_SUBUID = 200_000;
+
+/** Which of this host's numbers its containers' users are: said to dockerd alone, whatever this host's own files say. */
+function withSubordinates(dir: string): string[] {
+  const path = join(dir, "subordinates");
+  // Whose root is nobody here has to come through to its files.
+  chmodSync(dir, 0o711);
+  writeFileSync(path, `nobody:${FIRST_SUBUID}:65536\n`);
+  const mounts = ["/etc/subuid", "/etc/subgid"].map((file) => `touch ${file}; mount --bind ${path} ${file}`);
+  return ["unshare", "--mount", "--propagation", "slave", "sh", "-c", `${mounts.join("; ")}; exec "$@"`, "sh"];
+}
+
+/** With live-restore it leaves its mounts for the next one. */
+async function unmountBelow(dir: string): Promise<void> {
+  const mounts = readFileSync("/proc/self/mounts", "utf8")
+    .split("\n")
+    .map((line) => line.split(" ")[1] ?? "");
+  for (const mount of mounts.filter((path) => path.startsWith(dir)).reverse()) {
+    await run("umount", ["-l", mount]).catch(() => undefined);
+  }
+}
+
 let pools = 0;
 
-/** dataRoot: on a disk of its own, for instance. */
-export async function startOwnEngine({ liveRestore = false, dataRoot = "" } = {}): Promise<OwnEngine> {
+/** dataRoot: on a disk of its own, for instance. runtimes: names under which it knows runc, too. netns: the file of a network namespace that is all its own, firewall and all. userNamespaces: root in a container is FIRST_SUBUID here. */
+export async function startOwnEngine({
+  liveRestore = false,
+  dataRoot = "",
+  netns = "",
+  runtimes = [] as readonly string[],
+  userNamespaces = false,
+} = {}): Promise<OwnEngine> {
   const dir = mkdtempSync(join(tmpdir(), "berth-engine-"));
-  const socket = join(dir, "docker.sock");
-  const data = dataRoot === "" ? join(dir, "data") : dataRoot;
+  const [socket, data] = [join(dir, "docker.sock"), dataRoot === "" ? join(dir, "data") : dataRoot];
   mkdirSync(data, { recursive: true });
   pools += 1;
   // A bridge of its own, no address pools and no iptables: with no bridge, or with pools at its second start, dockerd removes
   // docker0, which is the other Engine's. For its networks it passes over ranges that this host has routes to.
   const bridge = `be${process.pid % 1_000_000}x${pools}`;
-  await run("ip", ["link", "add", bridge, "type", "bridge"]);
-  await run("ip", ["addr", "add", `10.${200 + (process.pid % 50)}.${pools % 250}.1/26`, "dev", bridge]);
+  if (netns === "") {
+    await run("ip", ["link", "add", bridge, "type", "bridge"]);
+    await run("ip", ["addr", "add", `10.${200 + (process.pid % 50)}.${pools % 250}.1/26`, "dev", bridge]);
+  }
   const args = ["-H", `unix://${socket}`, "--data-root", data, "--exec-root", join(dir, "exec")];
-  args.push("--pidfile", join(dir, "docker.pid"), "--bridge", bridge, "--iptables=false", "--ip6tables=false");
-  args.push("--shutdown-timeout", "3");
-  if (liveRestore) args.push("--live-restore");
+  args.push("--pidfile", join(dir, "docker.pid"));
+  if (netns === "") args.push("--bridge", bridge, "--iptables=false", "--ip6tables=false");
+  args.push("--shutdown-timeout", "3", ...(liveRestore ? ["--live-restore"] : []));
+  const enter = [
+    ...(netns === "" ? [] : ["nsenter", `--net=${netns}`]),
+    ...(userNamespaces ? withSubordinates(dir) : []),
+  ];
+  if (userNamespaces) args.push("--userns-remap", "nobody:nogroup");
+  args.push(...runtimes.flatMap((name) => ["--add-runtime", `${name}=runc`]));
   const docker = new Docker({ socketPath: socket });
   let dockerd: ChildProcess | null = null;
   const engine: OwnEngine = {
@@ -46,7 +81,8 @@ export async function startOwnEngine({ liveRestore = false, dataRoot = "" } = {}
     environment: { DOCKER_HOST: `unix://${socket}` },
     async start() {
       const out = openSync(join(dir, "dockerd.log"), "a");
-      dockerd = spawn("dockerd", args, { stdio: ["ignore", out, out], detached: true });
+      const [program = "", ...rest] = [...enter, "dockerd", ...args];
+      dockerd = spawn(program, rest, { stdio: ["ignore", out, out], detached: true });
       await until(
         () => `dockerd: ${readFileSync(join(dir, "dockerd.log"), "utf8").slice(-1_000)}`,
         () =>
@@ -71,13 +107,7 @@ export async function startOwnEngine({ liveRestore = false, dataRoot = "" } = {}
         await docker.getContainer(Id).remove({ force: true });
       await docker.pruneNetworks();
       await engine.end("SIGTERM");
-      // With live-restore it leaves its mounts for the next one.
-      const mounts = readFileSync("/proc/self/mounts", "utf8")
-        .split("\n")
-        .map((line) => line.split(" ")[1] ?? "");
-      for (const mount of mounts.filter((path) => path.startsWith(dir)).reverse()) {
-        await run("umount", ["-l", mount]).catch(() => undefined);
-      }
+      await unmountBelow(dir);
       await run("ip", ["link", "del", bridge]).catch(() => undefined);
       await rm(dir, { recursive: true, force: true });
     },

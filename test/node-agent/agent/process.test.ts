@@ -189,7 +189,10 @@ test("its output is kept as lines in two bounded files, and the raw file is cut"
   const path = join(world.dir, "logs", wanted.instance, "current.ndjson");
   await until("a rotated file", () => existsSync(`${path}.1`));
   await new Promise((resolve) => setTimeout(resolve, 1_500));
-  const [older, newer] = [readFileSync(`${path}.1`, "utf8"), readFileSync(path, "utf8")];
+  // The current file is named so as soon as its first line comes.
+  const [older, newer] = await until("both files", () =>
+    existsSync(path) ? ([readFileSync(`${path}.1`, "utf8"), readFileSync(path, "utf8")] as const) : undefined,
+  );
   expect(older.length).toBeLessThanOrEqual(20_000);
   expect(newer.length).toBeLessThanOrEqual(20_000);
   const numbers = `${older}${newer}`

@@ -11,8 +11,10 @@ import Docker from "dockerode";
 import { pack } from "tar-stream";
 import { typeid } from "typeid-js";
 import { DesiredInstance } from "../../../contracts/desired.ts";
+import { madeOnce } from "../../../dev/stack/made-once.ts";
 import { bundleAgent } from "../../../node-agent/build/bundle-agent.ts";
 import { ControlPeer } from "./control-peer.ts";
+import { watchStarts } from "./hardened.ts";
 
 export const docker = new Docker();
 
@@ -20,7 +22,7 @@ let bundled: Promise<string> | null = null;
 export function agentFile(): Promise<string> {
   const outfile = join(tmpdir(), `berth-agent-${process.pid}.mjs`);
   if (bundled === null) process.once("exit", () => rmSync(outfile, { force: true }));
-  bundled ??= bundleAgent(outfile).then(() => outfile);
+  bundled ??= madeOnce(process.env.BERTH_KEPT_BUNDLES_DIR, "agent.mjs", outfile, bundleAgent).then(() => outfile);
   return bundled;
 }
 
@@ -30,9 +32,11 @@ export interface World {
   readonly gatewayPort: number;
   readonly logFile: string;
   agent: ChildProcess;
-  startAgent(extra?: { token?: string }): Promise<void>;
+  startAgent(extra?: { token?: string; args?: readonly string[]; environment?: Record<string, string> }): Promise<void>;
   /** Resolves when the process is gone. */
   killAgent(signal: NodeJS.Signals): Promise<void>;
+  /** How many containers were looked at as they started: what is wrong with how they are confined is a fault of the peer's. */
+  confined(): number;
   close(): Promise<void>;
 }
 
@@ -42,12 +46,19 @@ export async function makeWorld(
   start = true,
   /** Such as DOCKER_HOST, for an Engine of one's own. */
   environment: Record<string, string> = {},
+  /** A command that runs another one, such as nsenter. */
+  within: readonly string[] = [],
 ): Promise<World> {
   const file = await agentFile();
   const peer = await ControlPeer.start();
   const dir = mkdtempSync(join(tmpdir(), "berth-node-"));
   const gatewayPort = await freePort();
   const logFile = join(dir, "agent.log");
+  const engine = environment.DOCKER_HOST?.replace("unix://", "");
+  const starts =
+    runtime === "docker"
+      ? await watchStarts(engine === undefined ? docker : new Docker({ socketPath: engine }), peer)
+      : null;
   const world: World = {
     peer,
     dir,
@@ -58,16 +69,20 @@ export async function makeWorld(
       const out = openSync(logFile, "a");
       const args = ["run", "--dir", dir, "--control", peer.url, "--name", "n1", "--region", "local"];
       args.push("--runtime", runtime, "--gateway-port", String(gatewayPort), "--failure-domain", "rack-1");
-      world.agent = spawn(process.execPath, [file, ...args], {
+      args.push("--outbound-allow", "127.0.0.0/8");
+      const [program, ...rest] = [...within, process.execPath, file];
+      world.agent = spawn(program, [...rest, ...args, ...(extra.args ?? [])], {
         stdio: ["ignore", out, out],
         env: {
           ...process.env,
           ...environment,
+          ...extra.environment,
           BERTH_JOIN_TOKEN: extra.token ?? peer.token,
           BERTH_TUNING: JSON.stringify(tuning),
         },
       });
     },
+    confined: () => starts?.seen() ?? 0,
     async killAgent(signal) {
       const { agent } = world;
       if (agent.exitCode !== null || agent.signalCode !== null) return;
@@ -77,6 +92,7 @@ export async function makeWorld(
     },
     async close() {
       await world.killAgent("SIGKILL");
+      await starts?.end();
       await runAgentCommand("purge", dir, environment);
       await peer.close();
       await rm(dir, { recursive: true, force: true });
@@ -101,11 +117,14 @@ export async function runAgentCommand(
   return new Promise((resolve) => child.once("close", (exitCode) => resolve({ exitCode, output })));
 }
 
-/** Resolves with what `look` found once it is neither undefined, null nor false; throws with `what` when it takes too long. */
+/**
+ * Resolves with what `look` found once it is neither undefined, null nor false; throws with `what` when it takes too long: much longer
+ * than on a machine with nothing else to do.
+ */
 export async function until<Found>(
   what: string | (() => string),
   look: () => Found | Promise<Found>,
-  timeoutMs = 15_000,
+  timeoutMs = 45_000,
 ): Promise<NonNullable<Found>> {
   const untilMs = performance.now() + timeoutMs;
   for (;;) {
@@ -117,7 +136,7 @@ export async function until<Found>(
   }
 }
 
-export function untilStatus(world: World, instance: string, kind: string, timeoutMs = 15_000) {
+export function untilStatus(world: World, instance: string, kind: string, timeoutMs = 45_000) {
   return until(
     () =>
       `${instance} ${kind}; it is ${JSON.stringify(world.peer.observed(instance))}\n${readFileSync(world.logFile, "utf8").slice(-1_500)}`,
@@ -146,7 +165,7 @@ export function desired(over: Record<string, unknown> = {}): DesiredInstance {
     source: { kind: "image", reference: "berth-test/box:1", digest: null },
     port: 8080,
     resources: { cpuMilli: 500, memoryBytes: 64 * 1024 * 1024, diskBytes: 1024 * 1024, pids: 64 },
-    probes: { readiness: { kind: "http", path: "/", periodMs: 500, timeoutMs: 1_000, failureThreshold: 3 } },
+    probes: { readiness: { kind: "http", path: "/", periodMs: 100, timeoutMs: 1_000, failureThreshold: 3 } },
     stopGraceMs: 500,
     readOnlyRoot: false,
     hasEnvironment: false,

@@ -190,7 +190,9 @@ describe("SIGTERM", () => {
     });
     const old = await startGateway({ node: nodeId(1), key, limits });
     apps.push(app);
-    const instances = [endpointInstance(app.port, { instance: instanceId(1) })];
+    // A second gateway may take longer to start than answerTimeoutMs.
+    const http = { connectTimeoutMs: 1_000, firstByteTimeoutMs: 60_000, idleTimeoutMs: 60_000 };
+    const instances = [endpointInstance(app.port, { instance: instanceId(1), http })];
     await old.write({ instances, routes: { [appId(1)]: 1 } });
     const slow = send(old.port, { path: "/slow", headers: { "berth-ticket": pass } });
     await eventually(

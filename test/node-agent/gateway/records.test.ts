@@ -33,6 +33,31 @@ describe("counters", () => {
     expect(tally?.bytesOut).toBeGreaterThan(6 * 5);
     expect(tally?.bytesIn).toBeGreaterThan(6 * 20);
   });
+
+  test("leave out what the control plane asks by itself: its checks are no visitors, and judge no release", async () => {
+    const app = await httpApp((_asked, response) => void response.writeHead(503).end("still warming up"));
+    await served.serve(app, { instance: instanceId(8) });
+    const ask = async (use: "app" | "verify"): Promise<number> => {
+      const headers = { "berth-ticket": await ticket(served.key, { instance: instanceId(8), use }) };
+      return (await send(served.gateway.port, { path: "/health", headers })).status;
+    };
+    expect([await ask("verify"), await ask("app"), await ask("verify")]).toEqual([503, 503, 503]);
+    const tally = (await served.gateway.counters()).instances.find(({ instance }) => instance === instanceId(8));
+    expect(tally).toMatchObject({ requests: 1, open: 0, status: { s5xx: 1 } });
+  });
+
+  test("bill who asks for a release by its name, and leave it out of what the release is judged by", async () => {
+    const app = await httpApp((_asked, response) => void response.writeHead(500).end("a tester found something"));
+    await served.serve(app, { instance: instanceId(7) });
+    for (const preview of [true, false, true]) {
+      const headers = { "berth-ticket": await ticket(served.key, { instance: instanceId(7), preview }) };
+      expect((await send(served.gateway.port, { headers })).status).toBe(500);
+    }
+    const tally = (await served.gateway.counters()).instances.find(({ instance }) => instance === instanceId(7));
+    expect(tally).toMatchObject({ requests: 3, open: 0, status: { s5xx: 1 } });
+    expect(tally?.latency.reduce((sum, count) => sum + count, 0)).toBe(1);
+    expect(tally?.bytesOut).toBeGreaterThan(3 * "a tester found something".length);
+  });
 });
 
 describe("logs", () => {

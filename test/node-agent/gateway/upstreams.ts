@@ -20,8 +20,19 @@ export interface App {
 
 export const httpApp = (listener: RequestListener): Promise<App> =>
   listening(createHttp({ maxHeaderSize: 256 * 1024 }, listener));
-export const tcpApp = (onSocket: (socket: Socket) => void): Promise<App> =>
-  listening(createTcp((socket) => onSocket(socket.on("error", () => undefined))));
+export const tcpApp = (onSocket: (socket: Socket) => void, options: { allowHalfOpen?: boolean } = {}): Promise<App> =>
+  listening(createTcp(options, (socket) => onSocket(socket.on("error", () => undefined))));
+
+/** Answers once its visitor has said all, with how much that was. */
+export const patientApp = (): Promise<App> =>
+  tcpApp(
+    (socket) => {
+      let bytes = 0;
+      socket.on("data", (some) => (bytes += some.length));
+      socket.on("end", () => setTimeout(() => socket.end(`heard ${bytes}`), 50));
+    },
+    { allowHalfOpen: true },
+  );
 
 function listening(server: Server | TcpServer): Promise<App> {
   return new Promise((resolve) => {

@@ -1,13 +1,14 @@
-// What must hold of one App object after every step: 1, 6, 7, 11, 21, 22; and the versions of its route.
+// What must hold of one App object after every step: 1, 6, 7, 11, 22; and the versions of its route. Its rollouts: rollout-checks.ts.
 import type { InstanceId, NodeId } from "../../../contracts/ids.ts";
 import type { Route } from "../../../contracts/route.ts";
 import type { InstanceRow } from "../../../core/app/types.ts";
-import { seqKey } from "../../../core/keys.ts";
+import { planOf, type RolloutRow } from "../../../core/rollout/types.ts";
 import { policyOf } from "../app-kinds.ts";
 import type { AppHost, AppSite, Cluster } from "../cluster.ts";
 import type { Fault } from "./checks.ts";
 import { noteEvents } from "./events.ts";
 import { isMeantToStay } from "./meaning.ts";
+import { RolloutChecks } from "./rollout-checks.ts";
 
 /** An alarm may come this late at worst, and then some. */
 const ALARM_SLACK_MS = 12_000;
@@ -20,6 +21,7 @@ export class AppChecks {
   private readyBefore = new Map<string, number>();
   private readonly shed = new Set<string>();
   private eventsSeen = 0;
+  private readonly rollouts: RolloutChecks;
   private readonly cluster: Cluster;
   private readonly site: AppSite;
   private readonly host: AppHost;
@@ -30,6 +32,7 @@ export class AppChecks {
     this.site = site;
     this.host = site.host;
     this.fault = (text) => fault(`${text} [${site.host.name}]`);
+    this.rollouts = new RolloutChecks(cluster, site.host, this.fault);
   }
 
   look(): void {
@@ -37,10 +40,10 @@ export class AppChecks {
     if (!host.tables.app.get("app")) return;
     const seen = this.eventsSeen;
     this.eventsSeen = noteEvents(cluster.world, host.name, host.tables, seen);
-    this.checkTruth(seen);
+    this.rollouts.look(seen, this.eventsSeen);
     this.checkOwners();
     this.checkRoute();
-    this.checkRollouts();
+    this.checkDrains();
   }
 
   /** 1: one node for life; generations rise; one instance meant to run per slot, but for a hand-over. */
@@ -60,7 +63,7 @@ export class AppChecks {
   /** What must be spread is, whoever granted it. */
   private checkSpread(row: InstanceRow, racks: Map<string, InstanceRow>): void {
     const { placement } = row;
-    if (!placement || policyOf(this.site.kind).placement.failureDomains !== "required") return;
+    if (!placement || row.job || policyOf(this.site.kind).placement.failureDomains !== "required") return;
     const rack = `${row.region}/${row.cohort}/${placement.failureDomain}`;
     const other = racks.get(rack);
     if (other) this.fault(`spread: ${row.id} and ${other.id} are both in ${placement.failureDomain}`);
@@ -71,7 +74,7 @@ export class AppChecks {
     if (home === node) return;
     if (home) return this.fault(`1: ${row.id} moved from ${home} to ${node}`);
     this.homes.set(row.id, node);
-    const slot = this.site.isAlone ? "the app" : `${row.release}/${row.ordinal}`;
+    const slot = this.site.isAlone && !row.job ? "the app" : `${row.release}/${row.ordinal}`;
     if (this.generations.has(`${slot}#${row.generation}`)) {
       this.fault(`1: two instances are generation ${row.generation} of ${slot}`);
     }
@@ -93,13 +96,15 @@ export class AppChecks {
     this.checkFloor(endpoints);
   }
 
-  /** Returns how many slots are served. */
+  /** Returns how many slots have traffic. */
   private checkReleases(state: Route["state"]): number {
     if (state.kind !== "serving") return 0;
     const sum = state.releases.reduce((total, { weight }) => total + weight, 0);
     if (sum !== 100) this.fault(`6: weights of route v${this.route.version} sum to ${sum}`);
     const slots = new Set<string>();
+    let served = 0;
     for (const release of state.releases) {
+      if (release.weight > 0) served += release.endpoints.length;
       if (!Number.isInteger(release.weight) || release.weight < 0) this.fault(`6: weight ${release.weight}`);
       if (release.weight > 0 && release.endpoints.length === 0)
         this.fault(`6: v${release.version} has weight but no endpoint`);
@@ -115,15 +120,17 @@ export class AppChecks {
         this.checkDocument(id, node);
       }
     }
-    return slots.size;
+    return served;
   }
 
   /** 2: what no document names must not get traffic. */
   private checkDocument(id: InstanceId, node: NodeId): void {
     const { instances, nodes } = this.cluster.cellFor(node).tables;
     if (nodes.get(node)?.phase === "removed") return;
-    if (instances.get(id)?.state.kind !== "desired")
-      this.fault(`2: ${id} is in the route, but not in its node's document`);
+    const state = instances.get(id)?.state;
+    // Stopped for want of a lease, and the word of it is on its way: nothing there can serve.
+    if (state?.kind === "gone" && state.fenced) return;
+    if (state?.kind !== "desired") this.fault(`2: ${id} is in the route, but not in its node's document`);
   }
 
   /** 11: no step that was not told of a failure takes the served count below what the current release had to give. */
@@ -133,60 +140,47 @@ export class AppChecks {
     const { readyBefore } = this;
     this.endpointsBefore = now;
     this.readyBefore = readyByCohort(this.host);
-    const { current, rollout } = tables.app.get("app")!;
+    const { current, rollout, maintenance } = tables.app.get("app")!;
     // What nodes and edges say is what happened, no decision.
-    if (!current || lastEvent === "deliver" || lastEvent === "reportUnreachable" || lastEvent === "instances_probed")
-      return;
+    if (!current || maintenance || TOLD.includes(lastEvent)) return;
     const active = rollout ? tables.rollouts.get(rollout) : undefined;
     const serving = readyBefore.get(current.cohort) ?? 0;
-    const floor = Math.min(before, serving, current.replicas, active?.to.replicas ?? current.replicas);
+    const whole = Math.min(serving, current.replicas, active?.to.replicas ?? Infinity);
+    const floor = Math.min(before, active ? floorOf(active, whole) : whole);
     // A singleton's hand-over stops the old one first: two at once is what it must never be.
     if (now < floor && !this.site.isAlone)
       this.fault(`11: ${before} endpoints became ${now} by ${lastEvent}; floor ${floor}`);
-    if (active || !tables.route.get("route")) return;
-    const { state } = tables.route.get("route")!.route;
-    if (state.kind === "serving" && (state.releases.length !== 1 || state.releases[0]!.release !== current.release)) {
-      this.fault(`11: after a rollout the route serves something else than v${current.version}`);
-    }
   }
 
-  /** 22: whatever is under way has a deadline, and keeps it. */
-  private checkRollouts(): void {
+  /** 22: a drain ends. */
+  private checkDrains(): void {
     const { tables } = this.host;
     const { nowMs } = this.cluster.world;
     for (const row of tables.rollouts.values()) {
-      if (row.shed > 0 && !this.shed.has(row.id)) {
-        this.shed.add(row.id);
-        this.cluster.world.happened("rollout gave up old instances for room");
-      }
-      if (row.phase.kind !== "rolling" && row.phase.kind !== "verifying") continue;
-      if (nowMs > row.deadlineAtMs + ALARM_SLACK_MS) this.fault(`22: ${row.id} is over its deadline`);
-      if (tables.app.get("app")!.rollout !== row.id) this.fault(`22: ${row.id} is active but nobody's`);
+      if (row.shed <= (row.shedByPlan ?? 0) || this.shed.has(row.id)) continue;
+      this.shed.add(row.id);
+      this.cluster.world.happened("rollout gave up old instances for room");
     }
     for (const { id, phase } of tables.instances.values()) {
       if (phase.kind === "draining" && nowMs > phase.untilMs + ALARM_SLACK_MS) this.fault(`22: ${id} drains on and on`);
     }
   }
+}
 
-  /** 21: completed only when every replica answered. */
-  private checkTruth(seenBefore: number): void {
-    const { tables } = this.host;
-    for (let seq = seenBefore + 1; seq <= this.eventsSeen; seq += 1) {
-      const event = tables.events.get(seqKey(seq));
-      if (event?.type !== "rollout.completed") continue;
-      const row = tables.rollouts.get(event.subject);
-      if (!row) continue;
-      for (let ordinal = 0; ordinal < row.to.replicas; ordinal += 1) {
-        const isAnswered = [...tables.instances.values()].some(
-          (instance) =>
-            instance.cohort === row.to.cohort &&
-            instance.ordinal === ordinal &&
-            this.cluster.answered.has(`${instance.id}/${instance.generation}`),
-        );
-        if (!isAnswered) this.fault(`21: ${row.id} completed, but replica ${ordinal} never answered through the edge`);
-      }
-    }
-  }
+const TOLD = ["deliver", "reportUnreachable", "instances_probed"];
+
+/** What a plan lets the served count fall to. An immediate one gives everything to the first that is ready. */
+function floorOf(row: RolloutRow, whole: number): number {
+  const { strategy } = planOf(row);
+  const { from, to } = row;
+  if (strategy.kind === "immediate" && from?.cohort !== to.cohort) return Math.min(1, whole);
+  if (strategy.kind !== "rolling") return whole;
+  const { maxSurge, maxUnavailable } = strategy;
+  const share = (amount: number | string): number =>
+    typeof amount === "number" ? amount : (to.replicas * Number.parseInt(amount, 10)) / 100;
+  // Where both come to nothing one may be missing: nothing could ever be replaced.
+  const unavailable = Math.floor(share(maxUnavailable));
+  return Math.max(0, whole - (unavailable === 0 && share(maxSurge) === 0 ? 1 : unavailable));
 }
 
 /** How many slots of each cohort serve, or could. */

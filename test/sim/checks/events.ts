@@ -27,7 +27,12 @@ function detail({ data }: BerthEvent): string {
   const { instance, rollout, ...rest } = data as { instance?: InstanceView; rollout?: RolloutView };
   const words: string[] = [];
   if (instance) words.push(`v${instance.version}/${instance.ordinal} on ${instance.nodeName ?? "no node"}`);
-  if (rollout) words.push(`${rollout.reason} to v${rollout.toVersion ?? "?"}`);
+  if (rollout) {
+    const { reason, toVersion, phase, step, weights = [], failure } = rollout;
+    const shares = weights.map(({ version, weight }) => `v${version}=${weight}`).join(" ");
+    words.push(`${reason} to v${toVersion ?? "?"}, ${phase}${step ? ` ${step.index}/${step.of}` : ""} ${shares}`);
+    if (failure) words.push(JSON.stringify(failure).slice(0, 150));
+  }
   if (Object.keys(rest).length > 0) words.push(JSON.stringify(rest).slice(0, 200));
   return words.length > 0 ? `: ${words.join(" ")}` : "";
 }
@@ -40,4 +45,8 @@ interface InstanceView {
 interface RolloutView {
   readonly reason?: string;
   readonly toVersion?: number;
+  readonly phase?: string;
+  readonly step?: { readonly index: number; readonly of: number } | null;
+  readonly weights?: readonly { readonly version: number; readonly weight: number }[];
+  readonly failure?: unknown;
 }

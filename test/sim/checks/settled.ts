@@ -1,6 +1,7 @@
 // 20, 22, 14: faults have ended and time has passed; nothing is left over and everything agrees.
 import type { AppId } from "../../../contracts/ids.ts";
 import type { InstanceRow } from "../../../core/app/types.ts";
+import type { Target } from "../../../core/rollout/types.ts";
 import type { NodeRow } from "../../../core/cell/types.ts";
 import { policyOf } from "../app-kinds.ts";
 import type { AppSite, CellHost, Cluster } from "../cluster.ts";
@@ -58,18 +59,24 @@ function ofDrain(cluster: Cluster, { id, name, drain }: NodeRow): string[] {
 
 function ofApp(cluster: Cluster, { id, host, kind }: AppSite): string[] {
   const faults: string[] = [];
-  const { current, rollout, phase } = host.tables.app.get("app")!;
+  const { current, aside = [], rollout, phase, warm } = host.tables.app.get("app")!;
   if (phase === "destroying") faults.push(`22: ${host.name} is not destroyed yet`);
   if (rollout) faults.push(`22: ${host.name} still has rollout ${rollout}`);
+  if (warm) faults.push(`20: ${host.name} keeps v${warm.target.version} warm`);
   if (host.tables.calls.size > 0) faults.push(`20: ${host.name} keeps ${host.tables.calls.size} unanswered calls`);
   const live = [...host.tables.instances.values()].filter((row) => row.phase.kind !== "ended");
-  const expected = current?.replicas ?? 0;
+  const expected = aside.reduce((sum, { target }) => sum + target.replicas, current?.replicas ?? 0);
+  for (const row of live) faults.push(...ofIntent(cluster, host.name, row));
   const slots = slotsOf(live);
   // A slot that cannot be placed as its customer wishes says so, and why; there is nothing else to do for it.
   const refused = [...slots.values()].filter((slot) => slot === "refused").length;
   const placed = inDocuments(cluster, id);
   const lost = live.filter(({ nodeGone }) => nodeGone).length;
-  if (slots.size !== expected || placed + refused < expected || placed > expected + lost) {
+  const targets = [...(current ? [current] : []), ...aside.map(({ target }) => target)];
+  // What never gets ready ends and is tried elsewhere, again and again: now and then a slot has nobody.
+  const unready = targets.filter((target) => isHopeless(host, target)).reduce((sum, { replicas }) => sum + replicas, 0);
+  const least = expected - unready;
+  if (slots.size < least || slots.size > expected || placed + refused < least || placed > expected + lost) {
     const kinds = live.map((row) => `${row.phase.kind}/${row.observed?.kind}`).join(" ");
     faults.push(
       `20: ${host.name} (${kind}) wants ${expected}, has ${live.length} (${kinds}) and ${placed} in documents`,
@@ -80,7 +87,24 @@ function ofApp(cluster: Cluster, { id, host, kind }: AppSite): string[] {
   );
   if (refused > 0 && isWhole && policyOf(kind).isAlwaysPlaceable)
     faults.push(`20: ${host.name} (${kind}) finds no room`);
-  return [...faults, ...ofRoute(cluster, id, host, expected - refused)];
+  return [...faults, ...ofRoute(cluster, id, host, Math.max(0, least - refused))];
+}
+
+/**
+ * Never gets ready, which nobody could tell: it was completed while its app was scaled to 0 (with replicas, 21 forbids that), and the
+ * app was scaled up since.
+ */
+function isHopeless({ tables }: AppSite["host"], { release }: Target): boolean {
+  const behaviour = tables.releases.get(release)?.release.spec.command?.[0] ?? "good";
+  return ["crashing", "never", "no-image"].includes(behaviour);
+}
+
+/** What serves on is not being drained on its node, and what is called back is so no more. */
+function ofIntent(cluster: Cluster, name: string, { id, phase, placement, nodeGone }: InstanceRow): string[] {
+  if (!placement || nodeGone || phase.kind !== "running") return [];
+  const row = cluster.cellFor(placement.node).tables.instances.get(id);
+  if (!row || row.desired.intent === "run") return [];
+  return [`20: ${id} of ${name} runs, but its node has it ${row.desired.intent}`];
 }
 
 /** Each slot that somebody has: filled, or only with one that finds no room. */

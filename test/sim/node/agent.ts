@@ -1,5 +1,5 @@
 // The agent's process on a server: its clock, its line to the control plane, and the document on disk that its fleet follows.
-import type { HeartbeatRequest, HeartbeatResponse } from "../../../contracts/agent-protocol.ts";
+import { AGENT_PROTOCOL, type HeartbeatRequest, type HeartbeatResponse } from "../../../contracts/agent-protocol.ts";
 import type { DesiredDocument } from "../../../contracts/desired.ts";
 import { SIM_AGENT_LIMITS } from "../limits.ts";
 import { Arrival } from "./arrival.ts";
@@ -145,13 +145,13 @@ export class Agent {
       if (status.kind === "ready") saidReady.add(`${instance}/${generation}`);
     }
     return {
-      protocol: 1,
+      protocol: AGENT_PROTOCOL,
       ackRevision: disk.desired?.revision ?? 0,
       agentVersion: "sim",
       observed,
       used: { cpuMilli: 0, memoryBytes: 0, diskBytes: 0 },
       gatewayReady: gateway.isUp,
-      watched: [],
+      watched: this.machine.counts.of(disk.desired),
       metering: [],
       conditions: [],
       notices: [],

@@ -5,9 +5,19 @@ import type { AppId, InstanceId } from "../../../contracts/ids.ts";
 import type { World } from "../world.ts";
 import type { EndCause, Ground } from "./ground.ts";
 
-/** How a release's instances behave; carried as its command. */
-export const BEHAVIOURS = ["good", "slow", "crashing", "never", "no-image", "hungry"] as const;
-export type Behaviour = (typeof BEHAVIOURS)[number];
+/**
+ * How a release's instances behave; carried as its command. faulty: 5 % of its answers are errors. unfit: it answers, but not as a
+ * smoke check wants.
+ */
+export type Behaviour = "good" | "slow" | "faulty" | "unfit" | "crashing" | "never" | "no-image" | "hungry";
+
+/** What a no-image release names, for its commands too. */
+export const NO_IMAGE = "sim/none:1";
+
+/** What a command before or after a release comes to; carried as its second word. */
+export const ERRANDS = ["ends", "breaks", "hangs"] as const;
+export type Errand = (typeof ERRANDS)[number];
+const errandOf = ({ command }: DesiredInstance): Errand => (command?.[1] ?? "ends") as Errand;
 
 export interface Container {
   readonly name: string;
@@ -51,6 +61,9 @@ export class Engine {
   list(): Container[] {
     return [...this.containers.values()];
   }
+  find(of: { readonly instance: string; readonly generation: number }): Container | undefined {
+    return this.containers.get(containerName(of));
+  }
   isUpNow(): boolean {
     return this.isUp;
   }
@@ -64,7 +77,8 @@ export class Engine {
     const tookMs = isCrawling ? world.between(2_000, 9_000) : world.between(10, 400);
     world.after(tookMs / 2, () => ports.progress(50));
     world.after(tookMs, () => {
-      if (behaviourOf(desired) === "no-image") return ports.failed("image_not_found", "no such image");
+      if (desired.source.kind === "image" && desired.source.reference === NO_IMAGE)
+        return ports.failed("image_not_found", "no such image");
       if (world.nowMs < this.pullsFailUntilMs) {
         world.happened("pull failed");
         return ports.failed("image_pull_failed", "the registry does not answer");
@@ -179,6 +193,7 @@ export class Engine {
     const bootMs = behaviour === "slow" ? world.between(2_000, 6_000) : world.between(20, 600);
     container.readyAtMs = behaviour === "never" ? Infinity : world.nowMs + bootMs;
     this.ground.started(container);
+    if (container.desired.job) return this.runErrand(container, life);
     const endsAfter = (ms: number, outOfMemory: boolean): void =>
       world.after(ms, () => {
         if (container.life !== life || container.state !== "running") return;
@@ -188,6 +203,18 @@ export class Engine {
       });
     if (behaviour === "crashing") endsAfter(bootMs / 2, false);
     if (behaviour === "hungry") endsAfter(bootMs + world.between(500, 12_000), true);
+  }
+
+  /** Ends by itself, unless it hangs; it is never ready. */
+  private runErrand(container: Container, life: number): void {
+    const { world } = this;
+    const errand = errandOf(container.desired);
+    container.readyAtMs = Infinity;
+    if (errand === "hangs") return;
+    world.after(world.between(50, 1_500), () => {
+      if (container.life !== life) return;
+      this.end(container, { exitCode: errand === "ends" ? 0 : 3, outOfMemory: false }, "exited");
+    });
   }
 }
 

@@ -23,6 +23,8 @@ export class Truth {
   /** Runs by instance; more than one at a time is a fault. */
   private readonly running = new Map<InstanceId, Run[]>();
   private readonly singletons = new Map<AppId, Run[]>();
+  /** Commands before and after each release, which have names of their own. */
+  private readonly errands = new Set<string>();
   /** instance/generation whose stop was final. */
   private readonly finished = new Set<string>();
 
@@ -53,9 +55,18 @@ export class Truth {
       else this.faults.push(`1: ${key} runs on ${other.machine.name} and on ${machine.name}`);
     }
     this.running.set(container.instance, [...others, run]);
+    if (container.desired.job) this.errandStarted(run);
     if (container.desired.singleton === null) return;
     this.singletonStarted(run);
     if (container.desired.singleton === "strict") machine.contact.watch();
+  }
+
+  /** 3: nobody knows what a migration would do that is run twice. */
+  private errandStarted({ container, machine }: Run): void {
+    const { release, command = [] } = container.desired;
+    const errand = [...command, release].join(" ");
+    if (this.errands.has(errand)) this.faults.push(`3: ${errand} is run again, on ${machine.name}`);
+    this.errands.add(errand);
   }
 
   /** 4: two of them never run at once; but where an operator vouched that a server is gone for good and it was not. */

@@ -2,7 +2,7 @@
 import type { HeartbeatRequest, HeartbeatResponse } from "../../../contracts/agent-protocol.ts";
 import type { DesiredDocument } from "../../../contracts/desired.ts";
 import type { Result } from "../../../contracts/failures.ts";
-import type { NodeProof } from "../../../core/cell/types.ts";
+import type { NodeProof } from "../../../core/messages.ts";
 import type { AgentLimits } from "../../../core/converge/limits.ts";
 
 /** The way to the control plane. Exactly one of the two answers comes, in time or never. */

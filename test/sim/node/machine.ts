@@ -5,6 +5,7 @@ import type { Fence } from "../../../core/converge/converge.ts";
 import type { World } from "../world.ts";
 import { Agent } from "./agent.ts";
 import { Contact } from "./contact.ts";
+import { Counts } from "./counts.ts";
 import { Engine, type Container } from "./engine.ts";
 import { Gateway, type EndpointFile } from "./gateway.ts";
 import type { Truth } from "./ground.ts";
@@ -53,6 +54,8 @@ export class Machine {
   readonly contact: Contact;
   readonly engine: Engine;
   readonly gateway: Gateway;
+  /** On disk too: they never fall. */
+  readonly counts = new Counts();
   readonly habits: AgentHabits;
   readonly line: ControlLine;
   private readonly truth: Truth;

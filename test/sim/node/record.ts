@@ -3,7 +3,7 @@ import type { ObservedInstance } from "../../../contracts/agent-protocol.ts";
 import type { InstanceFailure } from "../../../contracts/failures.ts";
 import type { AppId, InstanceId } from "../../../contracts/ids.ts";
 import { observedStatus, type LocalInstance, type LocalState } from "../../../core/converge/local.ts";
-import { afterEnd } from "../../../core/converge/restart.ts";
+import { afterEnd, hasRun } from "../../../core/converge/restart.ts";
 import type { Container } from "./engine.ts";
 import type { SupervisePorts } from "./supervised.ts";
 
@@ -15,8 +15,28 @@ export interface Facts {
   readonly readySinceMs: number | null;
   readonly ended: { readonly life: number; readonly state: Extract<LocalState, { kind: "ended" }> } | null;
   readonly fenced: boolean;
+  /** Of one that runs once: whether it may have been started, and whether it did what it was to do. */
+  readonly begun: boolean;
+  readonly done: boolean;
 }
-const NO_FACTS: Facts = { restarts: 0, crashes: 0, everReady: false, readySinceMs: null, ended: null, fenced: false };
+const NO_FACTS: Facts = {
+  restarts: 0,
+  crashes: 0,
+  everReady: false,
+  readySinceMs: null,
+  ended: null,
+  fenced: false,
+  begun: false,
+  done: false,
+};
+
+const UNSEEN_END: InstanceFailure = {
+  code: "exited",
+  message: "whether it ran is not known",
+  exitCode: null,
+  signal: null,
+  logTail: [],
+};
 
 const UNREPORTED_MAX = 3;
 
@@ -98,6 +118,25 @@ export class Record {
     return true;
   }
 
+  /** A one-off run is over, or may be: it is not run again. */
+  beginOver(hasContainer: boolean): boolean {
+    const { done, ended, begun } = this.facts;
+    if (done) this.state = { kind: "done", exitCode: 0 };
+    else if (ended && hasRun(ended.state.failure)) this.state = { kind: "failed", failure: ended.state.failure };
+    else if (begun && !hasContainer) this.state = { kind: "failed", failure: UNSEEN_END };
+    else return false;
+    return true;
+  }
+  over(failure: InstanceFailure | null, life: number): void {
+    if (failure === null) {
+      this.remember({ done: true });
+      return this.set({ kind: "done", exitCode: 0 });
+    }
+    const nowMs = this.ports.nowMs();
+    this.remember({ ended: { life, state: { kind: "ended", failure, endedAtMs: nowMs, retryAtMs: nowMs } } });
+    this.set({ kind: "failed", failure });
+  }
+
   /** A run, or a start (life is null), failed. */
   failed(failure: InstanceFailure, life: number | null): void {
     const { limits } = this.ports;
@@ -106,7 +145,7 @@ export class Record {
     const readyForMs = life === null || readySinceMs === null ? 0 : nowMs - readySinceMs;
     const { crashes, delayMs } = afterEnd(before, { code: failure.code, cause: null, readyForMs }, limits);
     const state = { kind: "ended", failure, endedAtMs: nowMs, retryAtMs: nowMs + delayMs } as const;
-    this.remember({ crashes, readySinceMs: null, ended: { life: life ?? -1, state } });
+    this.remember({ crashes, readySinceMs: null, begun: false, ended: { life: life ?? -1, state } });
     this.set(state);
     this.unreportedEnds = [...this.unreportedEnds, this.observedNow()].slice(-UNREPORTED_MAX);
     this.ports.writeEndpoints(() => undefined);

@@ -69,9 +69,15 @@ export class Supervised {
     return this.desired?.singleton === "strict";
   }
 
+  /** It runs once. */
+  private get isErrand(): boolean {
+    return Boolean(this.desired?.job);
+  }
+
   /** isServing: whether what has not been serving since before this agent may have traffic. */
   endpoint(state: EndpointState | null, isServing: boolean): EndpointRow[] {
-    if (state === null) return [];
+    // Nobody is sent to what runs once.
+    if (state === null || this.isErrand) return [];
     const { instance, generation, app } = this.record;
     const served = this.container !== null && this.container.life === this.servedLife;
     return [{ instance, generation, app, state: isServing || state === "gone" || served ? state : "starting" }];
@@ -83,7 +89,8 @@ export class Supervised {
     this.container = container;
     record.digest = this.desired ? digestOf(this.desired) : null;
     if (container.state !== "running") {
-      if (!record.beginEnded(container)) this.ended(container.exit ?? { exitCode: null, outOfMemory: false });
+      const isOver = this.isErrand ? record.beginOver(true) : record.beginEnded(container);
+      if (!isOver) this.ended(container.exit ?? { exitCode: null, outOfMemory: false });
       return;
     }
     const readySinceMs = record.facts.readySinceMs ?? this.ports.nowMs();
@@ -143,6 +150,7 @@ export class Supervised {
         if (this.attempt === attempt) record.set({ kind: "preparing", pull: { doneBytes: percent, totalBytes: 100 } });
       }),
       done: ports.guard(() => {
+        if (this.attempt === attempt && desired.job) record.remember({ begun: true });
         ports.engine.launch(
           desired,
           isWanted,
@@ -226,9 +234,15 @@ export class Supervised {
   private ended({ outOfMemory, exitCode }: Exit): void {
     const { record } = this;
     const life = this.container?.life ?? null;
+    if (this.isErrand && life !== null) return this.ranOnce(exitCode, life);
     if (this.isDoomed) record.failed(failureOf("never_ready", "not ready in its time", exitCode), life);
     else if (outOfMemory) record.failed(failureOf("out_of_memory", "it was killed for memory", exitCode), life);
     else record.failed(failureOf("exited", `it ended with ${exitCode}`, exitCode), life);
+  }
+
+  private ranOnce(exitCode: number | null, life: number): void {
+    if (this.isDoomed) return this.record.over(failureOf("timed_out", "ended at its time-out", exitCode), life);
+    this.record.over(exitCode === 0 ? null : failureOf("exited", `it ended with ${exitCode}`, exitCode), life);
   }
 
   /** Asks it how it is: when it should have started, and whenever that may have changed. */
@@ -236,6 +250,7 @@ export class Supervised {
     const { ports, container } = this;
     if (!container) return;
     const { life } = container;
+    if (this.desired?.job) return this.endInTime(container, this.desired.job.timeoutMs);
     const budgetMs = ports.limits.startupBudgetMs * ports.limits.startupBudgetShare;
     const bootMs = container.readyAtMs - ports.worldMs();
     if (bootMs < budgetMs) return ports.after(Math.max(0, bootMs) + ports.random(2, 60), () => this.look(container));
@@ -243,6 +258,14 @@ export class Supervised {
       if (this.container !== container || container.life !== life || this.record.state.kind !== "starting") return;
       this.isDoomed = true;
       ports.engine.kill(container);
+    });
+  }
+  private endInTime(container: Container, timeoutMs: number): void {
+    const { life } = container;
+    this.ports.after(timeoutMs, () => {
+      if (this.container !== container || container.life !== life || this.record.state.kind !== "starting") return;
+      this.isDoomed = true;
+      this.ports.engine.kill(container);
     });
   }
   look(container: Container): void {

@@ -5,9 +5,11 @@ import {
   type CredentialResponse,
   type EnvironmentResponse,
 } from "../../../contracts/agent-protocol.ts";
+import { Sha256 } from "../../../contracts/agent-release.ts";
 import type { DesiredInstance } from "../../../contracts/desired.ts";
 import { InstanceId, type AppId, type TeamId } from "../../../contracts/ids.ts";
 import { BundleHash, type ReleaseSpec } from "../../../contracts/release.ts";
+import { recordNodeKeys } from "../../../db/queries/platform-keys.ts";
 import { findRegistry } from "../../../db/queries/registries.ts";
 import { bundleKey, registryOf } from "../apps/check-source.ts";
 import type { ControlEnv } from "../env.ts";
@@ -17,10 +19,11 @@ import { databaseOf } from "../http/database.ts";
 import { fail } from "../http/problem.ts";
 import { unwrap } from "../http/respond.ts";
 import { invalid } from "../http/validation.ts";
+import { agentBytesKey } from "../releases/store.ts";
 import { open } from "../secrets/seal.ts";
 import { sealToNode } from "../secrets/seal-to-node.ts";
 import { authenticateAgent, type AgentCall } from "./authenticate.ts";
-import { issueCredential } from "./credential.ts";
+import { CREDENTIAL_TTL_MS, issueCredential, kidOf } from "./credential.ts";
 import { readAgentRequest } from "./read-agent-request.ts";
 import { ticketKeys } from "./ticket-keys.ts";
 
@@ -29,14 +32,21 @@ export async function renewCredential(c: ControlRequest): Promise<CredentialResp
   const shape = z.object({ protocol: z.int() });
   const { call } = await readAgentRequest(c, shape, { lane: "ask", expired: "accepted" });
   const { cell, proof } = call;
-  unwrap(await ask(() => c.env.CELL.getByName(cell).admit(proof), { repeatable: false }));
   const nowMs = Date.now();
+  const renewed = { ...proof, renewedUntilMs: nowMs + CREDENTIAL_TTL_MS };
+  unwrap(await ask(() => c.env.CELL.getByName(cell).admit(renewed), { repeatable: false }));
   const credential = await issueCredential(
     c.env.CREDENTIAL_SIGNING_KEY,
     { node: proof.node, cell, jkt: proof.jkt },
     nowMs,
   );
-  return { credential, ticketKeys: ticketKeys(c.env.TICKET_SIGNING_KEY), nowMs };
+  const trusted = await ticketKeys(c.env.TICKET_SIGNING_KEY);
+  // Of an agent that does not ask for keys by themselves, this is the word that it has them.
+  if (c.env.KEYS_MOVING !== undefined) {
+    const told = { node: proof.node, ticket: trusted.map(({ kid }) => kid), credential: kidOf(credential) };
+    await recordNodeKeys(databaseOf(c.env), told).catch(() => undefined);
+  }
+  return { credential, ticketKeys: trusted, nowMs };
 }
 
 /** Opened here, sealed to the node's key, and nowhere else in plaintext. */
@@ -69,6 +79,22 @@ export async function bundle(c: ControlRequest, hashText: string): Promise<Respo
   const stored = await c.env.BUNDLES.get(bundleKey(team, hash.data));
   if (stored === null) return fail("not_found", "This bundle is not stored any more.");
   return c.body(stored.body, 200, { "content-type": "application/gzip", "content-length": String(stored.size) });
+}
+
+/** An agent release's bytes, for any node of this installation: nothing in them is secret, and nodes check the signature. */
+export async function agentBundle(c: ControlRequest, sha256Text: string): Promise<Response> {
+  const { cell, proof } = await authenticateAgent(c.req.raw, new Uint8Array(), c.env.CREDENTIAL_SIGNING_KEY, {
+    lane: "ask",
+  });
+  const sha256 = Sha256.safeParse(sha256Text);
+  if (!sha256.success) throw invalid(sha256.error.issues, "param");
+  unwrap(await ask(() => c.env.CELL.getByName(cell).admit(proof), { repeatable: false }));
+  const stored = await c.env.BUNDLES.get(agentBytesKey(sha256.data));
+  if (stored === null) return fail("not_found", "These bytes are not stored here.");
+  return c.body(stored.body, 200, {
+    "content-type": "application/octet-stream",
+    "content-length": String(stored.size),
+  });
 }
 
 async function placedOn(

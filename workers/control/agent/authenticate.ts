@@ -1,7 +1,7 @@
 // Who is this node? Credential and proof, checked offline and before any object is touched; the Cell judges the rest.
 import { CREDENTIAL_SCHEME, PROOF_HEADER, type CredentialClaims } from "../../../contracts/agent-protocol.ts";
 import type { CellName } from "../../../contracts/ids.ts";
-import type { NodeProof } from "../../../durable-objects/rpc.ts";
+import type { NodeProof } from "../../../core/messages.ts";
 import { fail } from "../http/problem.ts";
 import { verifyCredential } from "./credential.ts";
 import { verifyProof } from "./proof.ts";
@@ -9,6 +9,8 @@ import { verifyProof } from "./proof.ts";
 export interface AgentCall {
   readonly cell: CellName;
   readonly proof: NodeProof;
+  /** When its credential ends. */
+  readonly expiresAtMs: number;
 }
 
 export async function authenticateAgent(
@@ -26,7 +28,8 @@ export async function authenticateAgent(
   if (proven.jkt !== credential.cnf.jkt)
     fail("proof_invalid", "The proof is signed by another key than the credential names.");
   if (proven.claims.lane !== options.lane) fail("proof_invalid", `The proof's lane must be ${options.lane} here.`);
-  return { cell: credential.cell, proof: nodeProof(credential, proven.claims) };
+  const proof = nodeProof(credential, proven.claims);
+  return { cell: credential.cell, proof, expiresAtMs: credential.exp * 1_000 };
 }
 
 function nodeProof(

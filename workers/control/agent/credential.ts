@@ -1,7 +1,8 @@
 // The node credential: a JWT by which any Worker knows a node offline. Issued at enrolment, renewed by key proof.
-import { base64url, decodeJwt, errors, importJWK, jwtVerify, SignJWT, type JWK } from "jose";
+import { decodeJwt, decodeProtectedHeader, errors, jwtVerify, SignJWT } from "jose";
 import { AGENT_AUDIENCE, CONTROL_ISSUER, CREDENTIAL_TYP, CredentialClaims } from "../../../contracts/agent-protocol.ts";
 import type { CellName, NodeId } from "../../../contracts/ids.ts";
+import { signingRing } from "../../keys/signing-ring.ts";
 import { fail } from "../http/problem.ts";
 
 /** Long enough to ride out a day without a control plane, short enough that a forgotten node's credential dies. */
@@ -10,31 +11,31 @@ export const CREDENTIAL_TTL_MS = 24 * 3_600_000;
 const VERIFIED_MAX = 10_000;
 const ALGORITHM = "EdDSA";
 
-interface SigningKey {
-  readonly kid: string;
-  readonly privateKey: CryptoKey;
-  readonly publicKey: CryptoKey;
-}
+const VARIABLE = "CREDENTIAL_SIGNING_KEY";
 
-const signingKeys = new Map<string, Promise<SigningKey>>();
 /** By the credential's own text, until it expires: in steady state a request costs one proof's verification and no more. */
-const verified = new Map<string, CredentialClaims>();
+const verified = new Map<string, Verified>();
+
+interface Verified {
+  readonly claims: CredentialClaims;
+  readonly kid: string;
+}
 
 export async function issueCredential(
   keyJson: string,
   to: { readonly node: NodeId; readonly cell: CellName; readonly jkt: string },
   nowMs: number,
 ): Promise<string> {
-  const key = await signingKey(keyJson);
+  const { kid, signing } = await signingRing(keyJson, VARIABLE);
   const iat = Math.floor(nowMs / 1_000);
   return new SignJWT({ cell: to.cell, cnf: { jkt: to.jkt } })
-    .setProtectedHeader({ alg: ALGORITHM, typ: CREDENTIAL_TYP, kid: key.kid })
+    .setProtectedHeader({ alg: ALGORITHM, typ: CREDENTIAL_TYP, kid })
     .setIssuer(CONTROL_ISSUER)
     .setAudience(AGENT_AUDIENCE)
     .setSubject(to.node)
     .setIssuedAt(iat)
     .setExpirationTime(iat + CREDENTIAL_TTL_MS / 1_000)
-    .sign(key.privateKey);
+    .sign(signing);
 }
 
 /**
@@ -47,9 +48,12 @@ export async function verifyCredential(
   nowMs: number,
   expired: "refused" | "accepted",
 ): Promise<CredentialClaims> {
+  const { verifying } = await signingRing(keyJson, VARIABLE);
   const known = verified.get(token);
-  const claims = known ?? (await verifySignature(keyJson, token));
-  if (known === undefined) remember(token, claims);
+  // A key that was retired takes with it what was verified by it.
+  const isKnown = known !== undefined && verifying.has(known.kid);
+  const claims = isKnown ? known.claims : await verifySignature(verifying, token);
+  if (!isKnown) remember(token, { claims, kid: kidOf(token) });
   if (claims.exp * 1_000 <= nowMs) {
     verified.delete(token);
     if (expired === "refused") fail("credential_expired", "The node's credential has expired; renew it by key proof.");
@@ -58,10 +62,11 @@ export async function verifyCredential(
 }
 
 /** The signature and every pinned claim; whether it has expired is judged by the caller, against its own clock. */
-async function verifySignature(keyJson: string, token: string): Promise<CredentialClaims> {
-  const key = await signingKey(keyJson);
+async function verifySignature(verifying: ReadonlyMap<string, CryptoKey>, token: string): Promise<CredentialClaims> {
   try {
-    const { payload } = await jwtVerify(token, key.publicKey, {
+    const key = verifying.get(kidOf(token));
+    if (key === undefined) throw new Error("signed by no key of now");
+    const { payload } = await jwtVerify(token, key, {
       algorithms: [ALGORITHM],
       typ: CREDENTIAL_TYP,
       issuer: CONTROL_ISSUER,
@@ -84,28 +89,9 @@ function issuedAt(token: string): Date {
   return new Date((typeof iat === "number" ? iat : 0) * 1_000);
 }
 
-function remember(token: string, claims: CredentialClaims): void {
+export const kidOf = (token: string): string => decodeProtectedHeader(token).kid ?? "";
+
+function remember(token: string, claims: Verified): void {
   if (verified.size >= VERIFIED_MAX) verified.delete(verified.keys().next().value as string);
   verified.set(token, claims);
-}
-
-function signingKey(json: string): Promise<SigningKey> {
-  const known = signingKeys.get(json);
-  if (known !== undefined) return known;
-  const key = importSigningKey(json);
-  signingKeys.set(json, key);
-  return key;
-}
-
-async function importSigningKey(json: string): Promise<SigningKey> {
-  const jwk = JSON.parse(json) as JWK;
-  if (typeof jwk.kid !== "string" || typeof jwk.x !== "string" || base64url.decode(jwk.x).byteLength !== 32) {
-    throw new Error("CREDENTIAL_SIGNING_KEY must be an Ed25519 private JWK with a kid");
-  }
-  const publicJwk = { kty: "OKP", crv: "Ed25519", x: jwk.x };
-  return {
-    kid: jwk.kid,
-    privateKey: (await importJWK(jwk, ALGORITHM)) as CryptoKey,
-    publicKey: (await importJWK(publicJwk, ALGORITHM)) as CryptoKey,
-  };
 }

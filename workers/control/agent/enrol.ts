@@ -1,14 +1,17 @@
 // Enrolment: a join token and a node's public keys for a credential. Every step may be repeated: the same key gets the same node.
 import { EnrolRequest, type EnrolResponse } from "../../../contracts/agent-protocol.ts";
 import type { NodeId } from "../../../contracts/ids.ts";
+import { judgeGateway } from "../../../core/outbound/judge.ts";
 import { mintId } from "../../../db/ids.ts";
 import { consumeJoinToken } from "../../../db/queries/join-tokens.ts";
 import { recordNode } from "../../../db/queries/nodes.ts";
+import type { ControlEnv } from "../env.ts";
 import { ask } from "../http/ask.ts";
 import type { ControlRequest } from "../http/context.ts";
 import { databaseOf } from "../http/database.ts";
 import { fail, failField } from "../http/problem.ts";
 import { unwrap } from "../http/respond.ts";
+import { exceptionsOf } from "../outbound/guarded-fetch.ts";
 import { issueCredential } from "./credential.ts";
 import { joinTokenHash } from "./join-token.ts";
 import { verifyProof } from "./proof.ts";
@@ -29,7 +32,7 @@ export async function enrol(c: ControlRequest): Promise<EnrolResponse> {
       message: "must be the key that signed the proof",
     });
   }
-  checkGatewayUrl(request.gatewayUrl);
+  checkGatewayUrl(c.env, request.gatewayUrl);
 
   const database = databaseOf(c.env);
   const { region, name, failureDomain } = request;
@@ -46,11 +49,11 @@ export async function enrol(c: ControlRequest): Promise<EnrolResponse> {
   await recordNode(database, { id: node, name, cell, region, failureDomain, jkt, enrolledBy: createdBy });
   const nowMs = Date.now();
   const credential = await issueCredential(c.env.CREDENTIAL_SIGNING_KEY, { node, cell, jkt }, nowMs);
-  return { node, cell, credential, ticketKeys: ticketKeys(c.env.TICKET_SIGNING_KEY), nowMs };
+  return { node, cell, credential, ticketKeys: await ticketKeys(c.env.TICKET_SIGNING_KEY), nowMs };
 }
 
 /** What the edge will fetch: an origin and nothing more. */
-function checkGatewayUrl(gatewayUrl: string): void {
+function checkGatewayUrl(env: ControlEnv, gatewayUrl: string): void {
   const url = new URL(gatewayUrl);
   const plain = (url.protocol === "http:" || url.protocol === "https:") && url.origin === gatewayUrl.replace(/\/$/, "");
   if (!plain) {
@@ -60,4 +63,6 @@ function checkGatewayUrl(gatewayUrl: string): void {
       message: "must be an http or https origin",
     });
   }
+  const refusal = judgeGateway(gatewayUrl, exceptionsOf(env));
+  if (refusal !== null) failField("invalid_request", { pointer: "/gatewayUrl", ...refusal });
 }

@@ -1,10 +1,9 @@
 // The node's proof over one request (the shape of RFC 9449): signed by the key that it names, over method, path, body and time.
 import { base64url, calculateJwkThumbprint, decodeProtectedHeader, importJWK, jwtVerify } from "jose";
 import { PROOF_TYP, ProofClaims, PublicKeyX } from "../../../contracts/agent-protocol.ts";
+import { PROOF_WINDOW_MS } from "../../../core/link/too-late.ts";
 import { fail } from "../http/problem.ts";
 
-/** What clocks and queues may be off by; a proof within it is told apart from a replay by the Cell's rising sequence. */
-export const PROOF_WINDOW_MS = 30_000;
 /** About 500 bytes each; beyond this an isolate forgets its oldest ones. */
 const KEYS_MAX = 10_000;
 /** Honest ones have about 700. Headers are remembered, and anybody may send one to enrol: 10,000 must stay far below 128 MB. */

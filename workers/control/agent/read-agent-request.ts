@@ -1,7 +1,7 @@
 // What every agent endpoint begins with: the body, whole, and then who sent it; the shape is looked at last.
 import type { z } from "zod";
-import { AGENT_PROTOCOL } from "../../../contracts/agent-protocol.ts";
-import type { NodeProof } from "../../../durable-objects/rpc.ts";
+import { isSpoken, unspokenText } from "../../../contracts/agent-protocol.ts";
+import type { NodeProof } from "../../../core/messages.ts";
 import { parseJson } from "../http/body.ts";
 import type { ControlRequest } from "../http/context.ts";
 import { fail } from "../http/problem.ts";
@@ -25,8 +25,6 @@ export async function readAgentRequest<Schema extends z.ZodType>(
 export function parseAgentBody<Schema extends z.ZodType>(schema: Schema, bytes: Uint8Array): z.output<Schema> {
   const json = parseJson(bytes);
   const protocol = (json as { protocol?: unknown } | null)?.protocol;
-  if (typeof protocol === "number" && protocol !== AGENT_PROTOCOL && protocol !== AGENT_PROTOCOL - 1) {
-    fail("protocol_unsupported", `This control plane speaks the agent protocol ${AGENT_PROTOCOL}, not ${protocol}.`);
-  }
+  if (typeof protocol === "number" && !isSpoken(protocol)) fail("protocol_unsupported", unspokenText(protocol));
   return parsed(schema, json);
 }

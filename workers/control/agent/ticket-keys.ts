@@ -1,7 +1,8 @@
-// The public half of the ticket key, as gateways get it at enrolment and renewal.
-import { TicketKey } from "../../../contracts/agent-protocol.ts";
+// The public halves of the ticket keys, as gateways get them at enrolment, at renewal, and when they ask.
+import type { TicketKey } from "../../../contracts/agent-protocol.ts";
+import { signingRing } from "../../keys/signing-ring.ts";
 
-/** keyJson: the Ed25519 private JWK. Nothing of its private part passes the schema. */
-export function ticketKeys(keyJson: string): TicketKey[] {
-  return [TicketKey.parse(JSON.parse(keyJson))];
+/** ring: TICKET_SIGNING_KEY. */
+export async function ticketKeys(ring: string): Promise<TicketKey[]> {
+  return [...(await signingRing(ring, "TICKET_SIGNING_KEY")).publics];
 }

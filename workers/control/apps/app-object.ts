@@ -56,8 +56,7 @@ export function shownApp(env: ControlEnv, app: App): App {
 }
 
 /** 202 with the rollout to watch, where there is one. */
-export function accepted(c: ControlRequest, value: Accepted): Accepted {
-  const { app, rollout } = value;
+export function accepted(c: ControlRequest, { app, release, rollout }: Accepted): Accepted {
   c.header("location", rollout === null ? `/v1/apps/${app}` : `/v1/apps/${app}/rollouts/${rollout.id}`);
-  return value;
+  return { app, release, rollout };
 }

@@ -2,7 +2,7 @@
 import type { Failure, Result } from "../../../contracts/failures.ts";
 import { findCallerByApiToken, findCallerBySession, type CallerRecord } from "../../../db/queries/callers.ts";
 import { readBearer, type Bearer } from "./bearer.ts";
-import type { AuthEnv, Caller } from "./caller.ts";
+import { roleNamed, type AuthEnv, type Caller } from "./caller.ts";
 import { authDatabase } from "./databases.ts";
 
 export const TEAM_HEADER = "berth-team";
@@ -13,7 +13,7 @@ const UNAUTHENTICATED: Failure = {
 };
 
 /** One round trip. Bearer session or API token; header `berth-team` (slug or id) picks another of a session's teams. */
-export async function authenticate(request: Request, env: AuthEnv): Promise<Result<Caller>> {
+export async function authenticate(request: Pick<Request, "headers">, env: AuthEnv): Promise<Result<Caller>> {
   const bearer = await readBearer(request, env.BETTER_AUTH_SECRET);
   if (bearer === null) return { ok: false, failure: UNAUTHENTICATED };
   const team = request.headers.get(TEAM_HEADER) ?? undefined;
@@ -32,14 +32,23 @@ function recordOf(bearer: Bearer, team: string | undefined, env: AuthEnv): Promi
 }
 
 function callerOf(record: CallerRecord, team: NonNullable<CallerRecord["team"]>, via: Caller["via"]): Caller {
-  const { user, token } = record;
+  const { user, token, entered, lacksSecondFactor, lacksSignOn, signedOn } = record;
   return {
-    actor: token === null ? `user:${user.id}` : `token:${token}`,
+    actor: token === null ? `${entered ? "operator" : "user"}:${user.id}` : `token:${token}`,
     user,
     team,
-    role: team.role,
+    subject: {
+      role: roleNamed(team.role, record.policies),
+      projects: record.projects,
+      token: token === null ? null : { scopes: record.tokenScopes ?? ["*"], projects: record.tokenProjects },
+      operator: user.operator,
+    },
     operator: user.operator,
     via,
     token,
+    entered,
+    lacksSecondFactor,
+    lacksSignOn,
+    signedOn,
   };
 }

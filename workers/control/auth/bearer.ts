@@ -1,6 +1,8 @@
 // Bearers: what a client shows. A session's is the stored token and a signature over it, so that neither a row of Postgres nor a
 // guess opens anything, and a forged one is refused before Postgres is asked. An API token's is random, and stored as its hash.
 
+import { sessionSecrets } from "../keys/session-secrets.ts";
+
 const SESSION_PREFIX = "berth_session_";
 const API_TOKEN_PREFIX = "berth_";
 /** Of an API token: enough to tell tokens apart, too little to guess the rest. */
@@ -10,19 +12,23 @@ export type Bearer =
   { readonly kind: "session"; readonly token: string } | { readonly kind: "api_token"; readonly hash: string };
 
 /** The bearer of a request, checked as far as that goes without Postgres; null where there is none or it cannot be genuine. */
-export async function readBearer(request: Request, secret: string): Promise<Bearer | null> {
+export async function readBearer(request: Pick<Request, "headers">, secret: string): Promise<Bearer | null> {
   const header = request.headers.get("authorization") ?? "";
   const shown = /^Bearer ([A-Za-z0-9._-]{16,512})$/i.exec(header)?.[1];
   if (shown === undefined || !shown.startsWith(API_TOKEN_PREFIX)) return null;
   if (!shown.startsWith(SESSION_PREFIX)) return { kind: "api_token", hash: await sha256Hex(shown) };
   const [token, signature] = shown.slice(SESSION_PREFIX.length).split(".");
   if (!token || !signature) return null;
-  const genuine = await crypto.subtle.verify("HMAC", await signingKey(secret), bytesOf(signature), encode(token));
-  return genuine ? { kind: "session", token } : null;
+  for (const one of sessionSecrets(secret)) {
+    const genuine = await crypto.subtle.verify("HMAC", await signingKey(one), bytesOf(signature), encode(token));
+    if (genuine) return { kind: "session", token };
+  }
+  return null;
 }
 
 export async function sessionBearer(token: string, secret: string): Promise<string> {
-  const signature = await crypto.subtle.sign("HMAC", await signingKey(secret), encode(token));
+  const [current] = sessionSecrets(secret);
+  const signature = await crypto.subtle.sign("HMAC", await signingKey(current), encode(token));
   return `${SESSION_PREFIX}${token}.${base64url(new Uint8Array(signature))}`;
 }
 
@@ -30,6 +36,12 @@ export async function sessionBearer(token: string, secret: string): Promise<stri
 export async function mintApiToken(): Promise<{ token: string; hash: string; prefix: string }> {
   const token = `${API_TOKEN_PREFIX}${base64url(crypto.getRandomValues(new Uint8Array(32)))}`;
   return { token, hash: await sha256Hex(token), prefix: token.slice(0, SHOWN_CHARACTERS) };
+}
+
+/** What an invitation's link carries, and its hash, which is kept. */
+export async function mintInvitation(): Promise<{ token: string; hash: string }> {
+  const token = `invite_${base64url(crypto.getRandomValues(new Uint8Array(32)))}`;
+  return { token, hash: await sha256Hex(token) };
 }
 
 export async function sha256Hex(text: string): Promise<string> {

@@ -1,138 +1,62 @@
-// Sign-up, sign-in, sign-out, and the installation's first operator.
-import type { Session, Setup, SignIn, SignUp } from "../../../contracts/api.ts";
-import type { Failure, Result } from "../../../contracts/failures.ts";
-import type { TeamId, UserId } from "../../../contracts/ids.ts";
-import type { Database, Transaction } from "../../../db/connect.ts";
-import { mintId } from "../../../db/ids.ts";
-import { insertAudit } from "../../../db/queries/audit.ts";
-import { findCallerBySession } from "../../../db/queries/callers.ts";
-import { createPersonalTeam } from "../../../db/queries/teams.ts";
-import { hasOperator, isRegistered, makeOperator } from "../../../db/queries/users.ts";
+// Signing in with a password, and a code where the account asks for one; and signing out.
 import type { z } from "zod";
-import { accountsOn, refusalCode } from "./accounts.ts";
-import { equalSecrets, readBearer, sessionBearer } from "./bearer.ts";
-import type { AuthEnv } from "./caller.ts";
-import { authDatabase } from "./databases.ts";
-import { personalSlugs } from "./slugs.ts";
+import type { Session, SignIn } from "../../../contracts/api.ts";
+import type { Result } from "../../../contracts/failures.ts";
+import type { UserId } from "../../../contracts/ids.ts";
+import { cookiesOf, plainHeaders, type Asked } from "./asked.ts";
+import { atDesk, note, refuse, type Desk } from "./at-desk.ts";
+import { readBearer } from "./bearer.ts";
+import { opened } from "./opened.ts";
+import { showCode } from "./second-factor.ts";
 
-type Credentials = z.infer<typeof SignUp>;
-const AUTH = { kind: "auth" } as const;
-/** Thrown, so that the transaction is undone. */
-class Refused extends Error {
-  readonly failure: Failure;
-  constructor(failure: Failure) {
-    super(failure.message);
-    this.failure = failure;
-  }
+/**
+ * second_factor_required: the password is right, and the account asks for a code too. unauthenticated: the same for a wrong
+ * password and for an address without an account.
+ */
+export async function signIn(input: z.infer<typeof SignIn>, asked: Asked): Promise<Result<Session>> {
+  return opened(asked, await atDesk(asked, (desk) => openSession(desk, input)));
 }
 
-/** Makes user, personal team and session in one transaction. conflict: that address has an account. */
-export function signUp(input: Credentials, env: AuthEnv): Promise<Result<Session>> {
-  return opened(env, input.email, (tx) => addUser(tx, input, env));
+async function openSession(desk: Desk, { email, password, code }: z.infer<typeof SignIn>): Promise<string> {
+  const headers = plainHeaders(desk.asked);
+  const first = await showPassword(desk, email, password, headers);
+  if (first.token !== null) return first.token;
+  if (code === undefined)
+    return refuse("second_factor_required", "this account asks for a code too", [
+      { pointer: "/code", rule: "required", message: "give the code of your authenticator app, or a recovery code" },
+    ]);
+  headers.set("cookie", cookiesOf(first.headers));
+  const { token, user } = await showCode(desk, code, headers);
+  await noteSignIn(desk, user);
+  return token;
 }
 
-/** Once per installation, makes the operator. forbidden: wrong token; conflict: already done. */
-export async function setup(input: z.infer<typeof Setup>, env: AuthEnv): Promise<Result<Session>> {
-  if (!(await equalSecrets(input.setupToken, env.SETUP_TOKEN))) {
-    return { ok: false, failure: { code: "forbidden", message: "this is not the installation's setup token" } };
-  }
-  return opened(env, input.email, async (tx) => {
-    if (await hasOperator(tx)) {
-      throw new Refused({ code: "conflict", message: "Berth is set up already; sign in as its operator" });
-    }
-    const { email, password } = input;
-    const { token, user } = await addUser(tx, { email, password, name: "Operator" }, env);
-    await makeOperator(tx, user);
-    await insertAudit(tx, { team: null, actor: `user:${user}`, action: "installation.setup", subject: user });
-    return { token, user };
-  });
-}
-
-async function addUser(tx: Transaction, input: Credentials, env: AuthEnv): Promise<{ token: string; user: UserId }> {
-  const { token, user } = await accountsOn(tx, env.BETTER_AUTH_SECRET).api.signUpEmail({ body: input });
-  if (token === null) throw new Error("the account was made without a session");
-  const id = mintId<TeamId>("team");
-  const owner = user.id as UserId;
-  await createPersonalTeam(tx, { id, slugs: personalSlugs(input.email, id), name: input.name, owner });
-  await insertAudit(tx, { team: id, actor: `user:${owner}`, action: "user.sign_up", subject: owner });
-  return { token, user: owner };
-}
-
-export function signIn(input: z.infer<typeof SignIn>, env: AuthEnv): Promise<Result<Session>> {
-  return opened(env, input.email, async (tx) => {
-    const { token } = await accountsOn(tx, env.BETTER_AUTH_SECRET).api.signInEmail({ body: input });
-    return { token };
-  });
-}
-
-/** Runs a transaction that ends with a session, and shows that session as the API does. */
-async function opened(
-  env: AuthEnv,
+/** token null: a code is to be shown too, with the cookie that these headers set. */
+export async function showPassword(
+  desk: Desk,
   email: string,
-  work: (tx: Transaction) => Promise<{ token: string }>,
-): Promise<Result<Session>> {
-  const db = authDatabase(env);
-  let token: string;
-  try {
-    ({ token } = await db.transaction(AUTH, work));
-  } catch (error) {
-    return { ok: false, failure: await failureOf(error, db, email) };
-  }
-  const caller = await findCallerBySession(db, token, undefined);
-  if (!caller?.team) return { ok: false, failure: { code: "unauthenticated", message: "the session ended already" } };
-  return {
-    ok: true,
-    value: {
-      token: await sessionBearer(token, env.BETTER_AUTH_SECRET),
-      expiresAtMs: caller.expiresAtMs ?? 0,
-      user: caller.user,
-      team: caller.team,
-    },
-  };
+  password: string,
+  headers: Headers,
+): Promise<{ token: string | null; headers: Headers }> {
+  const answer = await desk.auth.api.signInEmail({ body: { email, password }, headers, returnHeaders: true });
+  if ("twoFactorRedirect" in answer.response) return { token: null, headers: answer.headers };
+  const { token, user } = answer.response;
+  await noteSignIn(desk, user.id as UserId);
+  return { token, headers: answer.headers };
 }
 
-/** What better-auth refuses, in our words; everything else is thrown on. */
-async function failureOf(error: unknown, db: Database, email: string): Promise<Failure> {
-  if (error instanceof Refused) return error.failure;
-  switch (refusalCode(error)) {
-    case "INVALID_EMAIL_OR_PASSWORD":
-      return { code: "unauthenticated", message: "the e-mail address or the password is wrong" };
-    case "USER_ALREADY_EXISTS":
-    case "USER_ALREADY_EXISTS_USE_ANOTHER_EMAIL":
-      return conflict();
-    case "INVALID_EMAIL":
-      return invalid("/email", "must be an e-mail address");
-    case "INVALID_PASSWORD":
-    case "PASSWORD_TOO_SHORT":
-    case "PASSWORD_TOO_LONG":
-      return invalid("/password", "must have 10 to 128 characters");
-    case "FAILED_TO_CREATE_USER":
-      // better-auth hides why: either another sign-up with this address was quicker, or Postgres is away, which this asks.
-      if (await isRegistered(db, email)) return conflict();
-      throw error;
-    default:
-      throw error;
-  }
-}
-
-function conflict(): Failure {
-  const message = "there is an account with this e-mail address";
-  return { code: "conflict", message, errors: [{ pointer: "/email", rule: "unique", message }] };
-}
-
-function invalid(pointer: string, message: string): Failure {
-  return { code: "invalid_request", message: `${pointer} ${message}`, errors: [{ pointer, rule: "format", message }] };
+export async function noteSignIn({ tx, asked }: Desk, user: UserId): Promise<void> {
+  await note({ tx, asked }, user, "user.sign_in");
 }
 
 /** Ends the session that the request's bearer names; harmless when repeated. */
-export async function signOut(request: Request, env: AuthEnv): Promise<Result<null>> {
-  const bearer = await readBearer(request, env.BETTER_AUTH_SECRET);
+export async function signOut(asked: Asked): Promise<Result<null>> {
+  const bearer = await readBearer(asked, asked.env.BETTER_AUTH_SECRET);
   if (bearer?.kind !== "session") {
     return { ok: false, failure: { code: "unauthenticated", message: "only a session can be signed out" } };
   }
-  await authDatabase(env).transaction(AUTH, async (tx) => {
-    const { internalAdapter } = await accountsOn(tx, env.BETTER_AUTH_SECRET).$context;
-    await internalAdapter.deleteSession(bearer.token);
+  return atDesk(asked, async ({ auth }) => {
+    await (await auth.$context).internalAdapter.deleteSession(bearer.token);
+    return null;
   });
-  return { ok: true, value: null };
 }

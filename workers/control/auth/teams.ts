@@ -4,6 +4,7 @@ import type { Team, TeamCreate } from "../../../contracts/api.ts";
 import type { Result } from "../../../contracts/failures.ts";
 import type { TeamId } from "../../../contracts/ids.ts";
 import { mintId } from "../../../db/ids.ts";
+import type { By } from "../../../db/queries/audit.ts";
 import * as queries from "../../../db/queries/teams.ts";
 import type { AuthEnv, Caller } from "./caller.ts";
 import { authDatabase } from "./databases.ts";
@@ -13,7 +14,7 @@ export async function createTeam(
   caller: Caller,
   { slug, name }: z.infer<typeof TeamCreate>,
   env: AuthEnv,
-  id: TeamId = mintId("team"),
+  { id = mintId("team"), by = { actor: caller.actor } }: { id?: TeamId; by?: By } = {},
 ): Promise<Result<Team>> {
   if (caller.via === "api_token") {
     return {
@@ -21,12 +22,11 @@ export async function createTeam(
       failure: { code: "forbidden", message: "an API token belongs to one team; sign in to make another" },
     };
   }
-  const { actor, user } = caller;
-  return queries.createTeam(authDatabase(env), { id, slug, name, owner: user.id, actor });
+  return queries.createTeam(authDatabase(env), { ...by, id, slug, name, owner: caller.user.id });
 }
 
-/** All teams of the user, oldest first (a token's caller sees its own team alone). */
+/** All teams of the user, oldest first; of a token or of a team's single sign-on that team alone. */
 export async function listTeams(caller: Caller, env: AuthEnv): Promise<Result<Team[]>> {
-  if (caller.via === "api_token") return { ok: true, value: [caller.team] };
+  if (caller.via === "api_token" || caller.signedOn) return { ok: true, value: [caller.team] };
   return { ok: true, value: await queries.listTeamsOf(authDatabase(env), caller.user.id) };
 }

@@ -1,9 +1,11 @@
 // The second opinion on instances that an edge could not reach: each is asked through the edge's own ticket and fetch code.
 import { WorkerEntrypoint } from "cloudflare:workers";
+import { healthUrl } from "../../../contracts/relay.ts";
 import type { InstanceProbeRpc } from "../../../durable-objects/rpc.ts";
 import { fetchInstance } from "../../edge/fetch-instance.ts";
 import { ticketFor } from "../../edge/tickets.ts";
 import type { ControlEnv } from "../env.ts";
+import { keyedEnv, type KeyedEnv } from "../keys/keyed.ts";
 import { inBatches } from "../http/ask.ts";
 
 type Input = Parameters<InstanceProbeRpc["probe"]>[0];
@@ -26,11 +28,19 @@ export class InstanceProbe extends WorkerEntrypoint<ControlEnv> implements Insta
     const says = (ok: boolean, message: string): Opinion => ({ instance, generation, ok, message });
     const signal = AbortSignal.timeout(ANSWER_TIMEOUT_MS);
     try {
-      const wish = { key: this.env.TICKET_SIGNING_KEY, team, app, instance, generation, node, use: "verify" as const };
+      const wish = {
+        key: (await this.#keyed()).TICKET_SIGNING_KEY,
+        team,
+        app,
+        instance,
+        generation,
+        node,
+        use: "verify" as const,
+      };
       const ticket = await ticketFor(wish, Date.now());
       const host = `${name}.${this.env.BASE_DOMAIN}`;
-      const request = { method: "GET", path, host, headers: new Headers(), signal };
-      const result = await fetchInstance({ endpoint, ticket }, request);
+      const init = { headers: new Headers(), redirect: "manual", signal } as const;
+      const result = await fetchInstance({ endpoint, ticket }, { init, path, host });
       switch (result.kind) {
         case "answered":
           await result.response.body?.cancel();
@@ -48,17 +58,21 @@ export class InstanceProbe extends WorkerEntrypoint<ControlEnv> implements Insta
       if (!signal.aborted) return says(false, error instanceof Error ? error.message : String(error));
     }
     // Slow is not dead: whether an app that is slow is ready is for its node to judge.
-    const there = await gatewayAnswers(gatewayUrl);
+    const there = await gatewayAnswers(healthUrl(gatewayUrl, node));
     return says(there, there ? "it is slow, and its gateway answers" : "neither it nor its gateway answers");
+  }
+
+  #keyed(): Promise<KeyedEnv> {
+    return keyedEnv(this.env, (work) => this.ctx.waitUntil(work));
   }
 }
 
 /** What a gateway says where it cannot get an answer out of the instance. Its other refusals show that it is there. */
 const ABOUT_THE_APP: ReadonlySet<string> = new Set(["connect_failed", "upstream_reset"]);
 
-async function gatewayAnswers(gatewayUrl: string): Promise<boolean> {
+async function gatewayAnswers(url: string): Promise<boolean> {
   try {
-    const answer = await fetch(`${gatewayUrl}/.berth/health`, { signal: AbortSignal.timeout(GATEWAY_TIMEOUT_MS) });
+    const answer = await fetch(url, { redirect: "manual", signal: AbortSignal.timeout(GATEWAY_TIMEOUT_MS) });
     await answer.body?.cancel();
     return answer.ok;
   } catch {

@@ -1,8 +1,13 @@
 // What a request carries through the control Worker, and how a group of routes is made.
 import { OpenAPIHono } from "@hono/zod-openapi";
 import type { Context } from "hono";
+import type { Verdict } from "../../../core/authorise/types.ts";
 import type { Caller } from "../auth/caller.ts";
 import type { ControlEnv } from "../env.ts";
+import type { Access } from "./access.ts";
+import type { ThingFacts } from "./authorise.ts";
+import type { Deed } from "./deed.ts";
+import type { Rate } from "./rate-limit.ts";
 import { onInvalid } from "./validation.ts";
 
 export interface ControlContext {
@@ -11,6 +16,15 @@ export interface ControlContext {
     requestId: string;
     /** Set before any route of /v1 that is not public. */
     caller: Caller;
+    access: Access;
+    /** What was last said of this request's right to what it asks. */
+    verdict: Verdict;
+    /** Of the thing that it is about, once known. */
+    facts?: ThingFacts;
+    /** What the audit will say of it. */
+    deed: Deed;
+    /** What is left of its team's requests of this minute; unset where nobody was asked. */
+    rate?: Rate;
   };
 }
 export type ControlRequest = Context<ControlContext>;

@@ -2,7 +2,7 @@
 import { assertNever } from "../../../core/step.ts";
 import { mintId } from "../../../db/ids.ts";
 import { beginIdempotent, finishIdempotent } from "../../../db/queries/idempotency.ts";
-import { open, requestHash, seal } from "../secrets/seal.ts";
+import { open, requestHashes, seal } from "../secrets/seal.ts";
 import type { ControlRequest } from "./context.ts";
 import { databaseOf } from "./database.ts";
 import { fail } from "./problem.ts";
@@ -37,8 +37,8 @@ export async function writeOnce<Value>(
   const { team, actor } = c.get("caller");
   const database = databaseOf(c.env);
   const at = { team: team.id, actor, key };
-  const hash = await requestHash(c.env.SECRETS_KEYS, [operation, input]);
-  const begun = await beginIdempotent(database, { ...at, operation, requestHash: hash, resource: mintId(prefix) });
+  const hashes = await requestHashes(c.env.SECRETS_KEYS, [operation, input]);
+  const begun = await beginIdempotent(database, { ...at, operation, requestHashes: hashes, resource: mintId(prefix) });
   // Answers may hold a token that is shown once: they rest as ciphertext.
   const place = { team: team.id, scope: "idempotency", name: `${actor} ${key}` };
   switch (begun.kind) {

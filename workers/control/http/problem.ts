@@ -33,6 +33,7 @@ export function statusOf(code: FailureCode): ProblemStatus {
     case "protocol_unsupported":
       return 400;
     case "unauthenticated":
+    case "second_factor_required":
     case "join_token_unknown":
     case "credential_invalid":
     case "credential_expired":
@@ -49,6 +50,7 @@ export function statusOf(code: FailureCode): ProblemStatus {
     case "conflict":
     case "name_taken":
     case "no_capacity":
+    case "quota_exceeded":
     case "rollout_not_active":
     case "nothing_to_roll_back":
     case "no_release":
@@ -64,6 +66,7 @@ export function statusOf(code: FailureCode): ProblemStatus {
     case "unsupported_media_type":
       return 415;
     case "unprocessable":
+    case "image_refused":
     case "idempotency_key_reused":
       return 422;
     case "rate_limited":
@@ -71,6 +74,8 @@ export function statusOf(code: FailureCode): ProblemStatus {
     case "internal":
       return 500;
     case "database_unavailable":
+    case "dns_unavailable":
+    case "scanner_unavailable":
     case "overloaded":
       return 503;
     default:
@@ -88,6 +93,7 @@ export function problemResponse(failure: Failure, requestId: string, headers: Re
     code: failure.code,
     ...(failure.errors === undefined ? {} : { errors: [...failure.errors] }),
     ...(failure.refusal === undefined ? {} : { refusal: failure.refusal }),
+    ...(failure.quota === undefined ? {} : { quota: failure.quota }),
     requestId,
   };
   const answer = new Headers({ "content-type": "application/problem+json", "x-request-id": requestId, ...headers });
@@ -120,6 +126,10 @@ export function failureOf(error: unknown): { failure: Failure; headers: Record<s
   if (error instanceof ApiFailure) return { failure: error.failure, headers: error.headers, fault: false };
   if (error instanceof HTTPException)
     return { failure: ofHttpException(error), headers: {}, fault: error.status >= 500 };
+  if (isSessionGone(error)) {
+    const message = "This session ended while the request was under way: sign in again.";
+    return { failure: { code: "unauthenticated", message }, headers: {}, fault: false };
+  }
   if (isDatabaseAway(error)) {
     return {
       failure: { code: "database_unavailable", message: "The database cannot be reached; try again shortly." },
@@ -140,6 +150,10 @@ export function failureOf(error: unknown): { failure: Failure; headers: Record<s
     fault: true,
   };
 }
+
+/** better-auth's word where the session that was just seen is not there any more: another request ended it. */
+const isSessionGone = (error: unknown): boolean =>
+  error instanceof Error && error.name === "APIError" && (error as { statusCode?: unknown }).statusCode === 401;
 
 function ofHttpException(error: HTTPException): Failure {
   switch (error.status) {

@@ -24,6 +24,8 @@ const PROBLEMS = {
   403: "Signed in, but this needs a right that the caller does not have.",
   404: "There is no such thing, or it belongs to another team.",
   409: "It does not fit the present state.",
+  410: "It was there once: it was used, has ended, or is too old.",
+  412: "It has changed since: the ETag in if-match is no longer its ETag.",
   413: "The body is larger than this endpoint accepts.",
   415: "The body's content-type is not read here.",
   422: "Well-formed, but it names something that does not exist or does not match; or the idempotency key was used for another request.",

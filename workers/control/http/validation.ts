@@ -12,11 +12,35 @@ const FIELD_ERRORS_MAX = 20;
 const POINTER_SEGMENT_LENGTH_MAX = 128;
 
 /** The one hook of every validated route. */
-export function onInvalid(result: { success: boolean; error?: unknown; target: string }): undefined {
-  if (result.success) return undefined;
+export function onInvalid(result: { success: boolean; data?: unknown; error?: unknown; target: string }): undefined {
+  if (result.success) return refuseUnstorable(result.data, result.target as RequestPart);
   const issues = (result.error as { issues: readonly Issue[] }).issues;
   throw invalid(issues, result.target as RequestPart);
 }
+
+/**
+ * JSON and percent-encoding can carry text that is none: NUL, which Postgres keeps in no text, and halves of surrogate pairs, which have no
+ * UTF-8. Refused here for every field, whatever its own rules; without recursion, as the depth is the sender's.
+ */
+function refuseUnstorable(data: unknown, part: RequestPart): undefined {
+  const waiting: { readonly value: unknown; readonly at: readonly string[] }[] = [{ value: data, at: [] }];
+  for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+    const { value, at } = next;
+    if (typeof value === "string") refuseText(value, at, part);
+    if (typeof value !== "object" || value === null) continue;
+    for (const [key, inner] of Object.entries(value)) {
+      refuseText(key, [...at, key], part);
+      waiting.push({ value: inner, at: [...at, key] });
+    }
+  }
+}
+
+function refuseText(text: string, at: readonly string[], part: RequestPart): void {
+  if (!text.includes("\0") && text.isWellFormed()) return;
+  const error = { pointer: pointer(at, part).toWellFormed(), rule: "text", message: TEXT_RULE };
+  throw new ApiFailure({ code: "invalid_request", message: `${error.pointer}: ${error.message}`, errors: [error] });
+}
+const TEXT_RULE = "must be text without NUL characters and halves of surrogate pairs";
 
 export function invalid(issues: readonly Issue[], part: RequestPart): ApiFailure {
   const errors = fieldErrors(issues, part);

@@ -17,7 +17,7 @@ export async function nodeOf(env: ControlEnv, idOrName: string, options: { remov
 
 /** Every method of a Cell about a node may be repeated: it says what is to be so. */
 export async function askCell<Value>(
-  env: ControlEnv,
+  env: Pick<ControlEnv, "CELL">,
   { cell }: Pick<NodeRecord, "cell">,
   call: (object: CellRpc) => Promise<Result<Value>>,
 ): Promise<Value> {

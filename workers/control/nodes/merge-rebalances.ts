@@ -1,7 +1,9 @@
-// One plan out of those of many cells: instances never leave their cell in a rebalance, so that plans only add up.
+// One plan out of those of many cells: a rebalance plans moves within each cell, so that plans only add up.
 import type { Rebalance } from "../../../contracts/api.ts";
 
-export function mergeRebalances(plans: readonly Rebalance[]): Rebalance {
+type Unanswered = NonNullable<Rebalance["unanswered"]>;
+
+export function mergeRebalances(plans: readonly Rebalance[], unanswered: Unanswered = []): Rebalance {
   const steps = plans.flatMap((plan) => plan.steps);
   const total = (count: (plan: Rebalance) => number): number => plans.reduce((sum, plan) => sum + count(plan), 0);
   const nodesUsedBefore = total((plan) => plan.nodesUsedBefore);
@@ -18,5 +20,6 @@ export function mergeRebalances(plans: readonly Rebalance[]): Rebalance {
     utilisationAfterPercent: after / Math.max(1, nodesUsedAfter),
     executing: plans.some((plan) => plan.executing),
     reason: steps.length > 0 ? null : [...reasons].join("; ") || "there are no nodes",
+    ...(unanswered.length > 0 ? { unanswered } : {}),
   };
 }

@@ -22,13 +22,18 @@ const INFO = {
 const TAGS = [
   { name: "Accounts", description: "Users and their sessions." },
   { name: "API tokens", description: "For pipelines and scripts." },
-  { name: "Teams and projects", description: "Tenants, and groups of apps." },
+  { name: "Teams and projects", description: "Tenants, who is in them with which rights, and groups of apps." },
+  { name: "Audit", description: "Who did what, and who was refused it." },
   { name: "Apps", description: "Deployable services: what they are, where they run, what they say." },
   { name: "Releases", description: "Immutable versions, and what brings them into service." },
   { name: "Rollouts", description: "The way from one release to another." },
   { name: "Environment", description: "Variables, sealed at once." },
+  { name: "Domains", description: "Custom hostnames of apps: proven by DNS records, and one team's at most." },
   { name: "Registries", description: "Pull credentials for private images." },
+  { name: "Images", description: "Which images may run: by registry, by digest, by the word of a scanner." },
   { name: "Nodes", description: "Servers with an agent; for operators." },
+  { name: "Keys", description: "The platform's own keys and their rotation; for operators." },
+  { name: "Backups", description: "What `berth backup` and `berth doctor` ask for; for operators." },
 ];
 
 export function openApiDocument(app: Api): ReturnType<Api["getOpenAPI31Document"]> {

@@ -1,6 +1,11 @@
 // The names under which contracts' schemas stand in the OpenAPI document. Registered in place, so that nested ones are references too.
 import { z } from "@hono/zod-openapi";
+import { AgentRelease, AgentUpgrade, UpgradeCounts, UpgradeFault } from "../../../contracts/agent-release.ts";
 import * as api from "../../../contracts/api.ts";
+import * as environment from "../../../contracts/environment.ts";
+import { Policy } from "../../../contracts/access.ts";
+import * as teams from "../../../contracts/teams.ts";
+import { Domain, DomainAdd, DomainCertificate, DomainInstruction } from "../../../contracts/domains.ts";
 import { InstanceFailure, Problem, Refusal, RolloutFailure } from "../../../contracts/failures.ts";
 import { BerthEvent } from "../../../contracts/events.ts";
 import { NodeCapacity, NodeCondition, ObservedStatus } from "../../../contracts/agent-protocol.ts";
@@ -8,19 +13,35 @@ import { PlacementPolicy, Probe, Release, ReleaseSpec, Resources, Source } from 
 
 const NAMED = {
   Accepted: api.Accepted,
-  ApiToken: api.ApiToken,
-  ApiTokenCreate: api.ApiTokenCreate,
-  ApiTokenCreated: api.ApiTokenCreated,
+  AgentRelease,
+  AgentUpgrade,
+  ApiToken: teams.ApiToken,
+  ApiTokenCreate: teams.ApiTokenCreate,
+  ApiTokenCreated: teams.ApiTokenCreated,
   App: api.App,
   AppCreate: api.AppCreate,
   AppPatch: api.AppPatch,
+  AuditRecord: teams.AuditRecord,
   BerthEvent,
-  EnvPatch: api.EnvPatch,
+  Domain,
+  DomainAdd,
+  DomainCertificate,
+  DomainInstruction,
+  Environment: environment.Environment,
+  EnvironmentVersion: environment.EnvironmentVersion,
+  EnvPatch: environment.EnvPatch,
+  EnvRollback: environment.EnvRollback,
   Instance: api.Instance,
   InstanceFailure,
+  Invitation: teams.Invitation,
+  InvitationAccept: teams.InvitationAccept,
+  InvitationCreate: teams.InvitationCreate,
+  InvitationCreated: teams.InvitationCreated,
   JoinToken: api.JoinToken,
   JoinTokenCreate: api.JoinTokenCreate,
   JoinTokenCreated: api.JoinTokenCreated,
+  Member: teams.Member,
+  MemberPatch: teams.MemberPatch,
   Node: api.Node,
   NodeCapacity,
   NodeCondition,
@@ -28,6 +49,7 @@ const NAMED = {
   NodeInstance: api.NodeInstance,
   ObservedStatus,
   PlacementPolicy,
+  Policy,
   Probe,
   Problem,
   Project: api.Project,
@@ -42,6 +64,7 @@ const NAMED = {
   ReleaseCreate: api.ReleaseCreate,
   ReleaseSpec,
   Resources,
+  RolePut: teams.RolePut,
   RollbackCreate: api.RollbackCreate,
   Rollout: api.Rollout,
   RolloutFailure,
@@ -52,6 +75,10 @@ const NAMED = {
   Source,
   Team: api.Team,
   TeamCreate: api.TeamCreate,
+  TeamOwnRole: teams.TeamOwnRole,
+  TeamRename: teams.TeamRename,
+  UpgradeCounts,
+  UpgradeFault,
   WhoAmI: api.WhoAmI,
 };
 

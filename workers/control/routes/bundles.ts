@@ -3,10 +3,11 @@ import { createRoute, z } from "@hono/zod-openapi";
 import { BundleHash } from "../../../contracts/release.ts";
 import { bundleKey } from "../apps/check-source.ts";
 import { appOf } from "../apps/find-app.ts";
+import { aboutDeed } from "../http/deed.ts";
 import { BUNDLE_BYTES_MAX } from "../http/body.ts";
 import { newApi, type ControlRequest } from "../http/context.ts";
 import { fail, failField } from "../http/problem.ts";
-import { AppParam, IdempotencyHeader, SIGNED_IN, WRITE_PROBLEMS } from "../http/respond.ts";
+import { AppParam, IdempotencyHeader, READ_PROBLEMS, SIGNED_IN, WRITE_PROBLEMS } from "../http/respond.ts";
 
 const MEDIA_TYPES = ["application/gzip", "application/x-gzip", "application/octet-stream"] as const;
 const gzip = { schema: z.string().meta({ format: "binary" }) };
@@ -28,14 +29,28 @@ const putBundleRoute = createRoute({
   responses: { 204: { description: "Stored." }, ...WRITE_PROBLEMS },
 });
 
+const getBundleRoute = createRoute({
+  method: "get",
+  path: "/v1/apps/{app}/bundles/{hash}",
+  operationId: "getBundle",
+  tags: ["Releases"],
+  security: SIGNED_IN,
+  summary: "Download a bundle",
+  description: "The gzipped tar that a release of the team was made of: what was deployed can be had back.",
+  request: { params: AppParam.extend({ hash: BundleHash }) },
+  responses: { 200: { description: "Its bytes.", content: { "application/gzip": gzip } }, ...READ_PROBLEMS },
+});
+
 export const bundles = newApi().openapi(putBundleRoute, async (c) => {
   const { app: name, hash } = c.req.valid("param");
-  const body = bundleBody(c);
   const app = await appOf(c, name);
+  const body = bundleBody(c);
+  aboutDeed(c, { after: { bundle: hash } });
   const sha256 = hash.slice("sha256:".length);
   try {
     await c.env.BUNDLES.put(bundleKey(app.team, hash), body, {
       sha256,
+      bytes: Number(c.req.header("content-length")),
       httpMetadata: { contentType: "application/gzip" },
       customMetadata: { app: app.id },
     });
@@ -45,6 +60,16 @@ export const bundles = newApi().openapi(putBundleRoute, async (c) => {
     failField("unprocessable", { pointer: "path:hash", rule: "sha256", message: "is not the hash of the body" });
   }
   return c.body(null, 204);
+});
+
+bundles.openapi(getBundleRoute, async (c) => {
+  const { app: name, hash } = c.req.valid("param");
+  const app = await appOf(c, name);
+  const stored = await c.env.BUNDLES.get(bundleKey(app.team, hash));
+  if (stored === null)
+    return fail("not_found", `This team has uploaded no bundle ${hash}, or it is not stored any more.`);
+  const length = { "content-length": String(stored.size) };
+  return c.body(stored.body, 200, { "content-type": "application/gzip", ...length }) as never;
 });
 
 /** R2 takes a stream only with a known length, which is also what the limit is judged by. */

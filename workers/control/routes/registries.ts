@@ -2,9 +2,10 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import { page, PageQuery, Registry, RegistryLogin } from "../../../contracts/api.ts";
 import { deleteRegistry, listRegistries, putRegistry } from "../../../db/queries/registries.ts";
-import { registryOf } from "../apps/check-source.ts";
+import { refuseClosedRegistry, registryOf } from "../apps/check-source.ts";
 import { newApi } from "../http/context.ts";
 import { databaseOf } from "../http/database.ts";
+import { aboutDeed, byOf } from "../http/deed.ts";
 import { fail, failField } from "../http/problem.ts";
 import {
   IdempotencyHeader,
@@ -21,7 +22,7 @@ const tags = ["Registries"];
 const security = SIGNED_IN;
 const params = z.object({
   host: z.string().min(1).max(253).meta({
-    description: "As in image references: docker.io, ghcr.io, localhost:5000.",
+    description: "As in image references: docker.io, ghcr.io, registry.example.com:5000.",
   }),
 });
 
@@ -62,18 +63,21 @@ export const registries = newApi()
   })
   .openapi(putRegistryRoute, async (c) => {
     const host = registryHost(c.req.valid("param").host);
+    refuseClosedRegistry(c.env, host, "path:host");
     const { username, password } = c.req.valid("json");
-    const { team, actor } = c.get("caller");
+    const { team } = c.get("caller");
     const place = { team: team.id, scope: "registry", name: host };
     const sealedPassword = await seal(c.env.SECRETS_KEYS, place, password);
-    const by = { actor, requestId: c.get("requestId") };
+    const by = byOf(c);
+    aboutDeed(c, { subject: host });
     // Setting the same again is the same: this write needs no kept answer.
     return c.json(await putRegistry(databaseOf(c.env), { ...by, team: team.id, host, username, sealedPassword }), 200);
   })
   .openapi(deleteRegistryRoute, async (c) => {
     const { host } = c.req.valid("param");
-    const { team, actor } = c.get("caller");
-    const by = { actor, requestId: c.get("requestId") };
+    const { team } = c.get("caller");
+    const by = byOf(c);
+    aboutDeed(c, { subject: host });
     const deleted = await deleteRegistry(databaseOf(c.env), { ...by, team: team.id, host });
     if (!deleted) fail("not_found", `This team has no credentials for ${host}.`);
     return c.body(null, 204);
@@ -82,6 +86,7 @@ export const registries = newApi()
 /** A host is right if Docker finds that very host in a reference that begins with it. */
 function registryHost(host: string): string {
   if (registryOf(`${host}/image`) === host) return host;
-  const message = "must be a registry's host as image references have it, such as docker.io or localhost:5000";
+  const message =
+    "must be a registry's host as image references have it, such as docker.io or registry.example.com:5000";
   return failField("invalid_request", { pointer: "path:host", rule: "registry_host", message });
 }

@@ -3,10 +3,14 @@ import { createRoute, z } from "@hono/zod-openapi";
 import { Accepted, page, PageQuery, ReleaseCreate, RollbackCreate } from "../../../contracts/api.ts";
 import { Release } from "../../../contracts/release.ts";
 import { accepted, askApp, changeApp } from "../apps/app-object.ts";
-import { checkSource } from "../apps/check-source.ts";
+import { requireBundle, sourceImage } from "../apps/check-source.ts";
 import { appOf } from "../apps/find-app.ts";
-import { newApi } from "../http/context.ts";
+import { judgeRelease } from "../images/judge-release.ts";
+import { newApi, type ControlRequest } from "../http/context.ts";
+import { changeWithin, releaseWithin, startRelease } from "../quota/change-within.ts";
+import type { AppRpc, Asked } from "../../../durable-objects/rpc.ts";
 import { decodeNumber, encodeNumber } from "../http/cursor.ts";
+import { aboutDeed } from "../http/deed.ts";
 import {
   AppParam,
   IdempotencyHeader,
@@ -51,7 +55,9 @@ const rollbackRoute = createRoute({
   tags,
   security,
   summary: "Go back to an earlier release",
-  description: "With its environment and configuration. Without a version: the one before the current one.",
+  description:
+    "With its environment and configuration. Without a version: the one before the current one. A version whose command before did not end " +
+    "well is refused (422); one that its smoke check or judge refused, too, without `force`.",
   request: { params: AppParam, headers: IdempotencyHeader, ...jsonBody(RollbackCreate) },
   responses: rolling,
 });
@@ -74,16 +80,27 @@ const restartRoute = createRoute({
 export const releases = newApi()
   .openapi(createReleaseRoute, async (c) => {
     const { spec, ...rest } = c.req.valid("json");
-    const { team } = c.get("caller");
-    const [app, { privateImage }] = await Promise.all([
-      appOf(c, c.req.valid("param").app),
-      checkSource(c.env, team.id, spec),
-    ]);
-    const input = { spec, privateImage, ...rest };
-    return c.json(
-      accepted(c, await changeApp(c, app, (object, asked) => object.acceptRelease({ ...asked, ...input }))),
-      202,
-    );
+    const named = c.req.valid("param").app;
+    const image = sourceImage(c.env, spec);
+    const spending = startRelease(c, {
+      app: named,
+      registry: image?.registry ?? null,
+      replicas: rest.replicas,
+      resources: spec.resources,
+    });
+    const [app] = await Promise.all([appOf(c, named), requireBundle(c.env, c.get("caller").team.id, spec), spending])
+      // Nothing is made of it: what was counted is not kept.
+      .catch(async (error: unknown) => {
+        (await spending.catch(() => null))?.giveBack();
+        throw error;
+      });
+    const spent = await spending;
+    const asked = { team: app.team, app: app.id, source: spec.source, image };
+    const { refusal, ...pinned } = await judgeRelease(asked, spent.imagePolicies);
+    const input = { spec, privateImage: spent.privateImage, ...pinned, ...rest };
+    const change = (object: AppRpc, asked: Asked) => object.acceptRelease({ ...asked, ...input });
+    const result = await releaseWithin(c, app, { ...spent, refusal: spent.refusal ?? refusal }, change);
+    return c.json(released(c, result), 202);
   })
   .openapi(listReleasesRoute, async (c) => {
     const { limit, cursor } = c.req.valid("query");
@@ -97,12 +114,24 @@ export const releases = newApi()
   .openapi(rollbackRoute, async (c) => {
     const input = c.req.valid("json");
     const app = await appOf(c, c.req.valid("param").app);
-    return c.json(
-      accepted(c, await changeApp(c, app, (object, asked) => object.rollback({ ...asked, ...input }))),
-      202,
-    );
+    const result = await changeWithin(c, app, (object, asked) => object.rollback({ ...asked, ...input }));
+    return c.json(released(c, result), 202);
   })
   .openapi(restartRoute, async (c) => {
     const app = await appOf(c, c.req.valid("param").app);
-    return c.json(accepted(c, await changeApp(c, app, (object, asked) => object.restart(asked))), 202);
+    return c.json(released(c, await changeApp(c, app, (object, asked) => object.restart(asked))), 202);
   });
+
+/** For the audit: which version is to take the place of which. */
+function released(c: ControlRequest, result: Accepted): Accepted {
+  const { release, rollout } = result;
+  aboutDeed(c, {
+    before: { version: rollout?.fromVersion ?? null },
+    after: {
+      version: release?.version ?? rollout?.toVersion ?? null,
+      release: release?.id ?? null,
+      rollout: rollout?.id ?? null,
+    },
+  });
+  return accepted(c, result);
+}

@@ -1,10 +1,15 @@
 // API tokens of the caller's team.
 import { createRoute, z } from "@hono/zod-openapi";
-import { ApiToken, ApiTokenCreate, ApiTokenCreated, page, PageQuery } from "../../../contracts/api.ts";
+import { page, PageQuery } from "../../../contracts/api.ts";
 import { ApiTokenId } from "../../../contracts/ids.ts";
+import { ApiToken, ApiTokenCreate, ApiTokenCreated } from "../../../contracts/teams.ts";
+import { authorise } from "../../../core/authorise/authorise.ts";
 import { createApiToken, listApiTokens, revokeApiToken } from "../auth/index.ts";
-import { newApi } from "../http/context.ts";
+import { askedOfEach } from "../http/authorise.ts";
+import { newApi, type ControlRequest } from "../http/context.ts";
+import { aboutDeed, byOf } from "../http/deed.ts";
 import { writeOnce } from "../http/idempotency.ts";
+import { fail } from "../http/problem.ts";
 import {
   IdempotencyHeader,
   json,
@@ -14,6 +19,7 @@ import {
   unwrap,
   WRITE_PROBLEMS,
 } from "../http/respond.ts";
+import { projectIds } from "../http/rights.ts";
 
 const tags = ["API tokens"];
 const security = SIGNED_IN;
@@ -25,7 +31,9 @@ const createTokenRoute = createRoute({
   tags,
   security,
   summary: "Make an API token",
-  description: "It acts for the caller in the caller's team.",
+  description:
+    "It acts for the caller in the caller's team, with its scopes of what the caller may: `resource:action`, `*` for any. Without " +
+    "scopes and projects: with all of it.",
   request: { headers: IdempotencyHeader, ...jsonBody(ApiTokenCreate) },
   responses: { 201: json(ApiTokenCreated, "The token, shown once."), ...WRITE_PROBLEMS },
 });
@@ -53,13 +61,26 @@ const revokeTokenRoute = createRoute({
 export const tokens = newApi()
   .openapi(createTokenRoute, async (c) => {
     const input = c.req.valid("json");
-    const act = async (id: string) => unwrap(await createApiToken(c.get("caller"), input, c.env, id as ApiTokenId));
+    if (c.get("caller").entered) fail("forbidden", "Whoever entered the team as an operator makes no tokens in it.");
+    const { projects: names, ...rest } = input;
+    const projects = names === undefined || names === null ? null : await projectIds(c, names);
+    const act = async (id: string) => {
+      const first = { id: id as ApiTokenId, by: byOf(c) };
+      return unwrap(await createApiToken(c.get("caller"), { ...rest, projects }, c.env, first));
+    };
     return c.json(await writeOnce(c, { operation: "token.create", input, prefix: "tok", act }), 201);
   })
   .openapi(listTokensRoute, async (c) => {
-    return c.json(unwrap(await listApiTokens(c.get("caller"), c.req.valid("query"), c.env)), 200);
+    return c.json(unwrap(await listApiTokens(c.get("caller"), c.req.valid("query"), c.env, onlyOwn(c))), 200);
   })
   .openapi(revokeTokenRoute, async (c) => {
-    unwrap(await revokeApiToken(c.get("caller"), c.req.valid("param").token, c.env));
+    const { token } = c.req.valid("param");
+    aboutDeed(c, { subject: token });
+    unwrap(await revokeApiToken(c.get("caller"), token, c.env, { ...onlyOwn(c), by: byOf(c) }));
     return c.body(null, 204);
   });
+
+/** Whose role speaks of their own tokens alone: the query leaves out all others. */
+function onlyOwn(c: ControlRequest): { own: boolean } {
+  return { own: authorise(c.get("caller").subject, { ...askedOfEach(c), own: false }).kind === "denied" };
+}

@@ -1,7 +1,8 @@
 // Sealing to one node: what only the holder of its X25519 key can open (ECDH-ES, A256GCM).
 import { CompactEncrypt, importJWK } from "jose";
 
-const keys = new Map<string, Promise<CryptoKey | Uint8Array>>();
+/** Never promises: what a request that was cancelled had begun would be waited for by all others, for ever. */
+const keys = new Map<string, CryptoKey | Uint8Array>();
 /** About 300 bytes each; beyond this an isolate forgets its oldest ones. */
 const KEYS_MAX = 10_000;
 
@@ -13,12 +14,11 @@ export async function sealToNode(sealKey: string, value: unknown): Promise<strin
     .encrypt(key);
 }
 
-function imported(x: string): Promise<CryptoKey | Uint8Array> {
+async function imported(x: string): Promise<CryptoKey | Uint8Array> {
   const known = keys.get(x);
   if (known !== undefined) return known;
+  const key = await importJWK({ kty: "OKP", crv: "X25519", x }, "ECDH-ES");
   if (keys.size >= KEYS_MAX) keys.delete(keys.keys().next().value as string);
-  const key = importJWK({ kty: "OKP", crv: "X25519", x }, "ECDH-ES");
   keys.set(x, key);
-  key.catch(() => keys.delete(x));
   return key;
 }

@@ -51,11 +51,13 @@ async function openLog(env: ControlEnv, request: LogRequest): Promise<ReadableSt
   const result = await fetchInstance(
     { endpoint: { gatewayUrl }, ticket },
     {
-      method: "GET",
+      init: {
+        headers: new Headers(),
+        redirect: "manual",
+        signal: AbortSignal.any([request.signal, timeout.signal]),
+      },
       path: `/.berth/logs?tail=${tail}${follow ? "&follow=1" : ""}`,
       host: new URL(gatewayUrl).host,
-      headers: new Headers(),
-      signal: AbortSignal.any([request.signal, timeout.signal]),
     },
   ).finally(() => clearTimeout(timer));
   switch (result.kind) {

@@ -4,16 +4,38 @@ import type Docker from "dockerode";
 import type { LogLine } from "../../../../contracts/ticket.ts";
 import { pause } from "../../link/pause.ts";
 import type { LogFollower, OnLine } from "../runtime.ts";
+import { LogBudget, type LogBudgetLimits } from "../../logs/log-budget.ts";
 import { splitLines } from "../../logs/line-splitter.ts";
 
 /** The Engine's time stamp of each line: RFC 3339 with nanoseconds, then a space. */
 const STAMP = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z) /;
 
-/** How long the end of a run waits for its last output. */
-const FINISH_MS = 500;
+const inMib = (bytes: number): number => Math.round((10 * bytes) / (1024 * 1024)) / 10;
+
+/** One that could not be ended is found to flood again this much later. */
+const FLOOD_AGAIN_MS = 5_000;
+
+/** How long the end of a run waits for its last output: an Engine that is not behind sends it at once, a busy one loses none. */
+const FINISH_MS = 2_000;
 
 /** The Engine notes the start once the process runs: what it says first is older. The run before ended longer ago than this. */
 const STARTED_LATE_MS = 100;
+
+/** Hands lines on until there are too many of them. What the Engine has beyond that is passed over, until it is clear that it goes on. */
+export function bounded(limits: LogBudgetLimits, onLine: OnLine, onFlood: (why: string) => void): OnLine {
+  const budget = new LogBudget(limits, performance.now());
+  const [atOnce, everySecond] = [limits.logBurstBytesMax, limits.logBytesPerSecondMax].map(inMib);
+  const why = `it was ended for what it prints: more than ${atOnce} MiB at once, and than ${everySecond} MiB a second`;
+  let deafUntilMs = 0;
+  return (line) => {
+    const nowMs = performance.now();
+    if (nowMs < deafUntilMs) return;
+    onLine(line);
+    if (budget.take(line.line.length, nowMs)) return;
+    deafUntilMs = nowMs + FLOOD_AGAIN_MS;
+    onFlood(why);
+  };
+}
 
 export interface Since {
   readonly atMs: number;

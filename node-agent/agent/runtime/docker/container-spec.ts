@@ -1,19 +1,13 @@
-// What a container is created with: the hardened default for tenants' code on a shared kernel.
+// What a container is created with. How it is confined is in profile.ts.
 import type { ContainerCreateOptions } from "dockerode";
 import type { DesiredInstance } from "../../../../contracts/desired.ts";
 import type { NodeId } from "../../../../contracts/ids.ts";
 import type { Prepared } from "../runtime.ts";
 import { containerName, labelsOf } from "./labels.ts";
-
-/** Descriptors per process: enough for a busy server, and within the hard limit that any host gives its Engine. */
-const NOFILE = 16_384;
-/** The Engine's own copy of the output; ours is beside it (logs/). Two files of this size at most. */
-const ENGINE_LOG = { Type: "json-file", Config: { "max-size": "4m", "max-file": "2" } };
-/** Writable even where the root is not: programs expect a /tmp. Counts as the container's memory. */
-const TMPFS = { "/tmp": "rw,nosuid,nodev,size=64m,mode=1777" };
+import { confinement, type Confining } from "./profile.ts";
 
 /** Where a bundle's files are, and the command of a bundle that names none: its package.json's main, or index.js. */
-const BUNDLE_FOLDER = "/app";
+export const BUNDLE_FOLDER = "/app";
 const BUNDLE_COMMAND = ["node", "."];
 
 export interface SpecInput {
@@ -27,6 +21,9 @@ export interface SpecInput {
   /** The base image for bundles; unused for images. */
   readonly bundleImage: string;
   readonly environment: Readonly<Record<string, string>>;
+  readonly confining: Confining;
+  /** Containers whose volumes this one has, too, and how (`<id>:ro`). */
+  readonly volumesFrom: readonly string[];
 }
 
 export function containerSpec({
@@ -37,8 +34,10 @@ export function containerSpec({
   address,
   bundleImage,
   environment,
+  confining,
+  volumesFrom,
 }: SpecInput): ContainerCreateOptions {
-  const { resources, hostPorts } = desired;
+  const { hostPorts } = desired;
   const ports = hostPorts.map((port) => `${port}/tcp`);
   const bundle = prepared.kind === "bundle";
   const command = desired.command ?? (bundle ? BUNDLE_COMMAND : undefined);
@@ -60,18 +59,9 @@ export function containerSpec({
       NetworkMode: network,
       // Only what the release asked for by number: everything else is reached through the gateway.
       ...(ports.length === 0 ? {} : { PortBindings: bindings(desired.hostPorts) }),
+      ...(volumesFrom.length === 0 ? {} : { VolumesFrom: [...volumesFrom] }),
       RestartPolicy: { Name: "no" },
-      Memory: resources.memoryBytes,
-      MemorySwap: resources.memoryBytes,
-      NanoCpus: resources.cpuMilli * 1_000_000,
-      PidsLimit: resources.pids,
-      Ulimits: [{ Name: "nofile", Soft: NOFILE, Hard: NOFILE }],
-      CapDrop: ["ALL"],
-      SecurityOpt: ["no-new-privileges"],
-      Privileged: false,
-      ReadonlyRootfs: desired.readOnlyRoot,
-      Tmpfs: desired.readOnlyRoot ? TMPFS : undefined,
-      LogConfig: ENGINE_LOG,
+      ...confinement(desired, confining),
     },
   };
 }

@@ -6,8 +6,10 @@ import type { NodeId } from "../../../../contracts/ids.ts";
 import { type Prepared, StartFailed, type Unit } from "../runtime.ts";
 import type { Addresses } from "./addresses.ts";
 import type { BundleImage } from "./bundle-image.ts";
-import { containerSpec } from "./container-spec.ts";
+import type { Confiner } from "./confiner.ts";
+import { BUNDLE_FOLDER, containerSpec } from "./container-spec.ts";
 import { messageOf, statusOf } from "./failures.ts";
+import { type HeldFiles, holdFiles } from "./held-files.ts";
 import { containerName, LABEL } from "./labels.ts";
 import type { Networks, TeamNetwork } from "./networks.ts";
 import { assignedAddress, unitOf } from "./unit.ts";
@@ -18,16 +20,21 @@ export interface ContainerPorts {
   readonly networks: Networks;
   readonly addresses: Addresses;
   readonly bundleImage: BundleImage;
+  readonly confiner: Confiner;
 }
 
 /** An address that somebody else took in our network, or that the Engine kept after it was killed: then another one. */
-const ADDRESS_TRIES_MAX = 5;
+const TRIES_MAX = 5;
+/** The Engine removes a container in milliseconds, and in seconds where the disk is slow. */
+const REMOVAL_WAIT_MS = 5_000;
 
 export class Containers {
   readonly #ports: ContainerPorts;
   /** As last seen, by container: for the end of one that somebody removed. */
   readonly #seen = new Map<string, Unit>();
   readonly #assigned = new Map<string, { network: string; address: string }>();
+  /** The names of containers of no instance that are wanted for a moment; others like them are left over. */
+  readonly #holders = new Set<string>();
 
   constructor(ports: ContainerPorts) {
     this.#ports = ports;
@@ -45,7 +52,8 @@ export class Containers {
   async list(): Promise<{ units: Unit[]; unreadable: string[] }> {
     const { docker, node } = this.#ports;
     const found = await docker.listContainers({ all: true, filters: { label: [`${LABEL.node}=${node}`] } });
-    const looked = await Promise.all(found.map(async ({ Id }) => ({ Id, unit: await this.inspect(Id) })));
+    const ours = found.filter(({ Names }) => !Names.some((name) => this.#holders.has(name.slice(1))));
+    const looked = await Promise.all(ours.map(async ({ Id }) => ({ Id, unit: await this.inspect(Id) })));
     const units = looked.flatMap(({ unit }) => (unit === null || unit === "unreadable" ? [] : [unit]));
     const unreadable = looked.flatMap(({ Id, unit }) => (unit === "unreadable" ? [Id] : []));
     return { units, unreadable };
@@ -81,8 +89,12 @@ export class Containers {
       try {
         return await this.#createOn(await this.#ports.networks.ensure(desired.team), desired, prepared, environment);
       } catch (error) {
+        // What was started in spite of it and is to run once is not made anew.
+        const begun = desired.job ? await this.unit(containerName(desired)) : null;
+        if (begun !== null && begun.startedAtMs > 0) return begun;
         await this.discard(containerName(desired));
-        if (tries === ADDRESS_TRIES_MAX || !isAddressTaken(error)) throw error;
+        const again = isAddressTaken(error) || this.#ports.confiner.isRefused(error);
+        if (tries === TRIES_MAX || !again) throw error;
       }
     }
   }
@@ -99,15 +111,37 @@ export class Containers {
     return unit;
   }
 
-  /** Removes it, running or not; its address rests from then on. */
+  /** null: somebody was removing it, and it is gone now. */
+  async startIfStaying({ id }: Unit): Promise<Unit | null> {
+    try {
+      return await this.start(id);
+    } catch (error) {
+      if (statusOf(error) !== 404 && statusOf(error) !== 409) throw error;
+      await this.discard(id);
+      return null;
+    }
+  }
+
+  /** Removes it, running or not; its address rests from then on. Its name is free afterwards, whoever began to remove it. */
   async discard(name: string): Promise<void> {
     const id = (await this.unit(name).catch(() => null))?.id ?? name;
     try {
       await this.#ports.docker.getContainer(name).remove({ force: true, v: true });
     } catch (error) {
-      if (statusOf(error) !== 404 && statusOf(error) !== 409) throw error;
+      // 404: somebody removed it. 409: somebody is at it.
+      if (statusOf(error) === 409) await this.#removed(id);
+      else if (statusOf(error) !== 404) throw error;
     }
     this.forget(id);
+  }
+
+  async #removed(id: string): Promise<void> {
+    const abortSignal = AbortSignal.timeout(REMOVAL_WAIT_MS);
+    // 404: it is gone by now. Still there after all that: whoever makes the next one hears that its name is taken.
+    await this.#ports.docker
+      .getContainer(id)
+      .wait({ condition: "removed", abortSignal })
+      .catch(() => undefined);
   }
 
   /** It is gone, whoever removed it. */
@@ -124,26 +158,48 @@ export class Containers {
     prepared: Prepared,
     environment: Record<string, string>,
   ): Promise<Unit> {
-    const { docker, node, addresses, bundleImage: base } = this.#ports;
+    const { docker, node, addresses, bundleImage: base, confiner } = this.#ports;
+    const confining = await confiner.confining(desired);
     const bundleImage = prepared.kind === "bundle" ? await base.ensure() : "";
     const address = network.subnet === null ? null : addresses.take(network.subnet);
     if (network.subnet !== null && address === null) {
       throw new StartFailed("start_failed", "the team's network on this node has no address left");
     }
-    const about = { node, desired, prepared, network: network.id, address, bundleImage, environment };
     let id: string | null = null;
+    let held: HeldFiles | null = null;
     try {
-      const container = await docker.createContainer(containerSpec(about));
+      held = await this.#filesFor(desired, prepared, bundleImage);
+      const about = { node, desired, prepared, network: network.id, address, bundleImage, environment, confining };
+      const container = await docker.createContainer(containerSpec({ ...about, volumesFrom: held?.volumesFrom ?? [] }));
       id = container.id;
       if (address !== null) this.#assigned.set(id, { network: network.id, address });
-      if (prepared.kind === "bundle") {
-        await container.putArchive(createReadStream(prepared.archive), { path: "/app" });
+      if (prepared.kind === "bundle" && held === null) {
+        await container.putArchive(createReadStream(prepared.archive), { path: BUNDLE_FOLDER });
       }
       return await this.start(id);
     } catch (error) {
       if (id === null && address !== null) addresses.release(network.id, address);
       throw error;
+    } finally {
+      await held?.release();
     }
+  }
+
+  /** Null: the container takes its files itself. */
+  async #filesFor(desired: DesiredInstance, prepared: Prepared, image: string): Promise<HeldFiles | null> {
+    if (prepared.kind !== "bundle" || !desired.readOnlyRoot) return null;
+    const { docker, node } = this.#ports;
+    const name = `${containerName(desired)}-files`;
+    this.#holders.add(name);
+    const wanted = { node, name, image, archive: prepared.archive, folder: BUNDLE_FOLDER };
+    const held = await holdFiles(docker, wanted).catch((error: unknown) => {
+      this.#holders.delete(name);
+      throw error;
+    });
+    return {
+      ...held,
+      release: () => held.release().finally(() => this.#holders.delete(name)),
+    };
   }
 }
 

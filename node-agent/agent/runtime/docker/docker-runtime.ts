@@ -2,6 +2,7 @@
 import Docker from "dockerode";
 import type { DesiredInstance } from "../../../../contracts/desired.ts";
 import type { PullCredential, Secrets } from "../../link/asks.ts";
+import { TablesFailed } from "../../firewall/tables.ts";
 import {
   EngineAway,
   type EngineChange,
@@ -13,6 +14,7 @@ import {
   type Prepared,
   type Restarted,
   type Runtime,
+  type RuntimeIsolation,
   type RuntimePlace,
   StartFailed,
   type StoredImage,
@@ -21,22 +23,28 @@ import {
 } from "../runtime.ts";
 import { Addresses } from "./addresses.ts";
 import { BundleImage } from "./bundle-image.ts";
-import { followContainer, tailContainer } from "./container-logs.ts";
+import { Confiner } from "./confiner.ts";
+import { bounded, followContainer, tailContainer } from "./container-logs.ts";
 import { Containers, isAddressTaken } from "./containers.ts";
+import { Ends } from "./ends.ts";
 import { EngineEvents } from "./engine-events.ts";
 import { isEngineAway, messageOf, startFailure, statusOf } from "./failures.ts";
 import { ImageLedger } from "./image-ledger.ts";
+import { RegistryDoor } from "../../outbound/registry-door.ts";
 import { Images } from "./images.ts";
 import { containerName } from "./labels.ts";
 import { Networks } from "./networks.ts";
-import { usageOf } from "./unit.ts";
+import { isTaken, startedWith, usageOf } from "./unit.ts";
+import { Written } from "./written.ts";
+
+/** One that is only being started may take connections long before it answers. */
+const FIND_TIMEOUT_MS = 5_000;
 
 /** The Engine's platform, or null when none answers. */
 export async function findEngine(): Promise<{ docker: Docker; platform: string } | null> {
-  const docker = new Docker();
   try {
-    const { Os, Arch } = await docker.version();
-    return { docker, platform: `${Os}/${Arch}` };
+    const { Os, Arch } = await new Docker({ timeout: FIND_TIMEOUT_MS }).version();
+    return { docker: new Docker(), platform: `${Os}/${Arch}` };
   } catch {
     return null;
   }
@@ -52,33 +60,46 @@ export class DockerRuntime implements Runtime {
   readonly #addresses: Addresses;
   readonly #bundleImage: BundleImage;
   readonly #containers: Containers;
+  readonly #confiner: Confiner;
+  readonly #written: Written;
+  readonly #ends: Ends;
   readonly #events: EngineEvents;
-  readonly #running: Promise<void>;
-  /** Lives whose end was told, so that the event stream and a listing tell it once. */
-  readonly #told = new Set<string>();
-  #onExit: (unit: Unit, exit: Exit) => void = () => undefined;
+  readonly #running: Promise<unknown>;
+
   #onEngine: (change: EngineChange) => void = () => undefined;
 
   constructor({ docker, platform }: { docker: Docker; platform: string }, place: RuntimePlace) {
-    const { node, limits, dir, gate } = place;
+    const { node, limits, dir, gate, firewall, nameServers, outboundAllowed } = place;
     this.#docker = docker;
     this.platform = platform;
     this.#place = place;
     const ledger = new ImageLedger(dir);
-    this.#images = new Images(docker, { platform, stallMs: limits.pullStallMs, gate, ledger });
-    this.#networks = new Networks(docker, node);
+    this.#images = new Images(docker, {
+      ...{ platform, stallMs: limits.pullStallMs, gate, ledger },
+      door: new RegistryDoor({ exceptions: outboundAllowed }),
+    });
+    this.#networks = new Networks(docker, node, firewall);
     this.#addresses = new Addresses(limits.addressQuarantineMs);
     this.#bundleImage = new BundleImage(docker);
+    this.#confiner = new Confiner(docker, limits, nameServers);
     const parts = { networks: this.#networks, addresses: this.#addresses, bundleImage: this.#bundleImage };
-    this.#containers = new Containers({ docker, node, ...parts });
+    this.#containers = new Containers({ docker, node, ...parts, confiner: this.#confiner });
+    const over = (id: string, message: string) => this.#ends.condemn(id, { cause: "disk", why: message });
+    this.#ends = new Ends(docker, this.#containers, () => this.#events.answers());
+    this.#written = new Written({ docker, node, lookMs: limits.writtenLookMs, over });
     this.#events = new EngineEvents(docker, node, {
-      died: (id) => void this.#look(id),
+      died: (id) => void this.#ends.look(id),
       engine: (change) => {
         this.#onEngine(change);
-        if (change.kind === "back") void this.sweep(true).catch(() => undefined);
+        if (change.kind === "away") return;
+        this.#confiner.forget();
+        void this.sweep(true).catch(() => undefined);
+        // It may have written its own rules anew.
+        void this.#networks.coverOlder().catch(() => undefined);
       },
     });
-    this.#running = this.#events.run();
+    this.#running = Promise.all([this.#events.run(), this.#written.run()]);
+    void this.#networks.coverOlder().catch(() => undefined);
   }
 
   async list(): Promise<Unit[]> {
@@ -89,9 +110,9 @@ export class DockerRuntime implements Runtime {
   async sweep(afterEngine = false): Promise<{ units: Unit[]; unreadable: string[] }> {
     const before = this.#containers.seenIds;
     const { units, unreadable } = await this.#containers.list();
-    for (const unit of units) this.#tell(unit, afterEngine ? "engine" : undefined);
+    for (const unit of units) this.#ends.tell(unit, afterEngine ? "engine" : undefined);
     const found = new Set(units.map(({ id }) => id));
-    for (const id of before) if (!found.has(id)) await this.#look(id);
+    for (const id of before) if (!found.has(id)) await this.#ends.look(id);
     const removed: string[] = [];
     for (const id of unreadable) {
       await this.#containers.discard(id);
@@ -102,6 +123,7 @@ export class DockerRuntime implements Runtime {
 
   onEngine(listener: (change: EngineChange) => void): void {
     this.#onEngine = listener;
+    if (this.#events.isAway) listener({ kind: "away" });
   }
 
   whenUp(signal: AbortSignal): Promise<void> {
@@ -109,7 +131,7 @@ export class DockerRuntime implements Runtime {
   }
 
   onExit(listener: (unit: Unit, exit: Exit) => void): void {
-    this.#onExit = listener;
+    this.#ends.onExit = listener;
   }
 
   async prepare(
@@ -121,7 +143,7 @@ export class DockerRuntime implements Runtime {
     const { source } = desired;
     const network = this.#network(desired.team);
     if (source.kind === "image") {
-      const image = this.#images.prepare({ ...source, credential, onProgress, signal });
+      const image = this.#images.prepare({ ...source, team: desired.team, credential, onProgress, signal });
       return (await Promise.all([image, network]))[0];
     }
     const unpacked = this.#place.bundles.ensure(source.hash, desired.instance, signal);
@@ -138,8 +160,10 @@ export class DockerRuntime implements Runtime {
     const environment = { ...secrets.environment, PORT: String(desired.port), ...platform };
     try {
       const existing = await this.#containers.unit(containerName(desired));
-      if (existing !== null) return existing.exit === null ? existing : this.#started(existing.id);
-      return this.#noted(await this.#create(desired, prepared, environment));
+      const found =
+        existing && (isTaken(existing, desired) ? existing : await this.#containers.startIfStaying(existing));
+      if (found !== null) return found === existing ? found : this.#ends.noted(found);
+      return this.#ends.noted(await this.#create(desired, prepared, environment));
     } catch (error) {
       throw await this.#asStartFailure(error);
     }
@@ -165,11 +189,17 @@ export class DockerRuntime implements Runtime {
   #network(team: string): Promise<unknown> {
     return this.#networks.ensure(team).catch((error: unknown) => {
       if (isEngineAway(error)) throw new EngineAway(messageOf(error));
+      // The host's fault, and tried again: nothing is wrong with the release.
+      if (error instanceof TablesFailed) throw error;
       throw new StartFailed("start_failed", `the team's network could not be made: ${messageOf(error)}`);
     });
   }
 
   async restart(unit: Unit): Promise<Restarted> {
+    if (this.#ends.wasOverfull(unit.id)) {
+      await this.#containers.discard(unit.id);
+      return { kind: "launch" };
+    }
     try {
       return { kind: "started", unit: await this.#started(unit.id) };
     } catch (error) {
@@ -184,7 +214,7 @@ export class DockerRuntime implements Runtime {
 
   async stop(unit: Unit, graceMs: number): Promise<number | null> {
     const container = this.#docker.getContainer(unit.id);
-    this.#told.add(unit.life);
+    this.#ends.expect(unit);
     try {
       await container.stop({ t: Math.ceil(graceMs / 1_000) });
     } catch (error) {
@@ -193,7 +223,7 @@ export class DockerRuntime implements Runtime {
     }
     const exitCode = (await this.#containers.unit(unit.id))?.exit?.exitCode ?? null;
     await this.#containers.discard(unit.id);
-    this.#told.delete(unit.life);
+    this.#ends.forget(unit);
     return exitCode;
   }
 
@@ -214,12 +244,18 @@ export class DockerRuntime implements Runtime {
     }
   }
 
+  environmentOf(unit: Unit): Promise<ReadonlyMap<string, string> | null> {
+    return startedWith(this.#docker, unit.id);
+  }
+
   logTail(unit: Unit, lines: number): Promise<string[]> {
     return tailContainer(this.#docker, unit.id, unit.startedAtMs, lines).catch(() => []);
   }
 
   follow(unit: Unit, since: { atMs: number; linesAtThatMs: number } | null, onLine: OnLine): LogFollower {
-    return followContainer(this.#docker, unit.id, since, this.#place.limits.logLineBytesMax, onLine);
+    const { limits } = this.#place;
+    const flooded = (why: string) => void this.#ends.condemn(unit.id, { cause: "logs", why });
+    return followContainer(this.#docker, unit.id, since, limits.logLineBytesMax, bounded(limits, onLine, flooded));
   }
 
   async tidy(teams: ReadonlySet<string>): Promise<void> {
@@ -234,42 +270,24 @@ export class DockerRuntime implements Runtime {
     return this.#images.remove(image);
   }
 
+  async isolation(): Promise<RuntimeIsolation> {
+    const { runtimes, userNamespaces, seccomp, confined } = await this.#confiner.offers();
+    const lacks = await this.#confiner.lacks();
+    return { runtimeClasses: [...runtimes.keys()], userNamespaces, seccomp, confined, lacks };
+  }
+
   async dataFolder(): Promise<string | null> {
     return ((await this.#docker.info()) as { DockerRootDir?: string }).DockerRootDir ?? null;
   }
 
   async close(): Promise<void> {
     this.#events.stop();
+    this.#written.stop();
     await this.#running;
   }
 
   async #started(id: string): Promise<Unit> {
-    return this.#noted(await this.#containers.start(id));
-  }
-
-  /** One that ended before it was looked at is told like any other end; the caller goes by that. */
-  #noted(unit: Unit): Unit {
-    if (unit.exit !== null) setImmediate(() => this.#tell(unit));
-    return unit;
-  }
-
-  async #look(id: string): Promise<void> {
-    const seen = this.#containers.seen(id);
-    const unit = await this.#containers.unit(id).catch(() => undefined);
-    if (unit) {
-      // An Engine that takes nobody any more is on its way down, and takes its containers with it.
-      this.#tell(unit, unit.exit === null || (await this.#events.answers()) ? undefined : "engine");
-    } else if (unit === null && seen !== undefined) {
-      this.#containers.forget(id);
-      this.#tell({ ...seen, pid: null, exit: REMOVED });
-    }
-  }
-
-  #tell(unit: Unit, cause?: Exit["cause"]): void {
-    if (unit.exit === null || this.#told.has(unit.life)) return;
-    this.#told.add(unit.life);
-    if (this.#told.size > 10_000) this.#told.delete(this.#told.values().next().value as string);
-    this.#onExit(unit, cause === undefined ? unit.exit : { ...unit.exit, cause });
+    return this.#ends.noted(await this.#containers.start(id));
   }
 
   async #asStartFailure(error: unknown): Promise<unknown> {
@@ -279,6 +297,3 @@ export class DockerRuntime implements Runtime {
     return error instanceof StartFailed ? error : startFailure(error);
   }
 }
-
-/** Somebody took the container away: how it ended is not to be known any more. */
-const REMOVED: Exit = { exitCode: null, signal: null, outOfMemory: false, cause: "missing" };

@@ -20,12 +20,15 @@ interface EngineEvent {
 /** A restart takes about a second: looked for this often, so that what died with the Engine is back soon after it. */
 const RECONNECT_MS_MAX = 400;
 const PING_TIMEOUT_MS = 1_000;
+/** Before the stream is opened: an Engine that is only being started takes connections long before it answers. */
+const FIRST_PING_TIMEOUT_MS = 3_000;
 /** A fresh connection each: one that was kept is served to the end by an Engine that is on its way down. */
 const freshConnections = new Agent({ keepAlive: false });
 
 export class EngineEvents {
   readonly #docker: Docker;
   readonly #fresh: Docker;
+  readonly #patient: Docker;
   readonly #node: string;
   readonly #ports: EventPorts;
   readonly #stop = new AbortController();
@@ -37,14 +40,20 @@ export class EngineEvents {
   constructor(docker: Docker, node: string, ports: EventPorts) {
     this.#docker = docker;
     this.#fresh = new Docker({ agent: freshConnections, timeout: PING_TIMEOUT_MS } as Docker.DockerOptions);
+    this.#patient = new Docker({ agent: freshConnections, timeout: FIRST_PING_TIMEOUT_MS } as Docker.DockerOptions);
     this.#node = node;
     this.#ports = ports;
+  }
+
+  get isAway(): boolean {
+    return this.#awaySinceMs !== null;
   }
 
   async run(): Promise<void> {
     let failures = 0;
     while (!this.#stop.signal.aborted) {
       try {
+        await this.#patient.ping();
         const stream = await this.#docker.getEvents({
           filters: { type: ["container"], event: ["die"], label: [`${LABEL.node}=${this.#node}`] },
         });

@@ -7,9 +7,30 @@ const FILE = "images.json";
 /** Beyond what any node holds; the least recently used go first. */
 const ROWS_MAX = 1_000;
 
-/** image: the Engine's id. digest: what the release was pinned to. usedAtMs: by this host's wall clock. */
-const Row = z.object({ image: z.string(), digest: z.string(), usedAtMs: z.number(), pulled: z.boolean() });
+/**
+ * image: the Engine's id. digest: what the release was pinned to. usedAtMs: by this host's wall clock. teams: it was pulled with a
+ * credential, and to these the registry has shown it; absent: to anybody.
+ */
+const Row = z.object({
+  image: z.string(),
+  digest: z.string(),
+  usedAtMs: z.number(),
+  pulled: z.boolean(),
+  teams: z.array(z.string()).optional(),
+});
 type Row = z.infer<typeof Row>;
+
+interface Use {
+  readonly pulled: boolean;
+  /** null: to anybody. */
+  readonly shownTo: string | null;
+}
+
+/** What anybody could pull once is nobody's secret. */
+function teamsAfter(before: Row | undefined, shownTo: string | null): string[] | undefined {
+  if (shownTo === null || (before !== undefined && before.teams === undefined)) return undefined;
+  return [...new Set([...(before?.teams ?? []), shownTo])];
+}
 
 export class ImageLedger {
   readonly #path: string;
@@ -20,12 +41,14 @@ export class ImageLedger {
     this.#path = join(dir, FILE);
   }
 
-  /** pulled: by us and just now; what was pulled once stays known as such. */
-  async used(image: string, digest: string, pulled: boolean): Promise<void> {
+  /** pulled: by us and just now; what was pulled once stays known as such. shownTo: see `teams`. */
+  async used(image: string, digest: string, { pulled, shownTo }: Use): Promise<void> {
     const rows = await this.#load();
     const before = rows.get(image);
     rows.delete(image);
-    rows.set(image, { image, digest, usedAtMs: Date.now(), pulled: pulled || (before?.pulled ?? false) });
+    const teams = teamsAfter(before, shownTo);
+    const use = { image, digest, usedAtMs: Date.now(), pulled: pulled || (before?.pulled ?? false) };
+    rows.set(image, teams === undefined ? use : { ...use, teams });
     if (rows.size > ROWS_MAX) rows.delete(rows.keys().next().value as string);
     await this.#save(rows);
   }

@@ -3,6 +3,7 @@ import type Docker from "dockerode";
 import { parseAll } from "@swimlane/docker-reference";
 import type { PullCredential } from "../../link/asks.ts";
 import type { DiskGate } from "../../disk/disk-gate.ts";
+import type { RegistryDoor } from "../../outbound/registry-door.ts";
 import { EngineAway, type OnProgress, type Prepared, StartFailed, type StoredImage } from "../runtime.ts";
 import { isEngineAway, messageOf, pullFailure, statusOf } from "./failures.ts";
 import type { ImageLedger } from "./image-ledger.ts";
@@ -11,6 +12,7 @@ import type { ImageLedger } from "./image-ledger.ts";
 const DISTRIBUTION_TIMEOUT_MS = 5_000;
 
 export interface ImageRequest {
+  readonly team: string;
   readonly reference: string;
   readonly digest: string | null;
   readonly credential: PullCredential | null;
@@ -28,6 +30,7 @@ export interface ImagePorts {
   readonly stallMs: number;
   readonly gate: DiskGate;
   readonly ledger: ImageLedger;
+  readonly door: RegistryDoor;
 }
 
 export class Images {
@@ -42,7 +45,9 @@ export class Images {
   async prepare(request: ImageRequest): Promise<Image> {
     const { image, digest, pulled } =
       request.digest === null ? await this.#resolve(request) : await this.#pinned(request, request.digest);
-    await this.#ports.ledger.used(image, digest, pulled).catch(() => undefined);
+    const isPrivate = pulled ? request.credential !== null : await this.#requireShown(request, image, digest);
+    const shownTo = isPrivate ? request.team : null;
+    await this.#ports.ledger.used(image, digest, { pulled, shownTo }).catch(() => undefined);
     return { kind: "image", image, digest };
   }
 
@@ -82,6 +87,20 @@ export class Images {
     await this.#ports.ledger.forget(names.at(-1) ?? "").catch(() => undefined);
   }
 
+  /**
+   * What one team pulled with its credential is here for another only once the registry has shown it to that one too. False: it is
+   * nobody's secret. Where the registry cannot be asked nobody new gets it.
+   */
+  async #requireShown(request: ImageRequest, image: string, digest: string): Promise<boolean> {
+    const { teams } = (await this.#ports.ledger.of(image)) ?? {};
+    if (teams === undefined) return false;
+    if (teams.includes(request.team)) return true;
+    const asked = { ...request, reference: `${repositoryOf(request.reference)}@${digest}` };
+    if ((await this.#askRegistry(asked, false)) !== null) return true;
+    const message = `${request.reference}: the registry does not say whether this team may have it`;
+    throw new StartFailed("image_pull_failed", message);
+  }
+
   /** A digest is a registry's, or the id of an image that was only ever here. */
   async #pinned(request: ImageRequest, digest: string): Promise<Found> {
     const byDigest = `${repositoryOf(request.reference)}@${digest}`;
@@ -93,7 +112,8 @@ export class Images {
 
   async #resolve(request: ImageRequest): Promise<Found> {
     const { reference } = request;
-    const here = await this.#inspect(reference);
+    // In full: by a short name the Engine finds images by the beginning of their ids too, whosever they are.
+    const here = await this.#inspect(qualified(reference));
     const known = here === null ? null : registryDigest(here, reference);
     if (here !== null && known === null) return this.#checked(request, here, here.Id);
     const repository = repositoryOf(reference);
@@ -131,6 +151,7 @@ export class Images {
 
   /** The digest that the registry has for the tag now; null when it does not say and the image is here, or may yet be pulled by its tag. */
   async #askRegistry({ reference, credential }: ImageRequest, isHere: boolean): Promise<string | null> {
+    await this.#admit(reference);
     const asked = this.#docker.getImage(qualified(reference)).distribution({ authconfig: authconfig(credential) });
     asked.catch(() => undefined);
     try {
@@ -143,8 +164,17 @@ export class Images {
     }
   }
 
+  /** Throws where what the reference names is not the internet's, nor what the operator opened; the Engine would go there all the same. */
+  async #admit(reference: string): Promise<void> {
+    const refusal = await this.#ports.door.refusal(parseAll(reference).domain ?? "");
+    if (refusal === null) return;
+    const message = `${reference}: ${refusal}; an operator can allow a registry of their own (--outbound-allow)`;
+    throw new StartFailed("image_pull_failed", message);
+  }
+
   async #pull({ reference, credential, onProgress, signal }: ImageRequest, target: string): Promise<void> {
     const { gate, stallMs } = this.#ports;
+    await this.#admit(reference);
     const full = await gate.admit(reference);
     const stall = new AbortController();
     const abortSignal = AbortSignal.any([signal, stall.signal, full]);

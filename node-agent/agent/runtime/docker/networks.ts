@@ -1,6 +1,8 @@
 // One bridge network per team: containers of different teams cannot reach each other by their own addresses.
 import type Docker from "dockerode";
 import type { NodeId } from "../../../../contracts/ids.ts";
+import type { Firewall } from "../../firewall/firewall.ts";
+import { bridgeName } from "../../firewall/rules.ts";
 import { type Subnet, subnetOf } from "./addresses.ts";
 import { LABEL, networkName } from "./labels.ts";
 import { messageOf, statusOf } from "./failures.ts";
@@ -13,22 +15,30 @@ export interface TeamNetwork {
 
 /** Somebody may take the address range between our two steps; then with the next one that the Engine picks. */
 const TRIES_MAX = 5;
+/** The option of the Engine by which a bridge gets its name. */
+const BRIDGE_NAME = "com.docker.network.bridge.name";
 
 export class Networks {
   readonly #docker: Docker;
   readonly #node: NodeId;
+  readonly #firewall: Firewall;
   readonly #known = new Map<string, Promise<TeamNetwork>>();
 
-  constructor(docker: Docker, node: NodeId) {
+  constructor(docker: Docker, node: NodeId, firewall: Firewall) {
     this.#docker = docker;
     this.#node = node;
+    this.#firewall = firewall;
   }
 
   /** Asked for once per team and start of the agent; callers that come together share it. */
   ensure(team: string): Promise<TeamNetwork> {
     const known = this.#known.get(team);
     if (known !== undefined) return known;
-    const made = this.#make(team);
+    // Nothing is started in it before the rules stand that close it in.
+    const made = this.#make(team).then(async (network) => {
+      await this.#firewall.assert();
+      return network;
+    });
     this.#known.set(team, made);
     made.catch(() => this.#known.delete(team));
     return made;
@@ -37,6 +47,17 @@ export class Networks {
   /** After an Engine said that the network is gone. */
   forget(team: string): void {
     this.#known.delete(team);
+  }
+
+  /** Has the rules cover what older agents made: bridges by names that the Engine picked. */
+  async coverOlder(): Promise<void> {
+    await this.#firewall.assert();
+    const ours = await this.#docker.listNetworks({ filters: { label: [`${LABEL.node}=${this.#node}`] } });
+    const named = bridgeName(this.#node, "");
+    for (const { Id } of ours) {
+      const { bridge } = await this.#inspect(Id);
+      if (!bridge.startsWith(named)) this.#firewall.addForeign(bridge);
+    }
   }
 
   /** Removes this node's networks but those of the teams named, as far as nothing is attached; answers the removed ids. */
@@ -57,8 +78,10 @@ export class Networks {
     const [found] = await this.#find(name);
     if (found !== undefined) {
       const known = await this.#inspect(found);
-      // One of ours that was only half made, or of an agent that left addresses to the Engine: remade unless it is in use.
-      if (known.subnet !== null || !(await this.#drop(found))) return known;
+      // Only half made, or by an agent that left addresses or the bridge's name to the Engine: remade unless it is in use.
+      const isOurs = known.subnet !== null && known.bridge === bridgeName(this.#node, team);
+      if (!isOurs) this.#firewall.addForeign(known.bridge);
+      if (isOurs || !(await this.#drop(found))) return known;
     }
     for (let tries = 1; ; tries += 1) {
       try {
@@ -75,7 +98,8 @@ export class Networks {
    */
   async #makeAssigned(name: string, team: string): Promise<TeamNetwork> {
     const Labels = { [LABEL.team]: team, [LABEL.node]: this.#node };
-    const about = { Name: name, CheckDuplicate: true, Driver: "bridge" };
+    const Options = { [BRIDGE_NAME]: bridgeName(this.#node, team) };
+    const about = { Name: name, CheckDuplicate: true, Driver: "bridge", EnableIPv6: false, Options };
     const first = await this.#docker.createNetwork({ ...about, Labels });
     const { IPAM } = (await first.inspect()) as { IPAM?: { Config?: { Subnet?: string; Gateway?: string }[] } };
     const [range] = IPAM?.Config ?? [];
@@ -93,14 +117,16 @@ export class Networks {
     return { id, subnet: subnetOf(id, range.Subnet, range.Gateway) };
   }
 
-  async #inspect(id: string): Promise<TeamNetwork> {
-    const { Labels, IPAM } = (await this.#docker.getNetwork(id).inspect()) as {
+  async #inspect(id: string): Promise<TeamNetwork & { readonly bridge: string }> {
+    const { Labels, IPAM, Options } = (await this.#docker.getNetwork(id).inspect()) as {
       Labels?: Record<string, string>;
+      Options?: Record<string, string>;
       IPAM?: { Config?: { Subnet?: string; Gateway?: string }[] };
     };
     const [range] = IPAM?.Config ?? [];
     const isAssigned = Labels?.[LABEL.addresses] === "assigned" && range?.Subnet !== undefined;
-    return { id, subnet: isAssigned ? subnetOf(id, range.Subnet as string, range.Gateway) : null };
+    const bridge = Options?.[BRIDGE_NAME] ?? `br-${id.slice(0, 12)}`;
+    return { id, subnet: isAssigned ? subnetOf(id, range.Subnet as string, range.Gateway) : null, bridge };
   }
 
   /** Ids of the networks of exactly that name. */

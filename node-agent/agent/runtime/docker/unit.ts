@@ -1,6 +1,10 @@
 // The Engine's view of a container, as a unit of this node.
+import type Docker from "dockerode";
 import type { ContainerInspectInfo, ContainerStats } from "dockerode";
 import type { Exit, Unit, Usage } from "../runtime.ts";
+import type { DesiredInstance } from "../../../../contracts/desired.ts";
+import { pause } from "../../link/pause.ts";
+import { statusOf } from "./failures.ts";
 import { LABEL, readLabels } from "./labels.ts";
 
 /** Null for a container that is not this node's, or whose labels are not ours to understand. */
@@ -21,6 +25,11 @@ export function unitOf(node: string, info: ContainerInspectInfo): Unit | null {
   };
 }
 
+/** It runs, or it ran and was to run once. One that was only made is started. */
+export function isTaken({ exit, startedAtMs }: Unit, { job }: DesiredInstance): boolean {
+  return exit === null || (Boolean(job) && startedAtMs > 0);
+}
+
 /** The address that the agent gave it: it is held for as long as the container exists. */
 export function assignedAddress(info: ContainerInspectInfo): { network: string; address: string } | null {
   const [name, attached] = Object.entries(info.NetworkSettings.Networks)[0] ?? [];
@@ -30,8 +39,32 @@ export function assignedAddress(info: ContainerInspectInfo): { network: string; 
   return { network: attached.NetworkID || name, address };
 }
 
+const ASKS_MAX = 20;
+const ASK_AGAIN_MS = 500;
+
+/** Its variables, the image's own among them. Of one that is gone nothing is read either; null: the Engine stays away. */
+export async function startedWith(docker: Docker, id: string): Promise<ReadonlyMap<string, string> | null> {
+  for (let asks = 0; asks < ASKS_MAX; asks += 1) {
+    try {
+      // The Engine says null where there is none.
+      const lines = (await docker.getContainer(id).inspect()).Config.Env as string[] | null;
+      return new Map(lines?.map((line) => [line.slice(0, line.indexOf("=")), line.slice(line.indexOf("=") + 1)]));
+    } catch (error) {
+      if (statusOf(error) === 404) return new Map();
+      await pause(ASK_AGAIN_MS);
+    }
+  }
+  return null;
+}
+
 /** Shells and the Engine report death by signal as 128 + its number. */
-const SIGNALS: Readonly<Record<number, string>> = { 134: "SIGABRT", 137: "SIGKILL", 139: "SIGSEGV", 143: "SIGTERM" };
+const SIGNALS: Readonly<Record<number, string>> = {
+  134: "SIGABRT",
+  137: "SIGKILL",
+  139: "SIGSEGV",
+  143: "SIGTERM",
+  153: "SIGXFSZ",
+};
 
 function exitOf({ ExitCode, OOMKilled, FinishedAt }: ContainerInspectInfo["State"]): Exit {
   const endedAtMs = Math.max(0, Date.parse(FinishedAt));

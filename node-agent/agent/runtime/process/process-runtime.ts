@@ -26,7 +26,7 @@ import { DISK_FULL } from "../disk-full.ts";
 import { Ports } from "./ports.ts";
 import { instanceFolder, readRecords, RecordStore, type RunRecord, unitOfRecord } from "./run-record.ts";
 import { layOut, spawnDetached } from "./spawn.ts";
-import { findLeaders, readProcesses, sessionEnds, signalSession, usageOfSession } from "./sessions.ts";
+import { findLeaders, readProcesses, sessionEnds, signalSession, startedWith, usageOfSession } from "./sessions.ts";
 
 /** Marks every process with its node, instance and generation. */
 const GENERATION_MARK = "BERTH_GENERATION";
@@ -38,6 +38,7 @@ export class ProcessRuntime implements Runtime {
   /** Bundles are all that it runs, and the agent itself keeps them. There is no Engine that could go away. */
   readonly images = (): Promise<StoredImage[]> => Promise.resolve([]);
   readonly removeImage = (): Promise<void> => Promise.resolve();
+  readonly isolation = (): Promise<null> => Promise.resolve(null);
   readonly dataFolder = (): Promise<string | null> => Promise.resolve(null);
   readonly onEngine = (): void => undefined;
   readonly whenUp = (): Promise<void> => Promise.resolve();
@@ -113,6 +114,7 @@ export class ProcessRuntime implements Runtime {
   ): Promise<Unit> {
     const known = this.#records.get(desired.instance);
     if (known?.process && (await isAlive(known.process))) return unitOfRecord(known, null);
+    if (desired.job && known?.process) return unitOfRecord(known, known.exit ?? UNSEEN);
     if (prepared.kind !== "bundle") throw new StartFailed("start_failed", "this node runs bundles only");
     if (known !== undefined) this.#freePorts.release(known.port);
     const folder = instanceFolder(this.#ports.dir, desired.instance);
@@ -131,9 +133,8 @@ export class ProcessRuntime implements Runtime {
       isHostPort,
       command: desired.command ?? DEFAULT_COMMAND,
       memoryBytes: resources.memoryBytes,
-      process: null,
-      startedAtMs: 0,
-      exit: null,
+      ...{ process: null, startedAtMs: 0, exit: null },
+      hasSecrets: Object.keys(secrets.environment).length > 0,
     };
     this.#environments.set(instance, { ...secrets.environment, ...platform });
     return this.#spawn(record);
@@ -179,6 +180,10 @@ export class ProcessRuntime implements Runtime {
   async usage(unit: Unit): Promise<Usage | null> {
     const id = this.#records.get(unit.instance)?.process;
     return id && (await isAlive(id)) ? usageOfSession(id.pid, await readProcesses()) : null;
+  }
+
+  environmentOf({ instance }: Unit): Promise<ReadonlyMap<string, string> | null> {
+    return startedWith(this.#records.get(instance), this.#environments.get(instance));
   }
 
   logTail(unit: Unit, lines: number): Promise<string[]> {

@@ -20,6 +20,8 @@ export const RunRecord = z.object({
   digest: z.string().nullable(),
   command: z.array(z.string()),
   memoryBytes: z.int(),
+  /** Absent: started by an agent that kept no such note. */
+  hasSecrets: z.boolean().optional(),
   process: ProcessId.nullable(),
   startedAtMs: z.number(),
   exit: z.object({ exitCode: z.int().nullable(), signal: z.string().nullable(), outOfMemory: z.boolean() }).nullable(),

@@ -1,6 +1,7 @@
 // Process trees as sessions: an instance is the leader of a session of its own, and all that it started is in it.
 import { readdir, readFile } from "node:fs/promises";
 import { execFileSync } from "node:child_process";
+import type { RunRecord } from "./run-record.ts";
 import { parseStat, type ProcessStat, readStat } from "../../state/process-id.ts";
 import { pause } from "../../link/pause.ts";
 import type { Usage } from "../runtime.ts";
@@ -78,6 +79,16 @@ export async function findLeaders(
     if (again !== null && parseStat(stat.pid, again).startTicks === stat.startTicks) found.push({ stat, environment });
   }
   return found;
+}
+
+/** known: by the agent that started it. null: it had secrets, it has ended, and nobody knows them any more. */
+export async function startedWith(
+  record: Pick<RunRecord, "process" | "hasSecrets"> | undefined,
+  known: Readonly<Record<string, string>> | undefined,
+): Promise<ReadonlyMap<string, string> | null> {
+  if (known !== undefined) return new Map(Object.entries(known));
+  const read = record?.process ? await environmentOf(record.process.pid) : null;
+  return read ?? (record?.hasSecrets === true ? null : new Map());
 }
 
 async function environmentOf(pid: number): Promise<Map<string, string> | null> {

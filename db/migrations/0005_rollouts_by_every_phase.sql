@@ -1,0 +1,2 @@
+DROP INDEX "rollout_history_in_flight";--> statement-breakpoint
+CREATE INDEX "rollout_history_in_flight" ON "rollout_history" USING btree ("app_id") WHERE "rollout_history"."phase" in ('preparing', 'rolling', 'verifying', 'holding', 'finishing');

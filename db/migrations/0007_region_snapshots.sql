@@ -1,0 +1,1 @@
+CREATE POLICY "hostnames_select_sweep" ON "hostnames" AS PERMISSIVE FOR SELECT TO "berth_app" USING (current_setting('berth.scope', true) in ('sweep'));
