@@ -6,7 +6,7 @@ import { connect } from "../../db/connect.ts";
 import { mintId } from "../../db/ids.ts";
 import * as auth from "../../workers/control/auth/index.ts";
 import { codeOf, password, People, valueOf } from "./people.ts";
-import { codeOf as totp } from "./totp.ts";
+import { codeOf as totp, wrongCodeOf } from "./totp.ts";
 
 const { adapter, appUrl, authUrl } = inject("migrated");
 const people = new People({
@@ -181,7 +181,7 @@ describe("a second factor", () => {
     expect(codeOf(await auth.beginSecondFactor({ password: "wrong" }, asked(token)))).toBe("unauthenticated");
     const { uri } = valueOf(await auth.beginSecondFactor({ password }, asked(token)));
     const other = valueOf(await auth.signIn({ email: user.email, password }, asked()));
-    expect(codeOf(await auth.confirmSecondFactor({ code: "000000" }, asked(token)))).toBe("unauthenticated");
+    expect(codeOf(await auth.confirmSecondFactor({ code: wrongCodeOf(uri) }, asked(token)))).toBe("unauthenticated");
     const next = valueOf(await auth.confirmSecondFactor({ code: totp(uri) }, asked(token)));
     expect(await Promise.all([token, other.token, next.token].map(whoIs))).toEqual([
       "unauthenticated",
@@ -200,7 +200,7 @@ describe("a second factor", () => {
     expect(codeOf(await auth.signIn({ email, password: "wrong", code: totp(uri, 1) }, asked()))).toBe(
       "unauthenticated",
     );
-    expect(codeOf(await auth.signIn({ email, password, code: "000000" }, asked()))).toBe("unauthenticated");
+    expect(codeOf(await auth.signIn({ email, password, code: wrongCodeOf(uri) }, asked()))).toBe("unauthenticated");
     const code = totp(uri, 1);
     const tries = await Promise.all([1, 2].map(() => auth.signIn({ email, password, code }, asked())));
     expect(tries.map(codeOf).toSorted(), "once, when two come at the same time").toEqual(["ok", "unauthenticated"]);
@@ -214,7 +214,7 @@ describe("a second factor", () => {
       tx.execute(sql`update two_factors set failed_verification_count = 9
         where user_id = (select id from users where email = ${email})`),
     );
-    expect(codeOf(await auth.signIn({ email, password, code: "000000" }, asked()))).toBe("unauthenticated");
+    expect(codeOf(await auth.signIn({ email, password, code: wrongCodeOf(uri) }, asked()))).toBe("unauthenticated");
     expect(codeOf(await auth.signIn({ email, password, code: totp(uri, 1) }, asked()))).toBe("rate_limited");
   });
 

@@ -15,8 +15,10 @@ import { CREDENTIAL_TTL_MS, issueCredential } from "../../workers/control/agent/
 import { ticketKeys } from "../../workers/control/agent/ticket-keys.ts";
 import { heartbeat, makeKeys, makeNode, play, type Forgery, type TestNode } from "./agent-node.ts";
 import { controlEnv, request } from "./control-env.ts";
+import { clockGoesOn, stillClock } from "./still-clock.ts";
 
 const HEARTBEAT = "/agent/v1/heartbeat";
+clockGoesOn();
 let node: TestNode;
 let other: TestNode;
 beforeAll(async () => {
@@ -87,6 +89,7 @@ describe("a proof", () => {
     ["that is larger than any honest one", () => beat({ header: { pad: "x".repeat(2_000) } })],
   ];
   it.each(CASES)("%s is refused", async (_, call) => {
+    stillClock();
     expect(await codeOf(await call())).toBe("proof_invalid");
   });
 
@@ -109,6 +112,7 @@ describe("a proof", () => {
   });
 
   it("of a node that no longer waits for the answer is refused at once, and its next one is taken", async () => {
+    stillClock();
     const late = await beat({ claims: { iatMs: Date.now() - 5_500 } });
     expect([late.status, await codeOf(late)]).toEqual([503, "overloaded"]);
     // Its clock may be what is wrong, before it was answered for the first time.

@@ -5,6 +5,7 @@ import { Problem } from "../../contracts/failures.ts";
 import { PROOF_WINDOW_MS } from "../../core/link/too-late.ts";
 import { app } from "../../workers/control/app.ts";
 import { type Forgery, heartbeat, makeNode, type TestNode } from "./agent-node.ts";
+import { clockGoesOn, stillClock } from "./still-clock.ts";
 
 type Lane = ProofClaims["lane"];
 interface AgentRoute {
@@ -26,6 +27,7 @@ const routes: AgentRoute[] = app.routes
   .filter(({ method, path }) => path.startsWith("/agent/v1/") && method !== "ALL" && path !== "/agent/v1/enrol")
   .map(({ method, path }) => ({ method, path: filled(path), lane: LANES[path] ?? "ask" }));
 
+clockGoesOn();
 let node: TestNode;
 let other: TestNode;
 beforeAll(async () => {
@@ -60,10 +62,12 @@ describe.each(routes)("$method $path", (route) => {
     ["proven after the window", () => call(route, { claims: { iatMs: Date.now() + PROOF_WINDOW_MS + 5_000 } }), /^proof_invalid$/], // prettier-ignore
   ];
   it.each(FORGERIES)("%s is refused", async (_name, send, code) => {
+    stillClock();
     expect(await codeOf(await send())).toMatch(code);
   });
 
   it("takes a clock that is off by less than the window", async () => {
+    stillClock();
     for (const offMs of [-PROOF_WINDOW_MS + 5_000, PROOF_WINDOW_MS - 5_000]) {
       expect(await codeOf(await call(route, { claims: { iatMs: Date.now() + offMs } }))).not.toBe("proof_invalid");
     }

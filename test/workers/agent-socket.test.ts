@@ -4,9 +4,11 @@ import { AGENT_PROTOCOL, type HeartbeatResponse } from "../../contracts/agent-pr
 import { SOCKET_PATH, SOCKET_PROTOCOL, type ToAgent } from "../../contracts/agent-socket.ts";
 import { Problem } from "../../contracts/failures.ts";
 import { issueCredential } from "../../workers/control/agent/credential.ts";
-import { type Forgery, heartbeat, makeKeys, makeNode, type TestNode } from "./agent-node.ts";
+import { FAST_MS, type Forgery, heartbeat, makeKeys, makeNode, type TestNode } from "./agent-node.ts";
 import { controlEnv, request } from "./control-env.ts";
+import { clockGoesOn, stillClock } from "./still-clock.ts";
 
+clockGoesOn();
 let node: TestNode;
 beforeAll(async () => {
   node = await makeNode();
@@ -33,7 +35,7 @@ async function accepted(answer: Response): Promise<WebSocket> {
 
 function beat(socket: WebSocket, id: number): Promise<ToAgent | null> {
   const answer = next(socket);
-  socket.send(JSON.stringify({ kind: "heartbeat", id, atMs: Date.now(), body: heartbeat() }));
+  socket.send(JSON.stringify({ kind: "heartbeat", id, atMs: Date.now() + FAST_MS, body: heartbeat() }));
   return answer;
 }
 
@@ -74,6 +76,7 @@ describe("an agent that asks for a socket", () => {
   });
 
   it("is told when to come again where it came so late that it no longer waits, before anything of it is verified", async () => {
+    stillClock();
     const answer = await open({ claims: { iatMs: Date.now() - 20_000 }, credential: "nonsense" });
     expect([answer.webSocket, answer.status, answer.headers.get("retry-after")]).toEqual([null, 503, "10"]);
     expect(await codeOf(answer)).toBe("overloaded");
@@ -126,6 +129,7 @@ describe("an agent that asks for a socket", () => {
 it("a credential renewed over HTTP is good for the socket that is open", async () => {
   const renewing = await makeNode();
   const { node: id, cell, keys } = renewing;
+  const clock = stillClock();
   // Two seconds are left of it.
   const issuedAtMs = Date.now() - 24 * 3_600_000 + 2_000;
   const credential = await issueCredential(
@@ -136,6 +140,6 @@ it("a credential renewed over HTTP is good for the socket that is open", async (
   const socket = await accepted(await open({ credential }, pathOf(), renewing));
   const renewal = { protocol: AGENT_PROTOCOL };
   expect((await renewing.call("POST", "/agent/v1/credential", renewal, "ask", { credential })).status).toBe(200);
-  await new Promise((resolve) => setTimeout(resolve, 2_100));
+  clock.pass(2_100);
   expect(await beat(socket, renewing.nextSeq("heartbeat"))).toMatchObject({ kind: "heartbeat" });
 });

@@ -43,11 +43,13 @@ export class Team {
   token = "";
   id = "";
   readonly slug: string;
-  constructor(slug: string) {
+  readonly #env: ControlEnv;
+  constructor(slug: string, of = env) {
     this.slug = slug;
+    this.#env = of;
   }
   async begin(...apps: string[]): Promise<this> {
-    const made = await new People(env).newUser(`${this.slug}@example.com`, "T");
+    const made = await new People(this.#env).newUser(`${this.slug}@example.com`, "T");
     this.token = made.token;
     this.id = made.team.id;
     for (const name of apps) expect((await this.ask("POST", "/v1/apps", { name })).status).toBe(201);
@@ -55,7 +57,7 @@ export class Team {
   }
   // Tests read whatever an answer holds.
   // oxlint-disable-next-line no-explicit-any
-  async ask(method: string, path: string, body?: unknown, as = env): Promise<{ status: number; body: any }> {
+  async ask(method: string, path: string, body?: unknown, as = this.#env): Promise<{ status: number; body: any }> {
     const context = createExecutionContext();
     const headers = { authorization: `Bearer ${this.token}`, "content-type": "application/json" };
     const init = { method, headers, ...(body === undefined ? {} : { body: JSON.stringify(body) }) };
@@ -64,16 +66,16 @@ export class Team {
     const text = await answer.text();
     return { status: answer.status, body: text === "" ? null : JSON.parse(text) };
   }
-  async add(of: string, hostname: string, as = env): Promise<Domain> {
+  async add(of: string, hostname: string, as = this.#env): Promise<Domain> {
     const { status, body } = await this.ask("POST", `/v1/apps/${of}/domains`, { hostname }, as);
     expect(status, JSON.stringify(body)).toBe(201);
     return body as Domain;
   }
-  async verify(of: string, hostname: string, as = env): Promise<Domain> {
+  async verify(of: string, hostname: string, as = this.#env): Promise<Domain> {
     return (await this.ask("POST", `/v1/apps/${of}/domains/${hostname}/verify`, undefined, as)).body as Domain;
   }
   /** Added, its proof made, and verified. */
-  async prove(of: string, hostname: string, as = env): Promise<Domain> {
+  async prove(of: string, hostname: string, as = this.#env): Promise<Domain> {
     const { instructions } = await this.add(of, hostname, as);
     const [own] = instructions;
     await records(own?.name ?? "", "TXT", own?.value ?? "");

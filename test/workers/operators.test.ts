@@ -25,7 +25,7 @@ it("an operator makes another of whoever has a second factor; what that account 
   for (const bearer of [next.bearer, made.token])
     expect(await ask(bearer, "GET", "/v1/whoami")).toMatchObject({ status: 401 });
   expect(await add(next.email)).toMatchObject({ status: 409 });
-  const audit = await ask(first.bearer, "GET", "/v1/operator/audit");
+  const audit = await ask(first.bearer, "GET", `/v1/operator/audit?action=operator.add&subject=${next.user}`);
   expect(audit.body.items).toContainEqual(
     expect.objectContaining({ action: "operator.add", subject: next.user, actor: `user:${first.user}` }),
   );

@@ -6,7 +6,7 @@ import { records } from "./domain-world.ts";
 const { dohUrl, brokenDohUrl, tellUrl } = inject("outside");
 /** Loopback is open, as in a local stack, and nothing else that is not the internet. */
 const local = { OUTBOUND_ALLOW: "127.0.0.0/8", DOH_URL: dohUrl };
-const within = { timeoutMs: 5_000 };
+const within = { timeoutMs: 60_000 };
 
 async function ruleOf(asked: Promise<unknown>): Promise<string> {
   const error = await asked.then(

@@ -9,7 +9,7 @@ export interface MigratedPostgres {
   readonly adapter: string;
   readonly appUrl: string;
   readonly authUrl: string;
-  /** Of another database, for the one test file whose deeds are the whole installation's. */
+  /** Of another database, for the test files whose deeds are the whole installation's. */
   readonly alone: { readonly appUrl: string; readonly authUrl: string };
 }
 

@@ -89,7 +89,7 @@ it("lets nobody wait for a call that never ends, and is kept alive until each ha
   const { calls, kept, take, asked } = stage({ patienceMs: 30 });
   void take("a");
   const late = take("b");
-  await expect.poll(asked).toEqual(["a", "b"]);
+  await expect.poll(asked, { timeout: 60_000 }).toEqual(["a", "b"]);
   calls[1]!.answer();
   expect(await late).toBe("B");
   expect(kept).toHaveLength(2);

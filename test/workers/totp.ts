@@ -4,6 +4,13 @@ import { createHmac } from "node:crypto";
 const STEP_MS = 30_000;
 const BASE32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 
+/** A code that is right at no time near: one made up would be right now and then. */
+export function wrongCodeOf(uri: string): string {
+  const right = new Set([-3, -2, -1, 0, 1, 2, 3].map((stepsOn) => codeOf(uri, stepsOn)));
+  const others = Array.from({ length: right.size + 1 }, (_, number) => String(number).padStart(6, "0"));
+  return others.find((code) => !right.has(code)) ?? "";
+}
+
 /** uri: `otpauth://totp/…?secret=…`. stepsOn: 1 is the code after the present one, which is accepted already. */
 export function codeOf(uri: string, stepsOn = 0): string {
   const secret = new URL(uri).searchParams.get("secret") ?? "";
