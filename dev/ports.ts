@@ -9,9 +9,14 @@ export function isPortFree(port: number): Promise<boolean> {
   });
 }
 
-/** Below the range from which systems take ports for outgoing connections: a port that is kept is then free again next time. */
-const RANGE_FIRST = 20_000;
-const RANGE_SIZE = 10_000;
+/**
+ * Below the range from which systems take ports for outgoing connections: a port that is kept is then free again next time. Test files
+ * that run at once have a part of it each, so that none takes what another has chosen and not opened yet.
+ */
+const LANES = 8;
+const LANE = Number(process.env.VITEST_POOL_ID ?? 0) % LANES;
+const RANGE_SIZE = 1_250;
+const RANGE_FIRST = 20_000 + LANE * RANGE_SIZE;
 
 /** The first free one of the wanted ports, else any free one; never one of `taken`. */
 export async function choosePort(wanted: readonly number[], taken: ReadonlySet<number> = new Set()): Promise<number> {

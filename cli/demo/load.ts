@@ -1,5 +1,6 @@
 // An open-loop load generator: requests start on time whatever the answers do, and each is counted once.
-import { Agent, request } from "node:http";
+import { type Agent, request } from "node:http";
+import { FreshAgent } from "./fresh-agent.ts";
 
 export interface LoadOptions {
   /** The app's URL; its host becomes the Host header. */
@@ -27,7 +28,7 @@ const TICK_MS = 10;
 export function startLoad({ url, edgeUrl, rate, seconds }: LoadOptions): { done: Promise<LoadReport>; stop(): void } {
   const target = new URL(url);
   const dialled = new URL(edgeUrl ?? url);
-  const agent = new Agent({ keepAlive: true, maxSockets: 256 });
+  const agent = new FreshAgent(256);
   const total = rate * seconds;
   const tally = {
     requests: 0,
@@ -54,6 +55,7 @@ export function startLoad({ url, edgeUrl, rate, seconds }: LoadOptions): { done:
     const startedMs = performance.now();
     const timer = setInterval(() => {
       const due = stopped ? 0 : Math.min(total, Math.floor(((performance.now() - startedMs) / 1000) * rate));
+      agent.dropIdle();
       while (open.length < due) open.push(send());
       if (open.length < total && !stopped) return;
       clearInterval(timer);

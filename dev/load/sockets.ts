@@ -53,6 +53,8 @@ export async function openSockets({ port, hostname, count, everyMs = 500 }: Sock
       socket.on("error", reject);
       socket.on("close", (code) => {
         clearInterval(timer);
+        // What was never answered has waited too.
+        held.waitedMsMax = Math.max(held.waitedMsMax, Date.now() - (sentAtMs ?? Date.now()));
         held.closed = { code, atMs: Date.now() };
       });
       all.push({ socket, held, timer });

@@ -1,6 +1,7 @@
 // Visitors of an app who keep coming at a steady rate, and what each of them saw: for tests and benchmarks of failures.
-import { Agent, request } from "node:http";
+import { type Agent, request } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
+import { FreshAgent } from "../../cli/demo/fresh-agent.ts";
 
 export type Method = "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE" | "OPTIONS";
 export const METHODS: readonly Method[] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
@@ -41,19 +42,18 @@ export interface VisitorsWanted {
 }
 
 const TICK_MS = 5;
-/** workerd closes what was idle for 5 s. A request that crosses that is lost, and a browser would send it again. */
-const IDLE_MS = 3_000;
 const ERROR_TEXT_MAX = 300;
 
 /** Open loop: requests start on time whatever the answers do. */
 export function startVisitors(wanted: VisitorsWanted): Visitors {
-  const agent = new Agent({ keepAlive: true, maxSockets: 512, timeout: IDLE_MS });
+  const agent = new FreshAgent(512);
   const seen: Seen[] = [];
   const open = new Set<Promise<void>>();
   const startedMs = performance.now();
   let sent = 0;
   const timer = setInterval(() => {
     const due = Math.floor(((performance.now() - startedMs) / 1_000) * wanted.ratePerS);
+    agent.dropIdle();
     for (; sent < due; sent += 1) {
       const visit = ask(wanted, agent, methodOf(wanted, sent)).then((one) => {
         seen.push(one);

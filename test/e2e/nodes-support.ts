@@ -19,6 +19,7 @@ export interface NodeView {
   readonly name: string;
   readonly phase: string;
   readonly cordoned: boolean;
+  readonly lastHeartbeatAtMs: number;
   readonly instances: number;
   readonly drain: { readonly state: string; readonly remaining: number } | null;
 }
@@ -62,6 +63,11 @@ export async function deployed(
 
 export async function readyOf(world: World, app: string): Promise<InstanceView[]> {
   return (await instancesOf(world, app)).filter(({ phase }) => phase === "ready");
+}
+
+/** Those that had become ready and were not told to go: one whose probe comes late on a busy machine is still there. */
+export async function servingOf(world: World, app: string): Promise<InstanceView[]> {
+  return (await instancesOf(world, app)).filter(({ phase }) => phase === "ready" || phase === "unready");
 }
 
 /** A command that must end well. */
@@ -120,5 +126,5 @@ export function environmentOf(pid: number): string {
 /** The story that `berth` tells of an app or a node, once it is told up to `until`. History is a moment behind. */
 export async function storyOf(world: World, command: readonly string[], until: RegExp): Promise<string> {
   const told = async () => (await world.berth(command)).stdout;
-  return eventually(told, (text) => until.test(text), { withinMs: 10_000, everyMs: 300 });
+  return eventually(told, (text) => until.test(text), { withinMs: 60_000, everyMs: 300 });
 }

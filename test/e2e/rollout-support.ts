@@ -156,12 +156,11 @@ export function shareOf(seen: readonly Seen[], version: string, fromMs = 0, toMs
 export const by = (seen: readonly Seen[], version: string): Seen[] => seen.filter((one) => one.version === version);
 
 /** All traffic goes to this one, and nothing of any other release runs but what drains or is warm. */
-export const servedBy = (world: World, app: string, version: number, withinMs = 10_000): Promise<App> =>
+export const servedBy = (world: World, app: string, version: number): Promise<App> =>
   eventually(
     () => appOf(world, app),
     ({ weights, rollout }) =>
       rollout === null &&
       weights.every((one) => one.weight === (one.version === version ? 100 : 0)) &&
       weights.length > 0,
-    { withinMs },
   );

@@ -1,10 +1,11 @@
 // What goes wrong with one instance on a real Engine: it is started again or goes elsewhere, its event has the cause, and its
 // neighbours on the same nodes serve on.
 import { once } from "node:events";
-import { createServer, type AddressInfo } from "node:net";
+import { createServer } from "node:net";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { hasFailed, type Seen } from "../../dev/load/visitors.ts";
-import { command, deployed, nodesAre, nodesOf, readyOf, storyOf, visitorsOf } from "./nodes-support.ts";
+import { choosePort } from "../../dev/ports.ts";
+import { command, deployed, nodesAre, nodesOf, readyOf, servingOf, storyOf, visitorsOf } from "./nodes-support.ts";
 import { SMALL, createWorld, eventually, versionServer, writeApp, type World } from "./support.ts";
 
 /** Fewer crashes than on a server, and faster after each other; and what leaves need not serve on for long. */
@@ -18,7 +19,7 @@ const QUICK = SMALL.replace("cpu = 0.05", "cpu = 0.3");
 const NEIGHBOUR = "neighbour";
 const FRAIL = "frail";
 
-/** Eats memory, hangs or ends when asked to; ends at once on the bad node. */
+/** Eats memory, hangs or ends when it is asked to by its name; ends at once on the bad node. */
 const frailServer = (badNode = ""): string => `
 import { createServer } from "node:http";
 const { BERTH_INSTANCE: instance, BERTH_NODE: node, PORT } = process.env;
@@ -33,7 +34,8 @@ const deeds = {
   "/end": () => setImmediate(() => process.exit(9)),
 };
 createServer((request, response) => {
-  response.end(JSON.stringify({ instance }), () => deeds[request.url]?.());
+  const { pathname, searchParams } = new URL(request.url, "http://app");
+  response.end(JSON.stringify({ instance }), () => searchParams.get("of") === instance && deeds[pathname]());
 }).listen(Number(PORT));
 process.on("SIGTERM", () => process.exit(0));
 `;
@@ -48,16 +50,19 @@ beforeAll(async () => {
 });
 afterAll(async () => await world?.end());
 
-/** Asks one instance for a deed, and waits until it has been started again because of it. */
-async function undone(path: string): Promise<{ id: string; node: string }> {
-  const { instance } = JSON.parse((await world.visit(FRAIL, path)).body);
+/** Asks this one for a deed, and waits until it has been started again because of it. */
+async function undone(path: string, instance: string): Promise<{ node: string }> {
+  await eventually(
+    async () => JSON.parse((await world.visit(FRAIL, `${path}?of=${instance}`)).body).instance,
+    (answered) => answered === instance,
+  );
   const isBack = ({ id, phase, restarts }: { id: string; phase: string; restarts: number }): boolean =>
     id === instance && phase === "ready" && restarts > 0;
   const now = await eventually(
     () => readyOf(world, FRAIL),
     (ready) => ready.length === 3 && ready.some(isBack),
   );
-  return { id: instance, node: now.find(isBack)?.nodeName ?? "" };
+  return { node: now.find(isBack)?.nodeName ?? "" };
 }
 
 /** What the neighbours' visitors saw meanwhile. */
@@ -76,15 +81,20 @@ const DEEDS: readonly (readonly [name: string, path: string, cause: RegExp])[] =
   ["hangs", "/hang", /started again: .*(no answer|time|within)/],
   ["ends by itself", "/end", /started again: it exited with code 9/],
 ];
-for (const [name, path, cause] of DEEDS) {
+for (const [ordinal, [name, path, cause]] of DEEDS.entries()) {
   test(`an instance that ${name} is started again where it was, told with its cause, and nobody else notices`, async () => {
     const seen = await besides(async () => {
-      const { node } = await undone(path);
+      // Another one each time: one that ends three times in a minute is moved instead.
+      const frail = await eventually(
+        () => readyOf(world, FRAIL),
+        (ready) => ready.length === 3,
+      );
+      const { node } = await undone(path, frail.find((one) => one.ordinal === ordinal)!.id);
       const story = await storyOf(world, ["events", FRAIL], cause);
       expect(story.split("\n").some((line) => line.includes(`on ${node} `) && cause.test(line))).toBe(true);
     });
     expect(seen.filter(hasFailed)).toEqual([]);
-    expect((await readyOf(world, NEIGHBOUR)).map(({ restarts }) => restarts)).toEqual([0, 0, 0]);
+    expect((await servingOf(world, NEIGHBOUR)).map(({ restarts }) => restarts)).toEqual([0, 0, 0]);
   });
 }
 
@@ -95,10 +105,10 @@ test("what ends again and again on one node only is moved off it with the cause,
   await command(world, "nodes", "uncordon", "node-3");
   const visitors = visitorsOf(world, "picky", 30);
   // What makes room goes to the rack that is empty, where it cannot live: so it ends where there is one of it already.
-  const moving = (await readyOf(world, "picky")).find(({ nodeName }) => nodeName === "node-1");
+  const moving = (await servingOf(world, "picky")).find(({ nodeName }) => nodeName === "node-1");
   await command(world, "nodes", "drain", "node-1", "--timeout", "60s");
   expect((await visitors.stop()).filter(hasFailed)).toEqual([]);
-  expect((await readyOf(world, "picky")).map(({ nodeName }) => nodeName)).toEqual(["node-2", "node-2"]);
+  expect((await servingOf(world, "picky")).map(({ nodeName }) => nodeName)).toEqual(["node-2", "node-2"]);
   const which = `v1 #${moving?.ordinal} on node-3`;
   const story = await storyOf(world, ["events", "picky"], new RegExp(`${which} stopped`));
   expect(story).toContain(`v1 #${moving?.ordinal} on node-1 is to move: its node is being drained`);
@@ -107,9 +117,10 @@ test("what ends again and again on one node only is moved off it with the cause,
 });
 
 test("a host port that something else on the server holds: the deploy fails with the cause; freed, it is reached there", async () => {
-  const stranger = createServer().listen(0, "0.0.0.0");
+  // None that the system gives to outgoing connections: it is to be free again.
+  const port = await choosePort([]);
+  const stranger = createServer().listen(port, "0.0.0.0");
   await once(stranger, "listening");
-  const { port } = stranger.address() as AddressInfo;
   const server = `${frailServer()}\ncreateServer((_, response) => response.end("by its port")).listen(${port});\n`;
   const toml = `replicas = 1\n[placement]\nhost_ports = [${port}]\n`;
   const folder = writeApp(world.home, "ported", { "server.mjs": server }, `${toml}${QUICK}`);

@@ -49,7 +49,7 @@ test("workerd killed in the middle of a rollout goes on by itself: what it decid
   await world.stack.untilReady("control");
   await eventually(
     rolling,
-    ({ items }) => items.some(({ phase }: { phase: string }) => phase === "completed") && items.length === 3,
+    ({ items }) => items.length === 3 && items.every(({ phase }: { phase: string }) => phase === "completed"),
   );
   await serving(world, "plain", "third");
   await running;

@@ -8,9 +8,9 @@ import { command, deployed, nodeIs, nodesAre, onlyOn, readyOf, storyOf, visitors
 import { expectNeverTwo, presentServer, runsIn } from "./presence.ts";
 import { createWorld, eventually, type World } from "./support.ts";
 
-/** The fence, at a third of its size: the stop by the node, the replacement by the control plane, and what lies between. */
+/** The fence: the stop by the node in a third of its time, and as in production 5 s between it and the replacement by the control plane. */
 const STOP_MS = 7_000;
-const REPLACE_MS = 10_000;
+const REPLACE_MS = 13_000;
 const BEAT_MS = 1_000;
 const AGENT_TUNING = { heartbeatMs: BEAT_MS, strictStopMs: STOP_MS, strictHungMs: 500, strictGraceMs: 800 };
 /** From its end by the agent or the watchdog to its last word, on a busy machine. */
@@ -77,7 +77,7 @@ test("more than one replica of a singleton is refused, and nothing is started", 
 test("a drain without room elsewhere stops no singleton; with room it moves them, stop-first", async () => {
   const before = new Map(await Promise.all(APPS.map(async (app) => [app, await one(app)] as const)));
   await Promise.all(["node-2", "node-3"].map((name) => command(world, "nodes", "cordon", name)));
-  const held = await world.berth(["nodes", "drain", "node-1", "--timeout", "2s"]);
+  const held = await world.berth(["nodes", "drain", "node-1", "--timeout", "15s"]);
   expect(held, held.stderr).toMatchObject({ exitCode: 6 });
   for (const app of APPS) {
     expect(held.stderr).toMatch(new RegExp(`${app} v2 \\(ins_\\w+\\): .*excluded by`));
@@ -101,9 +101,8 @@ test("its node cut off: strict is stopped by its node and replaced after the fen
   const kept = await one(KEPT);
   expect([strict.node, kept.node]).toEqual(["node-2", "node-2"]);
   const wires = world.stack.nodeSwitch("node-2");
-  const cutAtMs = Date.now();
   await wires.drop(["power"], CUT_MS);
-  await nodeIs(world, "node-2", "lost", 20_000);
+  const { lastHeartbeatAtMs } = await nodeIs(world, "node-2", "lost");
   const successor = await eventually(
     () => one(STRICT),
     ({ id }) => id !== strict.id,
@@ -113,20 +112,24 @@ test("its node cut off: strict is stopped by its node and replaced after the fen
   const [old, next] = runsOf(STRICT).slice(-2);
   expect([old?.instance, next?.instance]).toEqual([strict.id, successor.id]);
   expectNeverTwo(runsOf(STRICT));
-  expect(old!.lastMs - cutAtMs).toBeLessThan(STOP_MS + SLACK_MS);
-  expect(next!.firstMs - cutAtMs).toBeGreaterThan(REPLACE_MS - 2 * BEAT_MS);
+  expect(old!.lastMs - lastHeartbeatAtMs).toBeLessThan(STOP_MS + SLACK_MS);
+  expect(next!.firstMs - lastHeartbeatAtMs).toBeGreaterThanOrEqual(REPLACE_MS);
   await answering(STRICT, successor.id);
 
   // Silence stops nothing that is not strict, and starts no second one: it runs on, unreached.
   await sleep(1_000);
   expect(runsOf(KEPT).at(-1)).toMatchObject({ instance: kept.id });
-  expect(Date.now() - runsOf(KEPT).at(-1)!.lastMs).toBeLessThan(1_000);
+  const stillAtMs = Date.now();
+  await eventually(
+    async () => runsOf(KEPT).at(-1)!.lastMs,
+    (lastMs) => lastMs > stillAtMs,
+  );
   await eventually(
     () => world.visit(KEPT),
     ({ status }) => status === 503,
   );
   await wires.heal();
-  await nodeIs(world, "node-2", "ready", 30_000);
+  await nodeIs(world, "node-2", "ready");
   await answering(KEPT, kept.id);
   expect(await one(KEPT)).toEqual(kept);
   expect(await one(STRICT)).toEqual(successor);
@@ -148,14 +151,14 @@ test("its agent dead: the watchdog stops strict, its successor comes after the f
     () => one(STRICT),
     ({ id }) => id !== strict.id,
   );
-  await nodeIs(world, "node-3", "unreachable");
+  const { lastHeartbeatAtMs } = await nodeIs(world, "node-3", "unreachable");
   const [old, next] = runsOf(STRICT).slice(-2);
   expect([old?.instance, next?.instance]).toEqual([strict.id, successor.id]);
   expect(successor.node).not.toBe("node-3");
-  expect(old!.lastMs - deadAtMs).toBeLessThan(STOP_MS + SLACK_MS);
-  expect(next!.firstMs - deadAtMs).toBeGreaterThan(REPLACE_MS - 2 * BEAT_MS);
+  expect(old!.lastMs - lastHeartbeatAtMs).toBeLessThan(STOP_MS + SLACK_MS);
+  expect(next!.firstMs - lastHeartbeatAtMs).toBeGreaterThanOrEqual(REPLACE_MS);
   await world.stack.start("agent:node-3");
-  await nodeIs(world, "node-3", "ready", 30_000);
+  await nodeIs(world, "node-3", "ready");
   const seen = await visitors.stop();
   expect(seen.filter(hasFailed).map((visit) => ({ ...visit, afterMs: visit.startedAtMs - deadAtMs }))).toEqual([]);
   expect(new Set(seen.map(({ instance }) => instance))).toEqual(new Set([kept.id]));

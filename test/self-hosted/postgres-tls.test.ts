@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { chownSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { neon, neonConfig, Pool } from "@neondatabase/serverless";
 import pg from "pg";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
@@ -70,7 +71,21 @@ async function giveCertificate(): Promise<string> {
   await client.query("alter system set ssl = on");
   await client.query("select pg_reload_conf()");
   await client.end();
+  await untilEncrypting();
   return path;
+}
+
+/** Postgres reads its settings anew some time after it was told to. */
+async function untilEncrypting(): Promise<void> {
+  for (;;) {
+    const client = new pg.Client({ connectionString: postgres.url, ssl: { rejectUnauthorized: false } });
+    const isEncrypted = await client.connect().then(
+      () => true,
+      () => false,
+    );
+    if (isEncrypted) return client.end();
+    await sleep(20);
+  }
 }
 
 const overHttp = async (): Promise<unknown> => (await neon(postgres.url).query(IS_ENCRYPTED))[0];

@@ -94,7 +94,7 @@ test("an environment variable reaches the app and is stored nowhere in the clear
   const ran = await world.berth(["env", "set", "--app", "shop", "SECRET=-"], SECRET);
   expect(ran, ran.stderr).toMatchObject({ exitCode: 0 });
   const seen = async () => JSON.parse((await world.visit("shop")).body).secret;
-  await eventually(seen, (secret) => secret === SECRET, { withinMs: 5_000 });
+  await eventually(seen, (secret) => secret === SECRET);
   const listed = await world.berth(["env", "list", "--app", "shop", "--json"]);
   expect(JSON.parse(listed.stdout)).toEqual(["SECRET"]);
   // Everything that Berth itself keeps: objects, Postgres, logs, the agents' folders (the Engine has the container's own copy).

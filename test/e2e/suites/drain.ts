@@ -4,7 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { beforeAll, expect, test } from "vitest";
 import { hasFailed } from "../../../dev/load/visitors.ts";
-import { deployed, instancesOf, nodeIs, nodesAre, nodesOf, storyOf, visitorsOf } from "../nodes-support.ts";
+import { command, deployed, nodeIs, nodesAre, nodesOf, servingOf, storyOf, visitorsOf } from "../nodes-support.ts";
 import { sharedWorld } from "../shared-world.ts";
 import { eventually, type World } from "../support.ts";
 
@@ -17,24 +17,21 @@ beforeAll(async () => {
   await deployed(world, APP);
 });
 
-const readyOf = async (app: string) => (await instancesOf(world, app)).filter(({ phase }) => phase === "ready");
+const serving = (app: string) => servingOf(world, app);
+const nodesWith = async (app: string) => (await serving(app)).map(({ nodeName }) => nodeName);
 const node = async (name: string) => {
   const found = (await nodesOf(world)).find((each) => each.name === name);
   if (found === undefined) throw new Error(`there is no node ${name}`);
   return found;
 };
 
-/**
- * The fewest instances that had become ready and were not told to go, until it is stopped. One whose probe comes too late for a moment,
- * because the machine is busy, is not taken away by a drain.
- */
+/** The fewest instances that serve, until it is stopped. */
 function watchServing(app: string): { stop(): Promise<number> } {
   let fewest = Infinity;
   let stopped = false;
   const watching = (async () => {
     while (!stopped) {
-      const serve = (await instancesOf(world, app)).filter(({ phase }) => phase === "ready" || phase === "unready");
-      fewest = Math.min(fewest, serve.length);
+      fewest = Math.min(fewest, (await serving(app)).length);
       await sleep(50);
     }
   })();
@@ -49,7 +46,7 @@ function watchServing(app: string): { stop(): Promise<number> } {
 
 test("under 100 requests/s no request fails, three serve all the while, and the node is empty at the end", async () => {
   const visitors = visitorsOf(world, APP, 100);
-  const serving = watchServing(APP);
+  const watched = watchServing(APP);
   await sleep(1_000);
   const ran = await world.berth(["nodes", "drain", "node-2"]);
   expect(ran, ran.stderr).toMatchObject({ exitCode: 0 });
@@ -58,53 +55,56 @@ test("under 100 requests/s no request fails, three serve all the while, and the 
   const seen = await visitors.stop();
   expect(seen.filter(hasFailed)).toEqual([]);
   expect(seen.length).toBeGreaterThan(500);
-  expect(await serving.stop()).toBe(3);
+  expect(await watched.stop()).toBe(3);
   expect(await node("node-2")).toMatchObject({
     cordoned: true,
     instances: 0,
     drain: { state: "drained", remaining: 0 },
   });
-  expect((await readyOf(APP)).map(({ nodeName }) => nodeName)).not.toContain("node-2");
-  const story = await storyOf(world, ["nodes", "events", "node-2"], /drained/);
+  expect(await nodesWith(APP)).not.toContain("node-2");
+  const story = await storyOf(world, ["nodes", "events", "node-2"], /drain begun by[^]*drained/);
   expect(story).toMatch(/drain begun by \S+@\S+[^]*drained/);
-  expect(await storyOf(world, ["events", APP], /is to move/)).toMatch(/on node-2 is to move[^]*on node-\d ready/);
+  await storyOf(world, ["events", APP], /on node-2 is to move[^]*on node-\d ready/);
 });
 
 test("drained, a node takes nothing until it is uncordoned", async () => {
   expect(await world.berth(["scale", "5", APP])).toMatchObject({ exitCode: 0 });
-  expect((await readyOf(APP)).map(({ nodeName }) => nodeName)).not.toContain("node-2");
+  expect(await nodesWith(APP)).not.toContain("node-2");
   const ran = await world.berth(["nodes", "uncordon", "node-2"]);
   expect(ran).toMatchObject({ exitCode: 0 });
   expect(await node("node-2")).toMatchObject({ cordoned: false, drain: null });
   expect(await world.berth(["scale", "6", APP])).toMatchObject({ exitCode: 0 });
-  expect((await readyOf(APP)).map(({ nodeName }) => nodeName)).toContain("node-2");
+  expect(await nodesWith(APP)).toContain("node-2");
 });
 
 test("a drain that cannot end says what holds it, ends the command with 6, and keeps what serves", async () => {
   await deployed(world, "wide", 'replicas = 3\n[placement]\nnodes = "required"\n');
-  const ran = await world.berth(["nodes", "drain", "node-1", "--timeout", "6s"]);
+  const ran = await world.berth(["nodes", "drain", "node-1", "--timeout", "15s"]);
   expect(ran, ran.stderr).toMatchObject({ exitCode: 6 });
-  expect(ran.stderr).toContain("node-1 is not drained after 6 s");
+  expect(ran.stderr).toContain("node-1 is not drained after 15 s");
   expect(ran.stderr).toMatch(/wide v1 \(ins_\w+\): .*excluded by/);
   expect(ran.stderr).toContain("berth nodes uncordon node-1");
   const shown = await world.berth(["nodes", "show", "node-1"]);
   expect(shown.stdout).toMatch(/to go[^]*wide v1 [^]*no room/);
-  expect((await readyOf("wide")).map(({ nodeName }) => nodeName)).toContain("node-1");
+  expect(await nodesWith("wide")).toContain("node-1");
 });
 
 test("uncordoned, the drain is called off and what had not moved stays", async () => {
-  const [held] = (await readyOf("wide")).filter(({ nodeName }) => nodeName === "node-1");
+  const [held] = (await serving("wide")).filter(({ nodeName }) => nodeName === "node-1");
   expect(await world.berth(["nodes", "uncordon", "node-1"])).toMatchObject({ exitCode: 0 });
   await sleep(2_000);
-  expect((await readyOf("wide")).map(({ id }) => id)).toContain(held?.id);
-  expect(await storyOf(world, ["nodes", "events", "node-1"], /called off|uncordoned/)).toMatch(/drain begun/);
+  expect((await serving("wide")).map(({ id }) => id)).toContain(held?.id);
+  await storyOf(world, ["nodes", "events", "node-1"], /drain begun[^]*(called off|uncordoned)/);
   expect(await world.berth(["destroy", "wide", "--yes"])).toMatchObject({ exitCode: 0 });
 });
 
 test("Ctrl-C leaves a drain to itself and says how to return; the same command returns to it", async () => {
+  // Without room elsewhere it is still going on when the command hears of Ctrl-C.
+  for (const name of ["node-1", "node-2"]) await command(world, "nodes", "cordon", name);
   const detached = await interrupted(["nodes", "drain", "node-3"], /draining node-3/);
   expect(detached.exitCode).toBe(130);
   expect(detached.stderr).toContain("The drain of node-3 goes on: `berth nodes drain node-3`");
+  for (const name of ["node-1", "node-2"]) await command(world, "nodes", "uncordon", name);
   const again = await world.berth(["nodes", "drain", "node-3", "--json"]);
   expect(again, again.stderr).toMatchObject({ exitCode: 0 });
   expect(JSON.parse(again.stdout)).toMatchObject({ name: "node-3", drain: { state: "drained", remaining: 0 } });
@@ -113,16 +113,16 @@ test("Ctrl-C leaves a drain to itself and says how to return; the same command r
 test("the last node that fits cannot be emptied: each drain says why, and the app serves on", async () => {
   expect(await world.berth(["scale", "2", APP])).toMatchObject({ exitCode: 0 });
   expect(await world.berth(["nodes", "drain", "node-2"])).toMatchObject({ exitCode: 0 });
-  const last = await world.berth(["nodes", "drain", "node-1", "--timeout", "6s"]);
+  const last = await world.berth(["nodes", "drain", "node-1", "--timeout", "15s"]);
   expect(last, last.stderr).toMatchObject({ exitCode: 6 });
   expect(last.stderr).toMatch(/of 3 nodes, .*excluded by (draining|cordoned)/);
   expect(await world.visit(APP)).toMatchObject({ status: 200 });
-  expect(await readyOf(APP)).toHaveLength(2);
+  expect(await serving(APP)).toHaveLength(2);
   // One node more, and it ends by itself.
   expect(await world.berth(["nodes", "uncordon", "node-3"])).toMatchObject({ exitCode: 0 });
   const ended = await world.berth(["nodes", "drain", "node-1"]);
   expect(ended, ended.stderr).toMatchObject({ exitCode: 0 });
-  expect((await readyOf(APP)).map(({ nodeName }) => nodeName)).toEqual(["node-3", "node-3"]);
+  expect(await nodesWith(APP)).toEqual(["node-3", "node-3"]);
   await nodeIs(world, "node-1", "ready");
 });
 

@@ -36,13 +36,16 @@ async function releasedUnderVisits({ plan, from, to }: Through): Promise<void> {
     const seen = await flawlessly(
       world,
       APP,
-      async () => {
+      async (visitors) => {
         await sleep(HOLD_MS);
         beganAtMs = Date.now();
         const rollout = await release(world, APP, plan);
         await ended(world, APP, rollout, "completed");
         // An edge hears of the last step with its next answer from a node that has.
-        await sleep(1_000);
+        await eventually(
+          async () => visitors.seen.slice(-50),
+          (seen) => seen.every(({ version }) => version === to),
+        );
         const fresh = await openSockets({ ...place(), count: 10, everyMs: 250 });
         await eventually(
           async () => old.sockets,
@@ -73,7 +76,8 @@ function expectLived(sockets: readonly HeldSocket[], from: string, beganAtMs: nu
   expect(new Set(sockets.map(({ closed }) => closed?.code))).toEqual(new Set([SERVICE_RESTART]));
   expect(Math.min(...sockets.map(({ closed }) => closed?.atMs ?? 0)) - beganAtMs).toBeGreaterThan((DRAIN_MS * 2) / 3);
   expect(Math.min(...sockets.map(({ echoes }) => echoes))).toBeGreaterThan(20);
-  expect(Math.max(...sockets.map(({ waitedMsMax }) => waitedMsMax))).toBeLessThan(2_000);
+  // A drain that holds them up does so until the farewells; a busy machine holds everything up for a second or two.
+  expect(Math.max(...sockets.map(({ waitedMsMax }) => waitedMsMax))).toBeLessThan(5_000);
 }
 
 test("rolling: keep-alive, pipelined, streaming, slow and uploading visits and WebSockets all end as they should", async () => {

@@ -34,24 +34,26 @@ test("power cut: the edge stops failing within 2 s, three replicas serve again w
   const victim = await nodeOfSlot(1);
   const visitors = visitorsOf(world, APP, 50);
   await sleep(1_000);
+  const cutAtMs = Date.now();
   const { darkAtMs } = await world.stack.nodeSwitch(victim.node).cutPower(CUT_MS);
   const healthy = (now: Awaited<ReturnType<typeof readyOf>>) =>
     now.length === 3 && now.every(({ nodeName }) => nodeName !== victim.node);
-  const replaced = await eventually(readyOf, healthy, { withinMs: 20_000, everyMs: 50 });
+  const replaced = await eventually(readyOf, healthy, { everyMs: 50 });
   const wholeMs = Date.now() - darkAtMs;
   const fresh = replaced.find(({ ordinal }) => ordinal === 1)?.id;
-  await eventually(async () => visitors.seen.some((one) => one.instance === fresh), Boolean, { withinMs: 5_000 });
+  await eventually(async () => visitors.seen.some((one) => one.instance === fresh), Boolean);
   const seen = await visitors.stop();
   const answeredMs = Math.min(...seen.filter((one) => one.instance === fresh).map((one) => one.endedAtMs)) - darkAtMs;
   const failed = seen.filter(hasFailed);
-  expect(seen.filter((one) => one.startedAtMs < darkAtMs - 500 && hasFailed(one))).toEqual([]);
+  expect(seen.filter((one) => one.endedAtMs < cutAtMs && hasFailed(one))).toEqual([]);
   expect(Math.max(0, ...failed.map((one) => one.startedAtMs - darkAtMs))).toBeLessThanOrEqual(2_000);
   expect(wholeMs).toBeLessThanOrEqual(WITHIN_MS);
   expect(answeredMs).toBeLessThanOrEqual(WITHIN_MS);
   expect(fresh).not.toBe(victim.id);
 
-  const ofNode = await storyOf(world, ["nodes", "events", victim.node], /lost;/);
-  expect(ofNode).toMatch(
+  await storyOf(
+    world,
+    ["nodes", "events", victim.node],
     /enrolled[^]*ready: it takes placements[^]*silent for [^]*suspect[^]*neither agent nor gateway/,
   );
   const ofApp = await storyOf(world, ["events", APP], /does not answer[^]*#1 on node-\d ready/);
@@ -63,7 +65,7 @@ test("the node's power returns: it takes placements again and runs nothing of be
     (node: { phase: string }) => node.phase === "lost",
   );
   await world.stack.nodeSwitch(lost.name).restorePower();
-  await nodeIs(world, lost.name, "ready", 30_000);
+  await nodeIs(world, lost.name, "ready");
   await eventually(
     () => runningOn(world, lost.name),
     (running) => running.length === 0,
@@ -77,7 +79,7 @@ test("a node cut off and lost runs on; healed, it stops what is no longer its ow
   const before = await runningOn(world, victim.node);
   expect(before).toContain(victim.id);
   await wires.drop(["power"], CUT_MS);
-  await nodeIs(world, victim.node, "lost", 20_000);
+  await nodeIs(world, victim.node, "lost");
   await eventually(readyOf, (now) => now.length === 3 && now.every(({ nodeName }) => nodeName !== victim.node));
   // Nobody can tell it to stop, and silence stops nothing that is no strict singleton.
   expect(await runningOn(world, victim.node)).toEqual(before);
@@ -85,7 +87,7 @@ test("a node cut off and lost runs on; healed, it stops what is no longer its ow
   const visitors = visitorsOf(world, APP, 100);
   await sleep(500);
   await wires.heal();
-  await nodeIs(world, victim.node, "ready", 30_000);
+  await nodeIs(world, victim.node, "ready");
   await eventually(
     () => runningOn(world, victim.node),
     (running) => before.every((instance) => !running.includes(instance)),

@@ -25,11 +25,11 @@ async function eventsOf(type: string, instance: string): Promise<BerthEvent[]> {
   return items.filter((event) => event.type === type && event.subject === instance).toSorted((a, b) => a.seq - b.seq);
 }
 
-const eventually1 = (type: string, instance: string, withinMs: number): Promise<BerthEvent> =>
+const happened = (type: string, instance: string): Promise<BerthEvent> =>
   eventually(
     async () => (await eventsOf(type, instance)).at(-1) as BerthEvent,
     (event) => event !== undefined,
-    { withinMs, everyMs: 200 },
+    { everyMs: 200 },
   );
 
 async function victimOf(ordinal: number): Promise<{ id: string; node: string }> {
@@ -43,9 +43,9 @@ test("a gateway that edges cannot reach: its instance leaves the route, confirme
   const visitors = visitorsOf(world, APP, 50);
   await sleep(1_000);
   const wires = world.stack.nodeSwitch(node);
-  const cutAtMs = Date.now();
   await wires.drop(["edge_to_gateway"], CUT_MS);
-  const ejected = await eventually1("instance.ejected", id, 10_000);
+  const cutAtMs = Date.now();
+  const ejected = await happened("instance.ejected", id);
   expect(ejected.data).toMatchObject({ cause: "connect", instance: { nodeName: node, phase: "ready" } });
   expect(ejected.atMs - cutAtMs).toBeLessThan(2_500);
   await sleep(6_000);
@@ -53,7 +53,7 @@ test("a gateway that edges cannot reach: its instance leaves the route, confirme
   const whileCut = [...visitors.seen];
   await wires.heal();
   const healedAtMs = Date.now();
-  const restored = await eventually1("instance.restored", id, 25_000);
+  const restored = await happened("instance.restored", id);
   expect(restored.atMs).toBeGreaterThan(healedAtMs - 100);
   await eventually(
     async () => visitors.seen.some((one) => one.instance === id && one.startedAtMs > healedAtMs),
@@ -74,12 +74,12 @@ test("a node's power is pulled: its instance is out of the route seconds before 
   const visitors = visitorsOf(world, APP, 50);
   await sleep(1_000);
   const { darkAtMs } = await world.stack.nodeSwitch(node).cutPower(CUT_MS);
-  const lost = await eventually1("instance.failed", id, 20_000);
+  const lost = await happened("instance.failed", id);
   const [ejected] = await eventsOf("instance.ejected", id);
   const replaced = await eventually(
     () => instancesOf(world, APP),
     (now) => now.filter((one) => one.phase === "ready" && one.nodeName !== node).length === 3,
-    { withinMs: 20_000, everyMs: 50 },
+    { everyMs: 50 },
   );
   const seen = await visitors.stop();
   if (ejected === undefined) throw new Error("it was never ejected");
@@ -93,5 +93,5 @@ test("a node's power is pulled: its instance is out of the route seconds before 
   expect(Math.max(0, ...failed.map((one) => one.endedAtMs - darkAtMs))).toBeLessThanOrEqual(2_000);
   expect(replaced.some((one) => one.id === id && one.phase === "ready")).toBe(false);
   await world.stack.nodeSwitch(node).restorePower();
-  await nodeIs(world, node, "ready", 30_000);
+  await nodeIs(world, node, "ready");
 });
