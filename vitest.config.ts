@@ -12,7 +12,7 @@ process.env.NODE_COMPILE_CACHE ??= join(import.meta.dirname, "node_modules/.cach
 const maxWorkers = LANES;
 
 /** For what takes seconds on an idle machine and computes: on a busy one it takes many times as long. */
-const patience = { testTimeout: 120_000, hookTimeout: 120_000 };
+const patience = { testTimeout: 120_000, hookTimeout: 120_000, expect: { poll: { timeout: 60_000 } } };
 
 const globalSetup = existsSync("test/global-setup.ts") ? ["test/global-setup.ts"] : [];
 
@@ -76,6 +76,7 @@ const e2e: TestProjectInlineConfiguration = {
     include: ["test/e2e/**/*.test.ts"],
     globalSetup: keptBundles,
     maxWorkers: STACKS_AT_ONCE,
+    ...patience,
     testTimeout: 180_000,
     hookTimeout: 180_000,
     sequence: { groupOrder: 1 },

@@ -1,11 +1,11 @@
 // The edge Worker in a workerd of its own, with KV and with owners of routes and hostnames that say what they are told to say.
 import { mkdtemp, readFile, rm } from "node:fs/promises";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { convertV4MiniflareOptions, Log, LogLevel, Miniflare } from "miniflare";
 import type { AppId, InstanceId, TeamId } from "../../contracts/ids.ts";
 import { hostKey, routeKey, type Route, type RouteRelease } from "../../contracts/route.ts";
+import { choosePort } from "../../dev/ports.ts";
 import { madeOnce } from "../../dev/stack/made-once.ts";
 import { bundleWorker } from "../../self-hosted/build/bundle.ts";
 import { readWranglerConfig } from "../../self-hosted/build/wrangler-config.ts";
@@ -167,12 +167,4 @@ export function servingRoute(
   return { ...at, name: "hello", state: { kind: "serving", releases: [...releases] }, atMs: 0 };
 }
 
-export function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer().once("error", reject);
-    server.listen(0, "127.0.0.1", () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => resolve(port));
-    });
-  });
-}
+export const freePort = (): Promise<number> => choosePort([]);

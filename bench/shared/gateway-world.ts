@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { exportJWK, generateKeyPair, type JWK } from "jose";
 import { TicketKey } from "../../contracts/agent-protocol.ts";
 import { NAMESPACES_DIR, type NodeNetwork } from "../../dev/network/namespaces.ts";
+import { choosePort } from "../../dev/ports.ts";
 import { AppId, InstanceId, NodeId, ReleaseId, TeamId } from "../../contracts/ids.ts";
 import {
   ENDPOINT_FILE,
@@ -67,7 +68,7 @@ export async function startGateway({
   node,
   key,
   cpu,
-  port = 0,
+  port,
   limits = {},
   network,
 }: GatewayWish): Promise<GatewayProcess> {
@@ -84,7 +85,9 @@ export async function startGateway({
   await writeFile(join(dir, ENDPOINT_FILE), JSON.stringify(file));
   const entry = new URL("./gateway-process.ts", import.meta.url).pathname;
   const host = network?.address ?? "127.0.0.1";
-  const node24 = [process.execPath, entry, JSON.stringify({ dir, host, port, limits })];
+  // Nobody else gets its port when it has died.
+  const wish = { dir, host, port: port ?? (await choosePort([])), limits };
+  const node24 = [process.execPath, entry, JSON.stringify(wish)];
   const placed =
     network === undefined ? node24 : ["nsenter", `--net=${NAMESPACES_DIR}/${network.namespace}`, ...node24];
   const [command, ...args] = cpu === undefined ? placed : ["taskset", "-c", String(cpu), ...placed];

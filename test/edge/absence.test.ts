@@ -1,5 +1,6 @@
 // What the edge tells visitors when there is nobody to send them to, and how it serves while the control plane is away.
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { ROUTING_LIMITS } from "../../core/routing/limits.ts";
 import { eventually, sleep } from "../node-agent/gateway/upstreams.ts";
 import { bodies, edgeTest, Stage } from "./world.ts";
 
@@ -23,8 +24,10 @@ describe("when nobody is there to serve", () => {
 
   test("the Host object of such a hostname is not asked for every request, and a new app answers at once", async () => {
     const app = stage.fresh();
-    await Promise.all(Array.from({ length: 30 }, () => app.send()));
-    expect(await stage.world.edge.asked("host", app.hostname)).toBeLessThan(10);
+    const sinceMs = Date.now();
+    await Promise.all(Array.from({ length: 100 }, () => app.send()));
+    const asksMax = 1 + (Date.now() - sinceMs) / ROUTING_LIMITS.recheckMs;
+    expect(await stage.world.edge.asked("host", app.hostname)).toBeLessThanOrEqual(asksMax);
     await stage.put(1, app.row(1, await stage.named("new")));
     await app.publish(app.route([app.release(1, 100, [app.endpoint(1, 1)])]), { kv: false });
     await sleep(120);
@@ -60,7 +63,8 @@ describe("when nobody is there to serve", () => {
         )
       ).body,
     ).toBe("ready");
-    expect(Date.now() - startedAtMs).toBeLessThan(1_000);
+    // Not only when routes are read anew. On an idle machine it is a tenth of a second.
+    expect(Date.now() - startedAtMs).toBeLessThan(ROUTING_LIMITS.routeFreshMs);
   });
 
   test("a destroyed app's hostname goes to its next owner", async () => {
@@ -104,7 +108,8 @@ describe("when the control plane is away", () => {
       await bodies(app, 4);
       const startedAtMs = Date.now();
       for (const body of await bodies(app, 30)) expect(body).toMatch(/^[ab]$/);
-      expect(Date.now() - startedAtMs).toBeLessThan(2_500);
+      // Half of what it would be if each waited.
+      expect(Date.now() - startedAtMs).toBeLessThan(15 * ROUTING_LIMITS.refreshWaitMs);
       await stage.name(1, app, null);
     },
   );

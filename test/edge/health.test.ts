@@ -5,7 +5,7 @@ import type { Endpoint } from "../../contracts/route.ts";
 import { ROUTING_LIMITS } from "../../core/routing/limits.ts";
 import { httpApp, sleep, tcpApp } from "../node-agent/gateway/upstreams.ts";
 import { FaultProxy, type Fault } from "./fault-proxy.ts";
-import { bodies, edgeTest, Stage, type TestApp } from "./world.ts";
+import { bodies, edgeTest, Stage, untilReported, type TestApp } from "./world.ts";
 
 let stage: Stage;
 let wire: FaultProxy;
@@ -14,10 +14,10 @@ beforeAll(async () => {
   stage = new Stage(await edgeTest(3));
   wire = await FaultProxy.start(stage.world.gateways[0]?.port ?? 0);
 });
-/** What a test before held against the first node is over: it is used again. */
+/** What a test before held against the first node is over, be it for as long as a node can be ejected: it is used again. */
 beforeEach(async () => {
   const { app } = await wired();
-  const byMs = Date.now() + 20_000;
+  const byMs = Date.now() + 2 * ROUTING_LIMITS.ejectMaxMs;
   while (!(await bodies(app, 4)).includes("a")) if (Date.now() > byMs) throw new Error("the first node is not used");
 });
 afterEach(() => wire.set("pass"));
@@ -40,17 +40,23 @@ async function wired(nodes: 1 | 2 = 2): Promise<{ app: TestApp; over: Endpoint }
 
 const reportsOf = (app: TestApp) => stage.world.edge.reports(app.app);
 const EJECT_MS = ROUTING_LIMITS.ejectMs;
+/**
+ * What hangs on a node longer than this was not answered elsewhere at its first probe: whoever stays with a node that is late waits
+ * for busyProbes more. On an idle machine it is a second and a half.
+ */
+const HANGS_MS = ROUTING_LIMITS.busyProbes * (ROUTING_LIMITS.ejectMs + ROUTING_LIMITS.probeTimeoutMs);
 
-/** What an app heard of its one failing instance since then: once, and on a slow machine once more for each time it was tried again. */
-async function heardOnce(app: TestApp, sinceMs: number) {
-  const triesMax = 1 + Math.floor((Date.now() - sinceMs) / EJECT_MS);
-  const byMs = Date.now() + 5_000;
-  let told = await reportsOf(app);
-  for (; told.length === 0 && Date.now() < byMs; told = await reportsOf(app)) await sleep(20);
-  expect(told.length).toBeLessThanOrEqual(triesMax);
+/** What an app heard of its one failing instance: once, and on a slow machine once more for each time it was tried again. */
+async function heardOnce(app: TestApp) {
+  const told = (await untilReported(stage, app)).toSorted((a, b) => a.atMs - b.atMs);
+  // Half of the least wait between two: when one was decided on is a moment before its time is written down.
+  expect(told.filter(({ atMs }, at) => at > 0 && atMs - (told[at - 1]?.atMs ?? 0) < EJECT_MS / 2)).toEqual([]);
   expect(new Set(told.map(({ instance, generation, kind }) => `${instance} ${generation} ${kind}`)).size).toBe(1);
   return told[0];
 }
+
+/** How many trials an instance may have had since then, at most: each failure is followed by a wait that is no shorter than the first. */
+const trialsSince = (sinceMs: number): number => Math.floor((Date.now() - sinceMs) / EJECT_MS);
 
 describe("a node whose gateway cannot be reached", () => {
   test.each<Fault>(["refuse", "reset"])(
@@ -63,16 +69,15 @@ describe("a node whose gateway cannot be reached", () => {
       await wire.set(fault);
       const sinceMs = Date.now();
       // GETs until one has met the node: all are answered by the other one.
-      expect(await bodies(app, 12)).toEqual(times(12, "b"));
+      await untilReported(stage, app, "b");
       expect(await bodies(app, 12, POST)).toEqual(times(12, "b"));
       // The other app never failed there, and does not have to.
       expect(await bodies(other, 12, POST)).toEqual(times(12, "b"));
-      await sleep(100);
       for (const [to, endpoint] of [
         [app, over],
         [other, otherOver],
       ] as const) {
-        const told = await heardOnce(to, sinceMs);
+        const told = await heardOnce(to);
         expect(told).toMatchObject({ instance: endpoint.instance, generation: 1, kind: "connect" });
         expect(told?.atMs).toBeGreaterThan(sinceMs - 1_000);
         expect(told?.atMs).toBeLessThan(Date.now() + 1_000);
@@ -83,11 +88,11 @@ describe("a node whose gateway cannot be reached", () => {
   test("is probed when its time is over, and used again as soon as it answers; no visitor is the trial", async () => {
     const { app } = await wired();
     await wire.set("refuse");
-    await bodies(app, 8);
+    await untilReported(stage, app, "b");
     await sleep(1_100);
     expect(await bodies(app, 8, POST)).toEqual(times(8, "b"));
     await wire.set("pass");
-    const byMs = Date.now() + 8_000;
+    const byMs = Date.now() + 2 * ROUTING_LIMITS.ejectMaxMs;
     let answers: string[] = [];
     while (!answers.includes("a") && Date.now() < byMs) answers = [...answers, ...(await bodies(app, 4, POST))];
     expect(new Set(answers)).toEqual(new Set(["a", "b"]));
@@ -97,12 +102,13 @@ describe("a node whose gateway cannot be reached", () => {
     const { app } = await wired();
     await wire.set("swallow");
     const startedAtMs = Date.now();
-    const answers = await Promise.all(times(12, null).map(() => app.send()));
-    expect(answers.map(({ body }) => body)).toEqual(times(12, "b"));
-    expect(Date.now() - startedAtMs).toBeLessThan(2_500);
+    // So many that one of them meets the node, whatever their luck.
+    const answers = await Promise.all(times(40, null).map(() => app.send()));
+    expect(answers.map(({ body }) => body)).toEqual(times(40, "b"));
+    expect(Date.now() - startedAtMs).toBeLessThan(HANGS_MS);
     const thenMs = Date.now();
     expect(await bodies(app, 10, POST)).toEqual(times(10, "b"));
-    expect(Date.now() - thenMs).toBeLessThan(900);
+    expect(Date.now() - thenMs).toBeLessThan(HANGS_MS);
   });
 
   test("holding the app's last endpoint, is used nevertheless, and serves at once when it is back", async () => {
@@ -134,24 +140,21 @@ describe("an instance that its gateway cannot get an answer from", () => {
     const { app, backends } = await stage.spread(2);
     const { app: neighbour } = await stage.spread(1);
     await backends[0]?.close();
-    const sinceMs = Date.now();
     expect(await bodies(app, 30, POST)).toEqual(times(30, "b"));
     expect(await bodies(neighbour, 5, POST)).toEqual(times(5, "a"));
     await sleep(100);
-    expect(await heardOnce(app, sinceMs)).toMatchObject({ instance: app.endpoint(1, 1).instance, kind: "gateway_5xx" });
+    expect(await heardOnce(app)).toMatchObject({ instance: app.endpoint(1, 1).instance, kind: "gateway_5xx" });
     expect(await reportsOf(neighbour)).toEqual([]);
   });
 
   test("is tried again when its time is over, by a request that can be repeated, and reported again when that fails", async () => {
     const { app, backends } = await stage.spread(2);
     await backends[0]?.close();
-    await bodies(app, 10);
+    expect(await untilReported(stage, app, "b")).toHaveLength(1);
     await sleep(1_100);
     expect(await bodies(app, 10, POST)).toEqual(times(10, "b"));
     expect(await reportsOf(app)).toHaveLength(1);
-    expect(await bodies(app, 10)).toEqual(times(10, "b"));
-    await sleep(100);
-    expect(await reportsOf(app)).toHaveLength(2);
+    expect(await untilReported(stage, app, "b", 2)).toHaveLength(2);
   });
 
   test("breaking off costs one POST, not one for each", async () => {
@@ -159,14 +162,14 @@ describe("an instance that its gateway cannot get an answer from", () => {
     await stage.put(1, app.row(1, stage.add(await tcpApp((socket) => socket.once("data", () => socket.destroy())))));
     await stage.put(2, app.row(2, await stage.named("b")));
     await app.publish(app.route([app.release(1, 100, [app.endpoint(1, 1), app.endpoint(2, 2)])]));
-    const answers = await bodies(app, 20, POST);
+    const answers: string[] = [];
+    while (!answers.includes("502") && answers.length < 60) answers.push(...(await bodies(app, 1, POST)));
+    answers.push(...(await bodies(app, 10, POST)));
     expect(answers.filter((body) => body !== "b")).toEqual(["502"]);
     // Once may be chance; the App object is told when the next trial fails too.
     await sleep(1_100);
     expect(await reportsOf(app)).toEqual([]);
-    expect(await bodies(app, 10)).toEqual(times(10, "b"));
-    await sleep(100);
-    expect(await reportsOf(app)).toMatchObject([{ kind: "gateway_5xx" }]);
+    expect(await untilReported(stage, app, "b")).toMatchObject([{ kind: "gateway_5xx" }]);
   });
 });
 
@@ -178,10 +181,12 @@ describe("what is nobody's fault but the app's", () => {
     await stage.put(2, app.row(2, await stage.named("b")));
     await app.publish(app.route([app.release(1, 100, [app.endpoint(1, 1), app.endpoint(2, 2)])]));
     const answers = [];
-    for (let index = 0; index < 40; index++) answers.push(await app.send());
+    const sinceMs = Date.now();
+    for (let index = 0; index < 60; index++) answers.push(await app.send());
     const own = answers.filter(({ status }) => status === 503);
-    // Five, and perhaps one on trial.
-    expect([5, 6]).toContain(own.length);
+    // Five, and whatever was on trial.
+    expect(own.length).toBeGreaterThanOrEqual(5);
+    expect(own.length).toBeLessThanOrEqual(5 + trialsSince(sinceMs));
     expect(own.every(({ headers, body }) => headers["x-own"] === "1" && body === "my own")).toBe(true);
     expect(await reportsOf(app)).toEqual([]);
   });
@@ -194,7 +199,7 @@ describe("what is nobody's fault but the app's", () => {
     await stage.put(1, app.row(1, stage.add(liar)));
     await stage.put(2, app.row(2, await stage.named("b")));
     await app.publish(app.route([app.release(1, 100, [app.endpoint(1, 1), app.endpoint(2, 2)])]));
-    const answers = await bodies(app, 40);
+    const answers = await bodies(app, 60);
     expect(answers.filter((body) => body === "502").length).toBeGreaterThanOrEqual(5);
     expect(await reportsOf(app)).toEqual([]);
   });
@@ -210,7 +215,7 @@ describe("what a visitor is told of a failure", () => {
       status: 400,
       code: "malformed_request",
     });
-    expect(new Set(await bodies(app, 20))).toEqual(new Set(["a", "b"]));
+    expect(new Set(await bodies(app, 40))).toEqual(new Set(["a", "b"]));
     expect(await reportsOf(app)).toEqual([]);
   });
 

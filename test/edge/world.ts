@@ -14,6 +14,7 @@ import {
 } from "../../bench/shared/gateway-world.ts";
 import type { Endpoint, Route, RouteRelease } from "../../contracts/route.ts";
 import type { EndpointInstance } from "../../node-agent/endpoint-file.ts";
+import { expect } from "vitest";
 import { httpApp, send, type Answer, type App } from "../node-agent/gateway/upstreams.ts";
 
 export interface EdgeTest {
@@ -153,6 +154,20 @@ export class Stage {
   async stop(): Promise<void> {
     await this.world.stop();
     for (const app of this.#apps) await app.close();
+  }
+}
+
+/**
+ * Sends GETs until the App object has heard so often of an instance that cannot be reached, and answers what it heard. Which instance a
+ * request goes to is chance: no number of them is sure to meet the one that fails.
+ */
+export async function untilReported({ world }: Stage, app: TestApp, answer?: string, times = 1) {
+  const byMs = Date.now() + 60_000;
+  for (;;) {
+    const [body] = await bodies(app, 1);
+    if (answer !== undefined) expect(body).toBe(answer);
+    const told = await world.edge.reports(app.app);
+    if (told.length >= times || Date.now() > byMs) return told;
   }
 }
 

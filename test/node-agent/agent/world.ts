@@ -3,7 +3,6 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
 import { rm } from "node:fs/promises";
-import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
@@ -11,6 +10,7 @@ import Docker from "dockerode";
 import { pack } from "tar-stream";
 import { typeid } from "typeid-js";
 import { DesiredInstance } from "../../../contracts/desired.ts";
+import { choosePort } from "../../../dev/ports.ts";
 import { madeOnce } from "../../../dev/stack/made-once.ts";
 import { bundleAgent } from "../../../node-agent/build/bundle-agent.ts";
 import { ControlPeer } from "./control-peer.ts";
@@ -224,15 +224,7 @@ const server = createServer((request, response) => {
 server.listen(Number(process.env.PORT), () => console.log("listening on", process.env.PORT));
 `;
 
-export function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer();
-    server.listen(0, "127.0.0.1", () => {
-      const { port } = server.address() as AddressInfo;
-      server.close(() => resolve(port));
-    });
-  });
-}
+export const freePort = (): Promise<number> => choosePort([]);
 
 export async function networkAnswer(host: string, port: number, path: string): Promise<string> {
   return (await fetch(`http://${host}:${port}${path}`)).text();

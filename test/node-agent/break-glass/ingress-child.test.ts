@@ -1,22 +1,14 @@
 // The ingress as the agent keeps it: started where it is wanted, alive beyond the agent, replaced when it dies, and gone with a purge.
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { createServer, type AddressInfo } from "node:net";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { readCommand } from "../../../node-agent/agent/options.ts";
 import { ProcessId } from "../../../node-agent/agent/state/process-id.ts";
-import { makeWorld, runAgentCommand, until, type World } from "../agent/world.ts";
+import { freePort, makeWorld, runAgentCommand, until, type World } from "../agent/world.ts";
 
 let world: World;
 let ports: [number, number];
 
-const free = (): Promise<number> =>
-  new Promise((resolve) => {
-    const server = createServer().listen(0, "127.0.0.1", () => {
-      const { port } = server.address() as AddressInfo;
-      server.close(() => resolve(port));
-    });
-  });
 const ingressArgs = () => ["--ingress", ports.join(","), "--ingress-host", "127.0.0.1"];
 const pid = (): number => ProcessId.parse(JSON.parse(readFileSync(join(world.dir, "ingress.pid"), "utf8"))).pid;
 const answers = (): Promise<boolean> =>
@@ -26,7 +18,7 @@ const answers = (): Promise<boolean> =>
   );
 
 beforeAll(async () => {
-  ports = [await free(), await free()];
+  ports = [await freePort(), await freePort()];
   world = await makeWorld("process", { heartbeatMs: 200, gatewayWatchMs: 50 }, false);
   await world.startAgent({ args: ingressArgs() });
 });

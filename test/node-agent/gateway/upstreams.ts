@@ -7,9 +7,9 @@ import {
   type Server,
 } from "node:http";
 import { connect, createServer as createTcp, type Server as TcpServer, type Socket } from "node:net";
-import type { AddressInfo } from "node:net";
 import type { SigningKey } from "../../../bench/shared/gateway-world.ts";
 import { appId, instanceId, nodeId, teamId } from "../../../bench/shared/gateway-world.ts";
+import { choosePort } from "../../../dev/ports.ts";
 import { ticketFor, type TicketRequest } from "../../../workers/edge/tickets.ts";
 
 export interface App {
@@ -34,21 +34,20 @@ export const patientApp = (): Promise<App> =>
     { allowHalfOpen: true },
   );
 
-function listening(server: Server | TcpServer): Promise<App> {
-  return new Promise((resolve) => {
-    const sockets = new Set<Socket>();
-    server.on("connection", (socket: Socket) => sockets.add(socket.once("close", () => sockets.delete(socket))));
-    server.listen(0, "127.0.0.1", () => {
-      resolve({
-        port: (server.address() as AddressInfo).port,
-        server,
-        close: () => {
-          for (const socket of sockets) socket.destroy();
-          return new Promise((done) => server.close(() => done()));
-        },
-      });
-    });
-  });
+/** On a port that nobody else gets: where an app was closed, connections are refused for as long as the test lasts. */
+async function listening(server: Server | TcpServer): Promise<App> {
+  const sockets = new Set<Socket>();
+  server.on("connection", (socket: Socket) => sockets.add(socket.once("close", () => sockets.delete(socket))));
+  const port = await choosePort([]);
+  await new Promise<void>((resolve) => server.listen(port, "127.0.0.1", resolve));
+  return {
+    port,
+    server,
+    close: () => {
+      for (const socket of sockets) socket.destroy();
+      return new Promise((done) => server.close(() => done()));
+    },
+  };
 }
 
 /** The ticket's header value for an instance of app 1 of team 1 on node 1, or as wished. */
@@ -103,7 +102,7 @@ export function raw(port: number, bytes: string, until?: string): Promise<string
       heard += part;
       if (until !== undefined && heard.includes(until)) done();
     });
-    socket.on("error", done).on("close", done).setTimeout(5_000, done);
+    socket.on("error", done).on("close", done).setTimeout(30_000, done);
   });
 }
 
@@ -113,7 +112,7 @@ export async function eventually<Value>(
   read: () => Promise<Value> | Value,
   good: (value: Value) => boolean,
 ): Promise<Value> {
-  const untilMs = Date.now() + 10_000;
+  const untilMs = Date.now() + 60_000;
   for (;;) {
     const value = await read();
     if (good(value) || Date.now() > untilMs) return value;

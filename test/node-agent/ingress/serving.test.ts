@@ -2,14 +2,14 @@
 import { writeFileSync } from "node:fs";
 import { createServer, type IncomingMessage, request as plainRequest } from "node:http";
 import { connect as h2, createServer as createH2, type Http2Server, type IncomingHttpHeaders } from "node:http2";
-import { connect, createServer as createTcp } from "node:net";
+import { connect } from "node:net";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { WebSocket, WebSocketServer } from "ws";
 import { appId, instanceId, nodeId, teamId } from "../../../bench/shared/gateway-world.ts";
 import type { RunningIngress } from "../../../node-agent/ingress/run.ts";
-import { until } from "../agent/world.ts";
+import { freePort, until } from "../agent/world.ts";
 import { httpApp, patientApp, type App } from "../gateway/upstreams.ts";
 import { type Authority, makeAuthority } from "../pki.ts";
 import { type Answer, answerOf, visitOver, type Wish } from "./visits.ts";
@@ -81,16 +81,9 @@ async function placeAll(): Promise<void> {
     [4, (grpcApp.address() as AddressInfo).port, { app: appId(3) }],
   ]);
 }
-const free = (): Promise<number> =>
-  new Promise((resolve) => {
-    const server = createTcp().listen(0, "127.0.0.1", () => {
-      const { port } = server.address() as AddressInfo;
-      server.close(() => resolve(port));
-    });
-  });
 
 beforeAll(async () => {
-  heldPort = await free();
+  heldPort = await freePort();
   authority = await makeAuthority();
   apps = await Promise.all([appOf("one"), appOf("two"), appOf("wild")]);
   grpcApp = createH2();
