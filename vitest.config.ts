@@ -23,14 +23,18 @@ function inWorkerd(
   name: string,
   configPath: string,
   include: string,
-  setup: string[] = [],
+  {
+    globalSetup = [],
+    setupFiles = [],
+  }: Pick<NonNullable<TestProjectInlineConfiguration["test"]>, "globalSetup" | "setupFiles"> = {},
 ): TestProjectInlineConfiguration {
   return {
     plugins: [cloudflareTest({ wrangler: { configPath } })],
     test: {
       name,
       include: [include],
-      globalSetup: setup,
+      globalSetup,
+      setupFiles,
       maxWorkers,
       ...patience,
       // itty-durable ships extensionless imports, which workerd cannot load unless they are bundled first.
@@ -40,7 +44,10 @@ function inWorkerd(
 }
 
 const objects = inWorkerd("objects", "./test/durable-objects/wrangler.toml", "test/durable-objects/**/*.test.ts");
-const workers = inWorkerd("workers", "./wrangler.toml", "test/workers/**/*.test.ts", ["test/workers/global-setup.ts"]);
+const workers = inWorkerd("workers", "./wrangler.toml", "test/workers/**/*.test.ts", {
+  globalSetup: ["test/workers/global-setup.ts"],
+  setupFiles: ["test/workers/patience.ts"],
+});
 
 const node: TestProjectInlineConfiguration = {
   test: {

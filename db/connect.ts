@@ -38,9 +38,11 @@ export interface Database {
   transaction<Value>(scope: Scope, work: (tx: Transaction) => Promise<Value>): Promise<Value>;
 }
 
-const CONNECT_TIMEOUT_MS = 3_000;
-/** Postgres' own statement_timeout of 5 s (db/migrate.ts) speaks first, where Postgres can still speak. */
-const STATEMENT_TIMEOUT_MS = 6_000;
+/**
+ * How long Postgres is waited for: for a connection, and for an answer. Its own statement_timeout of 5 s (db/migrate.ts) speaks first,
+ * where it can still speak. Tests that are not about it wait longer: a busy machine's Postgres is not away.
+ */
+export const PATIENCE = { connectMs: 3_000, statementMs: 6_000 };
 
 /** Nothing of a database is a connection or a request's: one per address serves a Worker for as long as it lives. */
 const databases = new Map<string, Database>();
@@ -84,7 +86,7 @@ function newDatabase({ url }: ConnectOptions): Database {
 
 function configure(adapter: string | undefined): void {
   neonConfig.fetchFunction = (input: string, init: RequestInit) =>
-    fetch(input, { ...init, signal: AbortSignal.timeout(STATEMENT_TIMEOUT_MS) });
+    fetch(input, { ...init, signal: AbortSignal.timeout(PATIENCE.statementMs) });
   if (adapter === undefined) return;
   neonConfig.fetchEndpoint = `http://${adapter}/sql`;
   neonConfig.wsProxy = () => `${adapter}/v1`;
@@ -101,8 +103,8 @@ async function inTransaction<Value>(
   const pool = new Pool({
     connectionString: url,
     max: 1,
-    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
-    query_timeout: STATEMENT_TIMEOUT_MS,
+    connectionTimeoutMillis: PATIENCE.connectMs,
+    query_timeout: PATIENCE.statementMs,
   });
   // A connection that breaks while nothing is asked of it: the next statement says so, which is soon enough.
   pool.on("error", () => {});

@@ -2,7 +2,7 @@
 import pg from "pg";
 import { parseSqlRequest, type SqlQuery, type SqlRequest } from "./sql-request.ts";
 import { toJsonValue } from "./json-values.ts";
-import type { PostgresTarget } from "./target.ts";
+import { CONNECT_TIMEOUT_MS, type PostgresTarget } from "./target.ts";
 
 export interface SqlAnswer {
   readonly status: number;
@@ -13,7 +13,6 @@ export interface SqlAnswer {
 const RESULT_BYTES_MAX = 64 * 1024 * 1024;
 const POOLS_MAX = 16;
 const CONNECTIONS_PER_POOL_MAX = 12;
-const CONNECT_TIMEOUT_MS = 5_000;
 
 /** The fields of a Postgres error that the driver copies into its NeonDbError. */
 const ERROR_FIELDS = [
@@ -90,7 +89,7 @@ export class SqlEndpoint {
       database,
       max: CONNECTIONS_PER_POOL_MAX,
       idleTimeoutMillis: 10_000,
-      connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+      connectionTimeoutMillis: this.#target.connectTimeoutMs ?? CONNECT_TIMEOUT_MS,
       keepAlive: true,
       pipeline: true,
     });

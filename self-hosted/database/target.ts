@@ -7,16 +7,19 @@ export interface PostgresTarget {
   readonly port: number;
   /** To a certificate that Node trusts, of that host. Absent: in the clear, as on this machine or in a private network. */
   readonly tls?: boolean;
+  /** For a connection to it, and for one to become free. Absent: CONNECT_TIMEOUT_MS. */
+  readonly connectTimeoutMs?: number;
 }
 
-const CONNECT_TIMEOUT_MS = 5_000;
+export const CONNECT_TIMEOUT_MS = 5_000;
 /** Postgres' SSLRequest: 8 bytes, of which the last 4 are its code. The answer is one byte. */
 const SSL_REQUEST = Buffer.from([0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f]);
 const SSL_YES = "S".charCodeAt(0);
 
 /** Connected, and encrypted where that is asked for; rejects where it cannot be. */
-export async function connectToPostgres({ host, port, tls = false }: PostgresTarget): Promise<Socket> {
-  const socket = connect({ host, port, noDelay: true, timeout: CONNECT_TIMEOUT_MS });
+export async function connectToPostgres(target: PostgresTarget): Promise<Socket> {
+  const { host, port, tls = false, connectTimeoutMs: timeout = CONNECT_TIMEOUT_MS } = target;
+  const socket = connect({ host, port, noDelay: true, timeout });
   socket.once("timeout", () => socket.destroy(new Error("Postgres did not answer in time")));
   try {
     await event(socket, "connect");

@@ -3,12 +3,13 @@ import { randomBytes } from "node:crypto";
 import pg from "pg";
 import { inject } from "vitest";
 import type { AppId, ProjectId, TeamId, UserId } from "../../contracts/ids.ts";
-import { connect, type Database } from "../../db/connect.ts";
+import { connect, PATIENCE, type Database } from "../../db/connect.ts";
 import { mintId, toUuid } from "../../db/ids.ts";
 import { migrate, urlFor } from "../../db/migrate.ts";
 import { createApp } from "../../db/queries/apps.ts";
 import type { AuthEnv } from "../../workers/control/auth/caller.ts";
 import "../global-setup.ts";
+import { makePatient, PATIENT_MS } from "./patience.ts";
 
 export const passwords = { owner: "owner's", auth: "auth's", app: "app's" };
 
@@ -39,9 +40,14 @@ export async function emptyDatabase(): Promise<string> {
   return url.href;
 }
 
-export async function testDatabase(): Promise<TestDatabase> {
+/** asItIs: with the limits that Berth has, for tests of them. */
+export async function testDatabase({ asItIs = false } = {}): Promise<TestDatabase> {
   const adminUrl = await emptyDatabase();
   await migrate({ adminUrl, passwords });
+  if (!asItIs) {
+    await makePatient(adminUrl);
+    Object.assign(PATIENCE, { connectMs: PATIENT_MS, statementMs: PATIENT_MS });
+  }
   const { adapter } = inject("postgres");
   const urls = {
     berth_owner: urlFor(adminUrl, "berth_owner", passwords.owner),

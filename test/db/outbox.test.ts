@@ -101,7 +101,9 @@ describe("acceptEvents", () => {
     const delivery = acceptEvents(db.app, { source, events: range(source, 1, 3) }).catch((error: Error) => error.name);
     await untilBlocked();
     await db.admin.query(
-      "select pg_terminate_backend(pid) from pg_stat_activity where usename = 'berth_app' and wait_event_type = 'Lock'",
+      // Of this database alone: other test files have theirs on the same server.
+      `select pg_terminate_backend(pid) from pg_stat_activity where usename = 'berth_app' and wait_event_type = 'Lock'
+       and datname = current_database()`,
     );
     await blocker.query("commit");
     blocker.release();
@@ -123,7 +125,7 @@ describe("acceptEvents", () => {
 });
 
 async function untilBlocked(): Promise<void> {
-  for (let tries = 0; tries < 200; tries += 1) {
+  for (let tries = 0; tries < 6_000; tries += 1) {
     const { rows } = await db.admin.query(
       "select 1 from pg_stat_activity where usename = 'berth_app' and wait_event_type = 'Lock' and datname = current_database()",
     );

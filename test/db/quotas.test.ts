@@ -20,6 +20,7 @@ import { addDomain } from "../../db/queries/domains.ts";
 import { OutOfQuota, type QuotaPolicy } from "../../db/queries/quota-sql.ts";
 import { readTeamPlan, setTeamPlan } from "../../db/queries/quotas.ts";
 import { announced, SEED } from "../core/seed.ts";
+import { notOverMidnight } from "../workers/still-clock.ts";
 import { addApp, addTeam, testDatabase, type TestDatabase } from "./database.ts";
 
 let db: TestDatabase;
@@ -80,6 +81,7 @@ describe("one left, and a hundred who ask for it at once", () => {
   });
 
   it("is had by exactly one, of releases a day and of instances", async () => {
+    await notOverMidnight();
     const team = await teamWith({ releasesPerDay: 5, instances: 3 });
     const apps = await Promise.all([makeApp(team), makeApp(team)]);
     const ids = apps.map((made) => (made.ok ? made.value.id : mintId<AppId>("app")));
@@ -184,6 +186,7 @@ describe("what an app may hold", () => {
 
 describe("releases of a day", () => {
   it("that come together are judged one after the other, each for its own app", async () => {
+    await notOverMidnight();
     const team = await teamWith({ releasesPerDay: 2 });
     const made = [await makeApp(team), await makeApp(team)];
     const [first, second] = made.map((one) => (one.ok ? one.value.id : mintId<AppId>("app")));
@@ -198,6 +201,7 @@ describe("releases of a day", () => {
   });
 
   it("are given back where none was made, and begin anew on another day", async () => {
+    await notOverMidnight();
     const team = await teamWith({ releasesPerDay: 2 });
     const made = await makeApp(team);
     const app = made.ok ? made.value.id : mintId<AppId>("app");

@@ -120,7 +120,7 @@ describe("an App's sockets", () => {
   it("hear how far the events are at once, of each new one, and still do after an eviction", async () => {
     const app = await created();
     const held = new HeldSocket(await stubOf(app).fetch("https://app/events", upgrade));
-    await held.until(({ messages }) => messages.length === 1);
+    await held.until(({ messages }) => messages.length > 0);
     const before = lastSeqOf(held);
     expect(before).toBe(valueOf(await stubOf(app).listEvents({ afterSeq: 0, limit: 100 })).lastSeq);
     await stubOf(app).acceptRelease(releaseOf());
@@ -162,9 +162,12 @@ describe("an App's alarm", () => {
       state.storage.sql.exec("UPDATE object_row SET value = '{}' WHERE table_name = 'app'");
     });
     await evictDurableObject(stubOf(app) as never);
-    expect(await runDurableObjectAlarm(stubOf(app) as never)).toBe(true);
-    const armedAtMs = await runInDurableObject(stubOf(app) as never, (_app: never, state) => state.storage.getAlarm());
-    expect(armedAtMs).toBeGreaterThan(Date.now());
+    // Looked at again while the platform rings it by itself, or is about to.
+    await eventually(async () => expect(await runDurableObjectAlarm(stubOf(app) as never)).toBe(true));
+    await eventually(async () => {
+      const armed = runInDurableObject(stubOf(app) as never, (_app: never, state) => state.storage.getAlarm());
+      expect(await armed).toBeGreaterThan(Date.now());
+    });
     expect(await stubOf(app).scale({ ...asked, replicas: 3 })).toMatchObject({ ok: false });
   });
 });
@@ -201,7 +204,7 @@ describe("a failure of each effect", () => {
     expect(valueOf(await stubOf(app).readRollout({ rollout: rollout.id })).phase).toBe("verifying");
     const before = countOf(app);
     recorded.verifier = "works";
-    await eventually(() => expect(countOf(app)).toBeGreaterThan(before), 15_000);
+    await eventually(() => expect(countOf(app)).toBeGreaterThan(before));
     await verifyLatest(app);
     expect(valueOf(await stubOf(app).readRollout({ rollout: rollout.id })).phase).toBe("completed");
   });
@@ -228,7 +231,7 @@ describe("a failure of each effect", () => {
     }
     await eventually(async () => {
       expect(await env.ROUTES.get<Route>(routeKey(app), "json")).toEqual(valueOf(await stubOf(app).route()));
-    }, 10_000);
+    });
   });
 
   it("of a claim: a hostname that another app has stays with it", async () => {

@@ -71,7 +71,7 @@ describe("a poll", () => {
     await held.until(({ closed }) => closed !== null);
     expect(held.messages).toEqual([]);
     expect(await place("wake.0", 1)).toEqual({ ok: true, value: null });
-    await waiting.until(({ messages }) => messages.length === 1);
+    await waiting.until(({ messages }) => messages.length > 0);
     const message = JSON.parse(waiting.messages[0] ?? "");
     expect(message).toMatchObject({ desired: { node: node.id, instances: [{ instance: instanceId(1) }] } });
     expect(message.revision).toBe(message.desired.revision);
@@ -97,7 +97,7 @@ describe("a poll", () => {
       const polled = node.poll(revision);
       const held = await polled;
       await committed;
-      await held.until(({ messages }) => messages.length > 0, 3_000);
+      await held.until(({ messages }) => messages.length > 0);
       const { desired } = JSON.parse(held.messages[0] ?? "") as PollResponse;
       revision = desired.revision;
       expect(desired.instances.map(({ instance }) => instance)).toContain(instanceId(n));
@@ -111,7 +111,7 @@ describe("a poll", () => {
     await evictDurableObject(node.stub as never);
     await node.heartbeat();
     await place("sleep.0", 1);
-    await held.until(({ messages }) => messages.length === 1);
+    await held.until(({ messages }) => messages.length > 0);
     expect(JSON.parse(held.messages[0] ?? "").desired.instances).toHaveLength(1);
   });
 
@@ -124,7 +124,7 @@ describe("a poll", () => {
     await older.until(({ closed }) => closed !== null);
     expect(older.closed).toEqual({ code: 4001, reason: "replaced by a newer poll" });
     await place("newest.0", 1);
-    await newer.until(({ messages }) => messages.length === 1);
+    await newer.until(({ messages }) => messages.length > 0);
     expect(older.messages).toEqual([]);
   });
 
@@ -220,12 +220,11 @@ describe("a Cell that was evicted", () => {
   it("has its alarm set for what is due, and the alarm works on a Cell that nothing else woke", async () => {
     const node = await readyNode(2, "alarm.0");
     await evictDurableObject(node.stub as never);
-    const armedAtMs = await runInDurableObject(node.stub as never, (_cell: never, state) => state.storage.getAlarm());
-    expect(armedAtMs).not.toBeNull();
+    await eventually(async () => expect(await armedAtMsOf(node)).not.toBeNull());
     await evictDurableObject(node.stub as never);
-    expect(await runDurableObjectAlarm(node.stub as never)).toBe(true);
-    const rearmedAtMs = await runInDurableObject(node.stub as never, (_cell: never, state) => state.storage.getAlarm());
-    expect(rearmedAtMs).not.toBeNull();
+    // Looked at again while the platform rings it by itself: for that moment none is set.
+    await eventually(async () => expect(await runDurableObjectAlarm(node.stub as never)).toBe(true));
+    await eventually(async () => expect(await armedAtMsOf(node)).not.toBeNull());
   });
 
   it("sets an alarm anew that went missing, at the next request", async () => {
@@ -233,10 +232,12 @@ describe("a Cell that was evicted", () => {
     await runInDurableObject(node.stub as never, (_cell: never, state) => state.storage.deleteAlarm());
     await evictDurableObject(node.stub as never);
     await node.stub.listNodes();
-    const armedAtMs = await runInDurableObject(node.stub as never, (_cell: never, state) => state.storage.getAlarm());
-    expect(armedAtMs).not.toBeNull();
+    await eventually(async () => expect(await armedAtMsOf(node)).not.toBeNull());
   });
 });
+
+const armedAtMsOf = (node: FleetNode): Promise<number | null> =>
+  runInDurableObject(node.stub as never, (_cell: never, state) => state.storage.getAlarm());
 
 describe("a Cell's effects", () => {
   it("tell the Region how full it is", async () => {
@@ -272,10 +273,10 @@ describe("a Cell's effects", () => {
   it("ask for a second opinion about a silent node, and believe it", async () => {
     recorded.prober = "silent";
     const node = await readyNode(1, "silent.0");
-    await eventually(() => expect(recorded.probes.some(({ node: asked }) => asked === node.id)).toBe(true), 9_000);
+    await eventually(() => expect(recorded.probes.some(({ node: asked }) => asked === node.id)).toBe(true));
     await eventually(async () => {
       expect(await node.stub.readNode({ node: node.id })).toMatchObject({ ok: true, value: { phase: "lost" } });
-    }, 12_000);
+    });
     expect(await node.heartbeat()).toMatchObject({ ok: true });
     expect(await node.stub.readNode({ node: node.id })).toMatchObject({ ok: true, value: { phase: "ready" } });
   });

@@ -90,7 +90,7 @@ it("goes on when a Cell's answers are lost or it fails for a while, and the next
   await eventually(async () => {
     await look("ub");
     expect(await read("ub")).toMatchObject({ state: "completed", counts: { had: 1 } });
-  }, 8_000);
+  });
   await eventually(async () => {
     await look("ub");
     expect(await read("uc")).toMatchObject({

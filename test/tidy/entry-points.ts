@@ -26,6 +26,7 @@ export const testEntryPoints = [
   "test/global-setup.ts",
   "test/kept-bundles.ts",
   "test/workers/global-setup.ts",
+  "test/workers/patience.ts",
   "test/workers/postgres-process.ts",
   "test/workers/outside-process.ts",
   "test/durable-objects/worker.ts",

@@ -3,6 +3,7 @@ import { once } from "node:events";
 import pg from "pg";
 import { migrate, urlFor } from "../../db/migrate.ts";
 import { startNeonAdapter } from "../../self-hosted/database/server.ts";
+import { makePatient, PATIENT_MS } from "../db/patience.ts";
 import { scratchPostgres } from "../dev/scratch-postgres.ts";
 
 export interface MigratedPostgres {
@@ -15,7 +16,10 @@ export interface MigratedPostgres {
 
 const disconnected = once(process, "disconnect");
 const postgres = await scratchPostgres();
-const adapter = await startNeonAdapter({ port: 0, postgres: { host: "127.0.0.1", port: postgres.port } });
+const adapter = await startNeonAdapter({
+  port: 0,
+  postgres: { host: "127.0.0.1", port: postgres.port, connectTimeoutMs: PATIENT_MS },
+});
 const passwords = { owner: "owner's", auth: "auth's", app: "app's" };
 await migrate({ adminUrl: postgres.url, passwords });
 const rolesAt = (url: string) => ({
@@ -36,7 +40,9 @@ async function copied(name: string): Promise<string> {
   return copy.href;
 }
 
-const alone = rolesAt(await copied("alone"));
+const copy = await copied("alone");
+for (const url of [postgres.url, copy]) await makePatient(url);
+const alone = rolesAt(copy);
 const ready: MigratedPostgres = {
   adapter: `127.0.0.1:${adapter.port}`,
   ...rolesAt(postgres.url),
