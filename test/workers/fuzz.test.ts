@@ -118,7 +118,7 @@ describe("generated inputs", () => {
       }
       expect(faults.join("\n")).toBe("");
     },
-    runs * 3_000,
+    runs * 6_000,
   );
 
   it(
@@ -134,6 +134,6 @@ describe("generated inputs", () => {
       }
       expect(faults.join("\n")).toBe("");
     },
-    runs * 3_000,
+    runs * 6_000,
   );
 });

@@ -173,7 +173,7 @@ describe("a customer's requests", () => {
   it("are counted exactly within a minute, also all at once, and each answer says what is left", async () => {
     const team = await new Team("counted").begin();
     const limit = 40;
-    const as = { ...env, TUNING: JSON.stringify({ apiRequestsPerMinute: limit }) };
+    const as = { ...env, TUNING: JSON.stringify({ apiRequestsPerMinute: limit, limiterPatienceMs: 60_000 }) };
     const headers = { authorization: `Bearer ${team.token}` };
     stillClock();
     const first = await asked("/v1/whoami", { headers }, as);

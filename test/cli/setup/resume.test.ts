@@ -36,7 +36,8 @@ const CUT_OFF = [
 
 test(
   "cut off at each step and run again, it ends as if it had never been interrupted",
-  { timeout: 120_000 },
+  // A dozen real deploys: half a minute where nothing else runs.
+  { timeout: 400_000 },
   async () => {
     const { cloudflare, account } = ground;
     ground.zone.hasAdvancedCertificates = false;

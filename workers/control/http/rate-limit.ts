@@ -63,6 +63,7 @@ export const tellRate: MiddlewareHandler<ControlContext> = async (c, next) => {
 /** Null: the object is away. Whoever was refused stays so until the minute ends: what is used up cannot come back. */
 async function take({ env, executionCtx }: ControlRequest, team: string): Promise<Taken | null> {
   const limit = tuned(env, "apiRequestsPerMinute", API_REQUESTS_PER_MINUTE);
+  const patienceMs = tuned(env, "limiterPatienceMs", PATIENCE_MS);
   const until = blockedUntilMs.get(team);
   if (until !== undefined) {
     if (until > Date.now()) return { allowed: false, limit, remaining: 0, resetAtMs: until };
@@ -70,7 +71,7 @@ async function take({ env, executionCtx }: ControlRequest, team: string): Promis
   }
   const ask = async ({ length: cost }: readonly undefined[]): Promise<(Taken | null)[]> => {
     const asked = env.RATE_LIMIT.getByName(`team:${team}`).take({ limitPerMinute: limit, cost });
-    const answer = await inTime(asked);
+    const answer = await inTime(asked, patienceMs);
     if (!answer?.ok) return Array.from({ length: cost }, () => null);
     const { granted, remaining, resetAtMs } = answer.value;
     if (granted < cost) remember(blockedUntilMs, team, resetAtMs);
@@ -79,13 +80,13 @@ async function take({ env, executionCtx }: ControlRequest, team: string): Promis
       return { allowed: at < granted, limit, remaining: remaining + after, resetAtMs };
     });
   };
-  const options = { ask, itemsMax: TOGETHER_MAX, patienceMs: PATIENCE_MS };
+  const options = { ask, itemsMax: TOGETHER_MAX, patienceMs };
   return together.take(`${limit} ${team}`, undefined, executionCtx, options);
 }
 
-async function inTime<Value>(work: Promise<Value>): Promise<Value | null> {
+async function inTime<Value>(work: Promise<Value>, patienceMs = PATIENCE_MS): Promise<Value | null> {
   let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<null>((resolve) => (timer = setTimeout(() => resolve(null), PATIENCE_MS)));
+  const late = new Promise<null>((resolve) => (timer = setTimeout(() => resolve(null), patienceMs)));
   try {
     return await Promise.race([work.catch(() => null), late]);
   } finally {
