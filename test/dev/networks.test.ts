@@ -3,7 +3,6 @@ import { spawn, type ChildProcess } from "node:child_process";
 import { existsSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { NAMESPACES_DIR, Networks, processesIn, type NodeNetwork } from "../../dev/network/namespaces.ts";
@@ -52,9 +51,15 @@ const toControl = async (): Promise<boolean> => {
   return (await output(enter(["-e", script]))) === "true";
 };
 
-test("a node reaches the control plane, and this machine its gateway", async () => {
-  expect([await toGateway(), await toControl()]).toEqual([true, true]);
-});
+/** What is to be reached is asked for until it is, since a busy machine may be late; what is not must not be reached once. */
+async function expectReached(gateway: boolean, agent: boolean): Promise<void> {
+  if (gateway) await expect.poll(toGateway).toBe(true);
+  else expect(await toGateway()).toBe(false);
+  if (agent) await expect.poll(toControl).toBe(true);
+  else expect(await toControl()).toBe(false);
+}
+
+test("a node reaches the control plane, and this machine its gateway", () => expectReached(true, true));
 
 test.each([
   [["control_to_agent"], true, false],
@@ -65,33 +70,29 @@ test.each([
 ] as [Wire[], boolean, boolean][])(
   "with %j cut the gateway is reached: %s, the control plane: %s",
   async (wires, gateway, agent) => {
-    await drop(node, ports, wires, 30_000);
-    expect([await toGateway(), await toControl()]).toEqual([gateway, agent]);
+    // For longer than anything is waited for.
+    await drop(node, ports, wires, 300_000);
+    await expectReached(gateway, agent);
     await heal(node);
-    expect([await toGateway(), await toControl()]).toEqual([true, true]);
+    await expectReached(true, true);
   },
 );
 
 test("a cut wire mends by itself when its time is over", async () => {
-  await drop(node, ports, ["power"], 1_000);
+  await drop(node, ports, ["power"], 6_000);
   expect(await toGateway()).toBe(false);
-  await sleep(2_500);
-  expect(await toGateway()).toBe(true);
+  await expect.poll(toGateway).toBe(true);
 });
 
-test(
-  "what was made by a process that was killed is removed, with all that ran there",
-  { timeout: 20_000 },
-  async () => {
-    const script = fileURLToPath(new URL("./networks-script.ts", import.meta.url));
-    const child = spawn(process.execPath, [script, `crash-${process.pid}`]);
-    const namespace = await output(child);
-    expect(existsSync(`${NAMESPACES_DIR}/${namespace}`)).toBe(true);
-    const resident = spawn("nsenter", [`--net=${NAMESPACES_DIR}/${namespace}`, "sleep", "60"]);
-    await expect.poll(() => processesIn(namespace), { timeout: 5_000 }).toEqual([resident.pid]);
-    const ended = new Promise((resolve) => resident.once("exit", (_code, signal) => resolve(signal)));
-    child.kill("SIGKILL");
-    expect(await ended).toBe("SIGKILL");
-    await expect.poll(() => existsSync(`${NAMESPACES_DIR}/${namespace}`), { timeout: 5_000 }).toBe(false);
-  },
-);
+test("what was made by a process that was killed is removed, with all that ran there", async () => {
+  const script = fileURLToPath(new URL("./networks-script.ts", import.meta.url));
+  const child = spawn(process.execPath, [script, `crash-${process.pid}`]);
+  const namespace = await output(child);
+  expect(existsSync(`${NAMESPACES_DIR}/${namespace}`)).toBe(true);
+  const resident = spawn("nsenter", [`--net=${NAMESPACES_DIR}/${namespace}`, "sleep", "60"]);
+  await expect.poll(() => processesIn(namespace)).toEqual([resident.pid]);
+  const ended = new Promise((resolve) => resident.once("exit", (_code, signal) => resolve(signal)));
+  child.kill("SIGKILL");
+  expect(await ended).toBe("SIGKILL");
+  await expect.poll(() => existsSync(`${NAMESPACES_DIR}/${namespace}`)).toBe(false);
+});

@@ -31,7 +31,7 @@ test("committed rows survive SIGKILL of the server", async () => {
   await postgres.kill();
   await postgres.start();
   expect(await query(postgres.url, "select count(*)::int as count from t")).toEqual([{ count: 1000 }]);
-}, 30_000);
+});
 
 test("an orphaned server of the same directory is ended before the next one starts", async () => {
   postgres = await scratchPostgres();
@@ -39,7 +39,7 @@ test("an orphaned server of the same directory is ended before the next one star
   await postgres.start();
   expect(orphan !== null && isAlive(orphan)).toBe(false);
   expect(await query(postgres.url, "select 1 as one")).toEqual([{ one: 1 }]);
-}, 30_000);
+});
 
 test("a stale lock that names another's process harms neither that process nor the start", async () => {
   postgres = await scratchPostgres();
@@ -53,7 +53,7 @@ test("a stale lock that names another's process harms neither that process nor t
   expect(bystander.signalCode).toBeNull();
   bystander.kill("SIGKILL");
   expect(await query(postgres.url, "select 1 as one")).toEqual([{ one: 1 }]);
-}, 30_000);
+});
 
 test("text sorts by code point and is UTF-8, passwords are asked for by SCRAM", async () => {
   postgres = await scratchPostgres();
@@ -64,4 +64,4 @@ test("text sorts by code point and is UTF-8, passwords are asked for by SCRAM", 
   expect(readFileSync(join(postgres.dataDir, "pg_hba.conf"), "utf8")).not.toMatch(
     /^\s*(local|host)\s.*\b(trust|password|md5)\s*$/m,
   );
-}, 30_000);
+});

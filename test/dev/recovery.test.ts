@@ -113,10 +113,12 @@ test("a child that ends by itself is started again, with growing pauses while it
     { ledger: new Ledger(dir), stackId, log: () => {} },
   );
   await child.start();
-  await expect.poll(() => starts.length, { timeout: 10_000 }).toBeGreaterThanOrEqual(5);
+  await expect.poll(() => starts.length).toBeGreaterThanOrEqual(7);
   await child.stop();
   const pauses = starts.slice(1).map((at, index) => at - (starts[index] ?? 0));
-  expect(pauses[3]).toBeGreaterThan((pauses[0] ?? 0) * 3);
+  // The first of a tenth of a second, the sixth of more than three: a busy machine makes any of them longer, and none shorter.
+  expect(pauses[5]).toBeGreaterThan(3_000);
+  expect(Math.min(...pauses.slice(0, 2))).toBeLessThan(3_000);
   const before = starts.length;
   await new Promise((resolve) => setTimeout(resolve, 300));
   expect(starts.length).toBe(before);
@@ -143,5 +145,5 @@ test("a child held down stays down until it is started", async () => {
   expect(second !== null && isAlive(second)).toBe(true);
   expect(second?.pid).not.toBe(first?.pid);
   await child.stop();
-  expect(second !== null && (await untilGone(second, 1_000))).toBe(true);
+  expect(second !== null && (await untilGone(second, 30_000))).toBe(true);
 });

@@ -29,7 +29,7 @@ export async function scratchPostgres({ fsync = false } = {}): Promise<ScratchPo
     const identity = child?.pid === undefined ? null : identify(child.pid);
     if (identity === null) return;
     process.kill(identity.pid, name);
-    if (!(await untilGone(identity, 10_000))) throw new Error(`Postgres outlived ${name}`);
+    if (!(await untilGone(identity, 60_000))) throw new Error(`Postgres outlived ${name}`);
   };
   const start = async () => {
     await preparePostgres(options);

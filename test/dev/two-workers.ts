@@ -97,7 +97,7 @@ export async function twoWorkers(): Promise<TwoWorkers> {
     user,
     workerd,
     async ask(worker, path) {
-      const response = await fetch(`http://127.0.0.1:${ports[worker]}${path}`, { signal: AbortSignal.timeout(5_000) });
+      const response = await fetch(`http://127.0.0.1:${ports[worker]}${path}`, { signal: AbortSignal.timeout(30_000) });
       return response.text();
     },
     async remove() {

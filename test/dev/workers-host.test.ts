@@ -11,7 +11,7 @@ beforeAll(async () => {
 });
 afterAll(() => workers.remove());
 
-const answers = (worker: "owner" | "user", path: string) => expect.poll(() => workers.ask(worker, path).catch((error: Error) => error.message), { timeout: 10_000, interval: 20 }); // prettier-ignore
+const answers = (worker: "owner" | "user", path: string) => expect.poll(() => workers.ask(worker, path).catch((error: Error) => error.message), { interval: 20 }); // prettier-ignore
 
 describe("two Workers in a workerd each", () => {
   test("get the variables of wrangler.toml, those of the stack winning", async () => {
@@ -31,7 +31,7 @@ describe("two Workers in a workerd each", () => {
     expect(await workers.ask("user", "/get?key=b")).toBe("2");
     const startedMs = performance.now();
     expect(await workers.ask("user", "/count")).toMatch(/lost|not found/i);
-    expect(performance.now() - startedMs).toBeLessThan(2_000);
+    expect(performance.now() - startedMs).toBeLessThan(20_000);
     await workers.owner.start();
   });
 
@@ -40,7 +40,7 @@ describe("two Workers in a workerd each", () => {
     const workerd = identify(workers.workerd.owner ?? 0);
     expect(workerd).not.toBeNull();
     await workers.owner.kill("SIGKILL");
-    if (workerd !== null) expect(await untilGone(workerd, 2_000)).toBe(true);
+    if (workerd !== null) expect(await untilGone(workerd, 30_000)).toBe(true);
     await workers.owner.untilReady();
     await answers("user", "/count").toMatch(/^\d+$/);
     expect(Number(await workers.ask("owner", "/count"))).toBeGreaterThan(before);
@@ -51,7 +51,7 @@ describe("two Workers in a workerd each", () => {
     const before = Number(await workers.ask("owner", "/count"));
     const killed = workers.workerd.owner ?? 0;
     process.kill(killed, "SIGKILL");
-    await expect.poll(() => workers.workerd.owner, { timeout: 10_000 }).not.toBe(killed);
+    await expect.poll(() => workers.workerd.owner).not.toBe(killed);
     await answers("owner", "/").toContain("s3cret");
     expect(Number(await workers.ask("owner", "/count"))).toBe(before + 1);
     await answers("user", "/count").toMatch(/^\d+$/);

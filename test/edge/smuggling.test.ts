@@ -47,7 +47,7 @@ beforeAll(async () => {
   await other.publish(other.route([other.release(1, 100, [other.endpoint(1, 1)])]));
   await stage.put(1, shop.row(1, app));
   await shop.publish(shop.route([shop.release(1, 100, [shop.endpoint(1, 1)])]));
-}, 60_000);
+});
 afterAll(async () => await stage?.stop());
 
 const QUIET_MS = 1_500;

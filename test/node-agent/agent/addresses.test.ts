@@ -53,7 +53,7 @@ describe("on a real Engine", () => {
   afterEach(async () => {
     expect(world.peer.faults).toEqual([]);
     await world.close();
-  }, 60_000);
+  });
 
   const rows = (): { instance: string; host: string; state: string }[] =>
     JSON.parse(readFileSync(join(world.dir, "endpoints.json"), "utf8")).instances;
@@ -101,7 +101,7 @@ describe("on a real Engine", () => {
     }
     expect(owners.size).toBe(4);
     expect([...owners.values()].every((instances) => instances.size === 1)).toBe(true);
-  }, 60_000);
+  });
 
   test("asked-for host ports are published to the same port, nothing else is, and a taken one fails with the Engine's words", async () => {
     world = await makeWorld("docker", { heartbeatMs: 300 });
@@ -127,5 +127,5 @@ describe("on a real Engine", () => {
       socket.once("connect", () => resolve(false));
     });
     expect(refused).toBe(true);
-  }, 60_000);
+  });
 });

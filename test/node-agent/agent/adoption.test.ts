@@ -158,11 +158,11 @@ test("killed at any moment of a start or a stop, the next agent ends with exactl
     await world.startAgent();
   }
   const named = peer.document.instances.map(({ instance }) => instance).sort();
-  for (const instance of named) await untilStatus(world, instance, "ready", 30_000);
+  for (const instance of named) await untilStatus(world, instance, "ready");
   await until("no other container is left", async () => {
     const found = new Set((await ours()).map(({ Labels }) => Labels["berth.instance"]));
     return found.size === named.length && named.every((instance) => found.has(instance));
   });
   const revisions = peer.beats.map(({ request }) => request.ackRevision);
   expect(revisions).toEqual([...revisions].sort((a, b) => a - b));
-}, 90_000);
+});

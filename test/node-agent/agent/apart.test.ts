@@ -38,15 +38,15 @@ beforeAll(async () => {
     args: ["--gateway-host", "0.0.0.0", "--firewall", "required", "--container-dns", NAME_SERVER, ...ways],
   });
   world.peer.publish([a, mate, b]);
-  for (const { instance } of [a, mate, b]) await untilStatus(world, instance, "ready", 30_000);
-}, 90_000);
+  for (const { instance } of [a, mate, b]) await untilStatus(world, instance, "ready");
+});
 afterAll(async () => {
   // Closed whatever there is to find fault with: an Engine that is left behind is in everybody's way.
   await world?.close();
   await island?.close();
   expect(world.confined()).toBeGreaterThan(2);
   expect(world.peer.faults).toEqual([]);
-}, 60_000);
+});
 
 async function containerOf({ instance }: DesiredInstance) {
   const [found] = await island.engine.docker.listContainers({ filters: { label: [`berth.instance=${instance}`] } });
@@ -111,7 +111,7 @@ test("a container reaches its own team and the internet, and nothing of another 
     ),
   ).toBe("");
   expect(existsSync("/proc/net/if_inet6")).toBe(true);
-}, 60_000);
+});
 
 test("names are looked up: the internet's and its own team's, and another team's are not to be had", async () => {
   const [mates, others] = [await containerOf(mate), await containerOf(b)];
@@ -142,12 +142,12 @@ test("a host port is for the outside: through it no other team's container comes
   const command = ["/bin/busybox", "httpd", "-f", "-p", String(port), "-h", "/www"];
   const open = desired({ team: teamA, resources: ROOM, port, hostPorts: [port], command });
   world.peer.publish([a, mate, b, open]);
-  await untilStatus(world, open.instance, "ready", 30_000);
+  await untilStatus(world, open.instance, "ready");
   const { gateway, address } = await containerOf(open);
   await until("it is reached from outside", () => island.reachesFromOutside(HOST, port));
   expect(await reached(b, [`${HOST} ${port}`, `${gateway} ${port}`, `${address} ${port}`])).toEqual([]);
   world.peer.publish([a, mate, b]);
-}, 60_000);
+});
 
 test("a container that somebody gave IPv6 reaches its own team by it, and neither the host nor a private range", async () => {
   const bridges = JSON.parse(await island.run("ip", "-json", "link", "show", "type", "bridge")) as { ifname: string }[];
@@ -169,7 +169,7 @@ test("a container that somebody gave IPv6 reaches its own team by it, and neithe
   }
   expect(await island.reaches("fd99::1", 9000)).toBe(true);
   expect(await reached(a, ["fd99::b 8080", "fd99::1 9000", `fd99::1 ${world.gatewayPort}`])).toEqual(["fd99::b 8080"]);
-}, 60_000);
+});
 
 test("nobody outside comes to a container by its own address", async () => {
   const { address } = await containerOf(a);
@@ -197,7 +197,7 @@ test("rules that a firewall's reload took away are back at once, and that is cou
   await until("ours come first again", async () => (await reached(a, [`${HOST} 9000`])).length === 0);
   await island.run("iptables", "-D", "INPUT", "-j", "ACCEPT");
   expect(world.peer.conditions()).toEqual([]);
-}, 60_000);
+});
 
 test("after a restart of dockerd the rules stand, and come first", async () => {
   await island.engine.end("SIGTERM");
@@ -210,7 +210,7 @@ test("after a restart of dockerd the rules stand, and come first", async () => {
     "no more is reached than before",
     async () => (await reached(a, [...open, ...shut])).join() === open.join(),
   );
-}, 90_000);
+});
 
 test("a container has so many connections and no more, and its neighbour has its own", async () => {
   // Of the one that has opened the fewest so far: what was closed a moment ago counts for a while.
@@ -223,7 +223,7 @@ test("a container has so many connections and no more, and its neighbour has its
   // What is counted is on its way for a moment before it is there.
   await until("they are there", async () => (await open()) > 40);
   expect(await open()).toBeLessThanOrEqual(60);
-}, 60_000);
+});
 
 test("a release that asks for a class of runtime is started with it, and refused with words where the Engine has none", async () => {
   const { peer } = world;
@@ -236,11 +236,11 @@ test("a release that asks for a class of runtime is started with it, and refused
   });
   const [sandboxed, virtual] = [desired({ runtimeClass: "runsc" }), desired({ runtimeClass: "kata" })];
   peer.publish([sandboxed, virtual]);
-  await untilStatus(world, sandboxed.instance, "ready", 30_000);
+  await untilStatus(world, sandboxed.instance, "ready");
   const { id } = await containerOf(sandboxed);
   expect((await island.engine.docker.getContainer(id).inspect()).HostConfig.Runtime).toBe("runsc");
-  const { status } = await untilStatus(world, virtual.instance, "failed", 30_000);
+  const { status } = await untilStatus(world, virtual.instance, "failed");
   expect(status).toMatchObject({
     failure: { code: "start_failed", message: expect.stringContaining("no runtime of class kata; it has runc, runsc") },
   });
-}, 60_000);
+});

@@ -58,7 +58,7 @@ describe("images, on an Engine whose disk is small", () => {
     registry.kill("SIGKILL");
     rmSync(registryDir, { recursive: true, force: true });
     await disk.close();
-  }, 60_000);
+  });
 
   /** Pushed from the other Engine, so that this one has only what its agent pulled. */
   async function push(version: number): Promise<string> {
@@ -101,7 +101,7 @@ describe("images, on an Engine whose disk is small", () => {
     const back = desired({ source: { kind: "image", ...before! }, stopGraceMs: 0 });
     peer.publish([back]);
     await untilStatus(world, back.instance, "ready");
-  }, 170_000);
+  }, 400_000);
 
   test("above 85 % nothing is pulled and what runs runs on; below it the start that waited succeeds", async () => {
     const { peer } = world;
@@ -130,7 +130,7 @@ describe("images, on an Engine whose disk is small", () => {
     await until("another reason", () =>
       JSON.stringify(peer.observed(waits.instance)?.status).includes("image_pull_failed"),
     );
-  }, 60_000);
+  });
 });
 
 describe("bundles and logs, in an agent's folder whose disk is small", () => {

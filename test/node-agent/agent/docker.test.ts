@@ -219,7 +219,7 @@ test("an orphan that carries this node's label and is in no document is stopped"
 
 test("readiness that is lost is reported and comes back; a lost liveness restarts", async () => {
   const { peer } = world;
-  const probe = { kind: "http", path: "/ok", periodMs: 100, timeoutMs: 500, failureThreshold: 2 };
+  const probe = { kind: "http", path: "/ok", periodMs: 100, timeoutMs: 5_000, failureThreshold: 2 };
   const script = "mkdir -p /tmp/w; echo ok >/tmp/w/ok; exec /bin/busybox httpd -f -p 8080 -h /tmp/w";
   const wanted = desired({ command: shell(script), probes: { readiness: probe } });
   const alive = desired({

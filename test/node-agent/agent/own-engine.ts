@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import Docker from "dockerode";
-import { until } from "./world.ts";
+import { freePort, until } from "./world.ts";
 
 const run = promisify(execFile);
 
@@ -43,8 +43,6 @@ async function unmountBelow(dir: string): Promise<void> {
   }
 }
 
-let pools = 0;
-
 /** dataRoot: on a disk of its own, for instance. runtimes: names under which it knows runc, too. netns: the file of a network namespace that is all its own, firewall and all. userNamespaces: root in a container is FIRST_SUBUID here. */
 export async function startOwnEngine({
   liveRestore = false,
@@ -56,13 +54,14 @@ export async function startOwnEngine({
   const dir = mkdtempSync(join(tmpdir(), "berth-engine-"));
   const [socket, data] = [join(dir, "docker.sock"), dataRoot === "" ? join(dir, "data") : dataRoot];
   mkdirSync(data, { recursive: true });
-  pools += 1;
   // A bridge of its own, no address pools and no iptables: with no bridge, or with pools at its second start, dockerd removes
   // docker0, which is the other Engine's. For its networks it passes over ranges that this host has routes to.
-  const bridge = `be${process.pid % 1_000_000}x${pools}`;
+  const number = (await freePort()) % 10_000;
+  const bridge = `be${process.pid % 1_000_000}x${number}`;
   if (netns === "") {
     await run("ip", ["link", "add", bridge, "type", "bridge"]);
-    await run("ip", ["addr", "add", `10.${200 + (process.pid % 50)}.${pools % 250}.1/26`, "dev", bridge]);
+    // A port is a number that nobody else on this host has: the range is nobody else's either.
+    await run("ip", ["addr", "add", `10.${214 + Math.floor(number / 250)}.${number % 250}.1/26`, "dev", bridge]);
   }
   const args = ["-H", `unix://${socket}`, "--data-root", data, "--exec-root", join(dir, "exec")];
   args.push("--pidfile", join(dir, "docker.pid"));
@@ -90,7 +89,7 @@ export async function startOwnEngine({
             () => true,
             () => false,
           ),
-        30_000,
+        90_000,
       );
     },
     async end(signal) {

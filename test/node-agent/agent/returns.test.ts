@@ -19,7 +19,7 @@ beforeAll(() => ensureBoxImage());
 afterEach(async () => {
   expect(world.peer.faults).toEqual([]);
   await world.close();
-}, 60_000);
+});
 
 const QUICK = { heartbeatMs: 300, heartbeatJitterMs: 0 };
 const rows = (): { instance: string; state: string; host: string; port: number }[] =>
@@ -28,12 +28,14 @@ const stateOf = (instance: string) => rows().find((row) => row.instance === inst
 const containerOf = async (instance: string) =>
   (await docker.listContainers({ all: true, filters: { label: [`berth.instance=${instance}`] } }))[0];
 const told = (kind: string) => world.peer.notices().filter((notice) => notice.kind === kind);
+/** Long enough to see a container that is held back, however long its start takes. */
+const HOLD_MS = 12_000;
 const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Every state that the endpoint file showed of an instance until `done`. */
 async function statesUntil(instance: string, done: () => boolean | Promise<boolean>): Promise<Set<string | undefined>> {
   const seen = new Set<string | undefined>();
-  for (const untilMs = performance.now() + 15_000; !(await done());) {
+  for (const untilMs = performance.now() + 60_000; !(await done());) {
     if (performance.now() > untilMs) throw new Error(`saw ${[...seen].join()} of ${instance}`);
     seen.add(stateOf(instance));
     await wait(2);
@@ -59,7 +61,7 @@ test("what was taken away while the agent was gone is never started, and what st
   // The file of the agent before may be seen at first: its container was dead by then.
   const after = await statesUntil(ended.instance, () => stateOf(ended.instance) === undefined);
   await untilStatus(world, ended.instance, "stopped");
-  await untilStatus(world, runs.instance, "stopped", 30_000);
+  await untilStatus(world, runs.instance, "stopped");
   expect([...after].filter((state) => state === "serving")).toEqual([]);
   expect(seen.has("draining")).toBe(false);
   expect(await containerOf(ended.instance)).toBeUndefined();
@@ -69,10 +71,10 @@ test("what was taken away while the agent was gone is never started, and what st
   const stale = told("stale_stopped").map(({ instance }) => instance);
   expect(new Set(stale)).toEqual(new Set([ended.instance, runs.instance]));
   expect(peer.observed(stays.instance)).toMatchObject({ restarts: 0, status: { kind: "ready" } });
-}, 60_000);
+});
 
 test("with a silent control plane what runs serves on, and what is started anew serves once no edge can name the past", async () => {
-  world = await makeWorld("docker", { ...QUICK, leaseMs: 200, returnHoldMs: 3_000 });
+  world = await makeWorld("docker", { ...QUICK, leaseMs: 200, returnHoldMs: HOLD_MS });
   const { peer } = world;
   const [runs, dies] = [desired(), desired()];
   peer.publish([runs, dies]);
@@ -92,12 +94,12 @@ test("with a silent control plane what runs serves on, and what is started anew 
   expect(stateOf(dies.instance)).toBe("starting");
   expect(stateOf(runs.instance)).toBe("serving");
   const ofTheOther = await statesUntil(runs.instance, () => stateOf(dies.instance) === "serving");
-  expect(performance.now() - startedAtMs).toBeGreaterThan(2_500);
+  expect(performance.now() - startedAtMs).toBeGreaterThan(HOLD_MS - 500);
   expect([...ofTheOther]).toEqual(["serving"]);
-}, 60_000);
+});
 
 test("what was replaced while the node was cut off stops as soon as it is back, and is told as stale; what is stopped in passing is not", async () => {
-  world = await makeWorld("docker", { ...QUICK, leaseMs: 800, pollBackoffMinMs: 100, pollBackoffMaxMs: 200 });
+  world = await makeWorld("docker", { ...QUICK, leaseMs: 5_000, pollBackoffMinMs: 100, pollBackoffMaxMs: 200 });
   const { peer } = world;
   const [stays, planned, replaced] = [desired(), desired({ stopGraceMs: 0 }), desired({ stopGraceMs: 0 })];
   peer.publish([stays, planned, replaced]);
@@ -106,7 +108,7 @@ test("what was replaced while the node was cut off stops as soon as it is back, 
   await untilStatus(world, planned.instance, "stopped");
   peer.down = 503;
   peer.wake();
-  await wait(1_500);
+  await wait(6_500);
   expect(stateOf(replaced.instance)).toBe("serving");
   peer.document = { ...peer.document, revision: peer.document.revision + 1, instances: [stays] };
   peer.down = null;
@@ -114,7 +116,7 @@ test("what was replaced while the node was cut off stops as soon as it is back, 
   await until("it is told", () => told("stale_stopped").length > 0);
   expect(told("stale_stopped").map(({ instance }) => instance)).toEqual([replaced.instance]);
   expect(peer.observed(stays.instance)).toMatchObject({ restarts: 0, status: { kind: "ready" } });
-}, 60_000);
+});
 
 test("one answer is enough: what is started anew serves as soon as it is ready", async () => {
   world = await makeWorld("docker", { ...QUICK, leaseMs: 200 });
@@ -129,12 +131,11 @@ test("one answer is enough: what is started anew serves as soon as it is ready",
   await until(
     "it serves again",
     () => peer.observed(dies.instance)?.restarts === 1 && stateOf(dies.instance) === "serving",
-    8_000,
   );
 });
 
 test("a backoff, its cause and its count outlive the agent", async () => {
-  world = await makeWorld("docker", { ...QUICK, restartBackoffMinMs: 6_000 });
+  world = await makeWorld("docker", { ...QUICK, restartBackoffMinMs: 10_000 });
   const { peer } = world;
   const wanted = desired({ command: shell("echo it hurts >&2; exit 3") });
   peer.publish([wanted]);
@@ -150,10 +151,10 @@ test("a backoff, its cause and its count outlive the agent", async () => {
   expect(after.status).toEqual(before.status);
   expect(after.status).toMatchObject({ failure: { code: "exited", exitCode: 3 } });
   // The count goes on: the end after the next one is the third in a row.
-  await until("the next try", () => (peer.observed(wanted.instance)?.restarts ?? 0) === 2, 12_000);
+  await until("the next try", () => (peer.observed(wanted.instance)?.restarts ?? 0) === 2);
   const third = await until("its end", () => {
     const seen = peer.observed(wanted.instance);
     return seen?.restarts === 2 && seen.status.kind === "backoff" ? seen.status : null;
   });
-  expect(third.retryAtMs - peer.nowMs()).toBeGreaterThan(9_000);
-}, 60_000);
+  expect(third.retryAtMs - peer.nowMs()).toBeGreaterThan(10_000);
+});

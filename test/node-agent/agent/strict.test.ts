@@ -17,21 +17,24 @@ import {
   type World,
 } from "./world.ts";
 
-const STOP_MS = 2_000;
+/** Longer than an agent takes to be heard again on a busy machine. */
+const STOP_MS = 6_000;
 const HUNG_MS = 1_000;
 const TUNING = {
   ...{ heartbeatMs: 200, heartbeatJitterMs: 0, heartbeatTimeoutMs: 1_000, leaseMs: 1_000 },
   ...{ strictStopMs: STOP_MS, strictHungMs: HUNG_MS, strictGraceMs: 200, strictWatchMs: 50 },
 };
 /** Of a loaded machine: in production 5 s are left between the stop and the replacement. */
-const SLACK_MS = 1_500;
+const SLACK_MS = 5_000;
+/** A lease counts from when the heartbeat was sent; here it is known when it had arrived. */
+const ON_ITS_WAY_MS = 2_000;
 
 let world: World;
 beforeAll(() => ensureBoxImage());
 afterEach(async () => {
   expect(world.peer.faults).toEqual([]);
   await world.close();
-}, 60_000);
+});
 
 const pidFile = (name: string) => JSON.parse(readFileSync(join(world.dir, name), "utf8")).pid as number;
 const fencedNotices = () => world.peer.notices().filter(({ kind }) => kind === "singleton_fenced");
@@ -99,7 +102,7 @@ for (const runtime of ["docker", "process"] as const) {
     const sinceMs = lastBeatMs();
     peer.leaseCommitted = false;
     const tookMs = await untilGone(pid, sinceMs);
-    expect(tookMs).toBeGreaterThan(STOP_MS - 500);
+    expect(tookMs).toBeGreaterThan(STOP_MS - ON_ITS_WAY_MS);
     expect(tookMs).toBeLessThan(STOP_MS + SLACK_MS);
     const { status } = await untilStatus(world, strict.instance, "failed");
     expect(status).toMatchObject({ failure: { code: "fenced" } });
@@ -114,14 +117,14 @@ for (const runtime of ["docker", "process"] as const) {
     peer.publish([neighbour, next]);
     await untilStatus(world, next.instance, "ready");
     await until("the fenced one is told as stopped", () => peer.observed(strict.instance)?.status.kind === "stopped");
-  }, 60_000);
+  });
 
   test(`kill -9 of the agent: the watchdog ends the strict singleton in time, and the next agent tells it once (${runtime})`, async () => {
     const { peer, strict, neighbour, pid, neighbourPid } = await begin(runtime);
     const watchdog = pidFile("watchdog.pid");
     await world.killAgent("SIGKILL");
     const tookMs = await untilGone(pid, lastBeatMs());
-    expect(tookMs).toBeGreaterThan(STOP_MS - 500);
+    expect(tookMs).toBeGreaterThan(STOP_MS - ON_ITS_WAY_MS);
     expect(tookMs).toBeLessThan(STOP_MS + SLACK_MS);
     expect(await readStat(neighbourPid)).not.toBeNull();
     expect(await readStat(watchdog)).not.toBeNull();
@@ -144,7 +147,7 @@ for (const runtime of ["docker", "process"] as const) {
     expect(await serving.stop()).toEqual(["serving"]);
     expect(peer.observed(strict.instance)?.status.kind).toBe("failed");
     expect(fencedNotices()).toHaveLength(1);
-  }, 60_000);
+  });
 }
 
 test("an agent that is back within the lease keeps its strict singleton running, and its watchdog", async () => {
@@ -167,19 +170,19 @@ test("an agent that is back within the lease keeps its strict singleton running,
   const second = pidFile("watchdog.pid");
   expect((await runAgentCommand("purge", world.dir)).exitCode).toBe(0);
   await until("purge ends the watchdog too", async () => (await readStat(second)) === null);
-}, 60_000);
+});
 
 test("a hung agent does not keep a strict singleton alive, and what it does later changes nothing", async () => {
   const { peer, strict, pid } = await begin("docker");
   world.agent.kill("SIGSTOP");
   const tookMs = await untilGone(pid, lastBeatMs());
-  expect(tookMs).toBeGreaterThan(STOP_MS);
+  expect(tookMs).toBeGreaterThan(STOP_MS + HUNG_MS - ON_ITS_WAY_MS);
   expect(tookMs).toBeLessThan(STOP_MS + HUNG_MS + SLACK_MS);
   world.agent.kill("SIGCONT");
   await untilStatus(world, strict.instance, "failed");
   await until("the notice", () => fencedNotices().length === 1);
   expect(peer.observed(strict.instance)?.restarts).toBe(0);
-}, 60_000);
+});
 
 test("while the control plane is away a strict singleton ends and everything else runs on", async () => {
   const { peer, pid, neighbourPid } = await begin("docker");
@@ -189,4 +192,4 @@ test("while the control plane is away a strict singleton ends and everything els
   expect(await readStat(neighbourPid)).not.toBeNull();
   peer.down = null;
   await until("the notice", () => fencedNotices().length === 1);
-}, 60_000);
+});

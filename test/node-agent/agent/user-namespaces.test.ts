@@ -11,14 +11,14 @@ beforeAll(async () => {
   engine = await startOwnEngine({ userNamespaces: true });
   await makeBoxImage("berth-test/box:1", "hello from a box\n", engine.docker);
   world = await makeWorld("docker", { heartbeatMs: 300, heartbeatJitterMs: 0 }, true, engine.environment);
-}, 60_000);
+});
 afterAll(async () => {
   await world?.close();
   await engine?.close();
   // Each was inspected as it started, and no container was taken out of its user namespace.
   expect(world.confined()).toBeGreaterThan(1);
   expect(world.peer.faults).toEqual([]);
-}, 60_000);
+});
 
 test("root in a container is nobody on the host, in its processes and in the files that it writes", async () => {
   const { peer } = world;
@@ -31,7 +31,7 @@ test("root in a container is nobody on the host, in its processes and in the fil
     resources: { cpuMilli: 500, memoryBytes: 128 * 1024 * 1024, diskBytes: 1024 * 1024, pids: 64 },
   });
   peer.publish([image, bundle]);
-  for (const { instance } of [image, bundle]) await untilStatus(world, instance, "ready", 30_000);
+  for (const { instance } of [image, bundle]) await untilStatus(world, instance, "ready");
   expect(peer.beats.at(-1)?.request.isolation?.userNamespaces).toBe(true);
   for (const { instance } of [image, bundle]) {
     const [found] = await engine.docker.listContainers({ filters: { label: [`berth.instance=${instance}`] } });
@@ -44,4 +44,4 @@ test("root in a container is nobody on the host, in its processes and in the fil
     const { UpperDir = "" } = GraphDriver.Data as { UpperDir?: string };
     if (instance === image.instance) expect(statSync(`${UpperDir}/written`).uid).toBe(FIRST_SUBUID);
   }
-}, 60_000);
+});

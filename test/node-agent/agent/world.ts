@@ -136,13 +136,17 @@ export async function until<Found>(
   }
 }
 
+/** By the newest heartbeat, or any that came since: what is told for a moment only is not missed. */
 export function untilStatus(world: World, instance: string, kind: string, timeoutMs = 45_000) {
+  const { peer } = world;
+  let next = Math.max(0, peer.beats.length - 1);
   return until(
     () =>
-      `${instance} ${kind}; it is ${JSON.stringify(world.peer.observed(instance))}\n${readFileSync(world.logFile, "utf8").slice(-1_500)}`,
+      `${instance} ${kind}; it is ${JSON.stringify(peer.observed(instance))}\n${readFileSync(world.logFile, "utf8").slice(-1_500)}`,
     () => {
-      const seen = world.peer.observed(instance);
-      return seen?.status.kind === kind ? seen : null;
+      const rows = peer.beats.slice(next).flatMap(({ request }) => request.observed);
+      next = peer.beats.length;
+      return rows.findLast((row) => row.instance === instance && row.status.kind === kind);
     },
     timeoutMs,
   );
@@ -165,7 +169,7 @@ export function desired(over: Record<string, unknown> = {}): DesiredInstance {
     source: { kind: "image", reference: "berth-test/box:1", digest: null },
     port: 8080,
     resources: { cpuMilli: 500, memoryBytes: 64 * 1024 * 1024, diskBytes: 1024 * 1024, pids: 64 },
-    probes: { readiness: { kind: "http", path: "/", periodMs: 100, timeoutMs: 1_000, failureThreshold: 3 } },
+    probes: { readiness: { kind: "http", path: "/", periodMs: 100, timeoutMs: 5_000, failureThreshold: 3 } },
     stopGraceMs: 500,
     readOnlyRoot: false,
     hasEnvironment: false,

@@ -67,7 +67,7 @@ const known = (): number | null =>
     ? PeersFile.parse(JSON.parse(readFileSync(join(dir, PEERS_FILE), "utf8"))).version
     : null;
 const asked = (version: number) =>
-  until("what is waited for", () => paths.at(-1) === `/agent/v1/snapshot?have=${version}`, 3_000);
+  until("what is waited for", () => paths.at(-1) === `/agent/v1/snapshot?have=${version}`);
 
 beforeEach(async () => {
   dir = mkdtempSync(join(tmpdir(), "berth-snapshot-"));
@@ -85,7 +85,7 @@ describe("a node's copy of its region's snapshot", () => {
     await until("the first", () => known() === 4);
     answers = [new Error("away"), await signed(snapshotOf(5))];
     const heartbeats = setInterval(() => snapshot.isToBe(5), 5);
-    await until("the second", () => known() === 5, 3_000).finally(() => clearInterval(heartbeats));
+    await until("the second", () => known() === 5).finally(() => clearInterval(heartbeats));
     snapshot.isToBe(5);
     const least = "/agent/v1/snapshot?have=4&least=5";
     expect(paths).toEqual(["/agent/v1/snapshot?have=0", least, least]);
@@ -107,7 +107,7 @@ describe("a node's copy of its region's snapshot", () => {
   it("is not replaced by an older one, nor by one of another region", async () => {
     answers = [await signed(snapshotOf(5)), await signed(snapshotOf(4)), await signed(snapshotOf(9, "ams"))];
     await start();
-    await until("what is waited for", () => answers.length === 0 && paths.length > 4, 3_000);
+    await until("what is waited for", () => answers.length === 0 && paths.length > 4);
     expect(known()).toBe(5);
     expect(paths.at(-1)).toBe("/agent/v1/snapshot?have=5");
   });
@@ -122,7 +122,7 @@ describe("a node's copy of its region's snapshot", () => {
       "no JWS",
     ];
     await start();
-    await until("what is waited for", () => answers.length === 0 && paths.length > 5, 3_000);
+    await until("what is waited for", () => answers.length === 0 && paths.length > 5);
     expect(known()).toBeNull();
     writeFileSync(join(dir, SNAPSHOT_FILE), bent);
     await open.pop()?.stop();

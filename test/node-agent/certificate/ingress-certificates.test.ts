@@ -89,17 +89,17 @@ afterAll(async () => {
 
 describe("an ingress whose certificates nobody gave", () => {
   it("has them for the platform's hostnames and a custom one before anybody comes", async () => {
-    await until("the platform's", () => isServed("shop.apps.test"), 25_000);
-    await until("the custom hostname's", () => isServed("www.shop.test"), 25_000);
+    await until("the platform's", () => isServed("shop.apps.test"));
+    await until("the custom hostname's", () => isServed("www.shop.test"));
     expect(asked.filter((name) => name === "*.apps.test")).toHaveLength(1);
     expect(asked).not.toContain("shop.apps.test");
   });
 
   it("tries one again whose challenge is not delegated, and has it once it is", async () => {
-    await until("a failure", () => (stored().failed["late.test"]?.failures ?? 0) > 0, 25_000);
+    await until("a failure", () => (stored().failed["late.test"]?.failures ?? 0) > 0);
     expect(await isServed("late.test")).toBe(false);
     zone.set("_acme-challenge.late.test", "CNAME", [delegatedRecord("late.test", NODES)]);
-    await until("the late one's", () => isServed("late.test"), 25_000);
+    await until("the late one's", () => isServed("late.test"));
     expect(stored().failed).toEqual({});
   });
 });

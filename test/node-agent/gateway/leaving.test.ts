@@ -51,13 +51,13 @@ describe("a WebSocket of an instance that is leaving", () => {
     const slow = served.ask();
     const startedAtMs = Date.now();
     const ends = sockets.map(closed);
-    await leave(app, 300, 1_300);
+    await leave(app, 300, 6_300);
     const all = await Promise.all(ends);
     expect(new Set(all.map(({ code }) => code))).toEqual(new Set([1012]));
     const times = all.map(({ atMs }) => atMs - startedAtMs).sort((a, b) => a - b);
     expect(times[0]).toBeGreaterThanOrEqual(290);
-    expect(times.at(-1)).toBeLessThan(3_000);
-    // 60 moments within a second: all of them in half of it is a chance of one in 2^50.
+    expect(times.at(-1)).toBeLessThan(30_000);
+    // 60 moments within six seconds: all of them in half a second is a chance of one in 10^60.
     expect(times.at(-1)! - times[0]!).toBeGreaterThan(500);
     expect(await slow).toMatchObject({ status: 200, body: "slow" });
     expect(
@@ -103,8 +103,8 @@ describe("a WebSocket of an instance that is leaving", () => {
       () => server.clients.size,
       (size) => size === 1,
     );
-    await leave(app, 0, 50);
     const startedAtMs = performance.now();
+    await leave(app, 0, 50);
     await end;
     expect(performance.now() - startedAtMs).toBeGreaterThan(FAREWELL_MS - 100);
     expect(Buffer.concat(heard).subarray(-4)).toEqual(Buffer.from([0x88, 2, 0x03, 0xf4]));
@@ -119,9 +119,9 @@ describe("a WebSocket of an instance that is leaving", () => {
   test("stays if the drain was called off before", async () => {
     const { app } = await room((socket) => socket.on("message", (data) => socket.send(String(data))));
     const socket = await visitor();
-    await leave(app, 400, 500);
+    await leave(app, 4_000, 4_100);
     await served.serve(app, { state: "serving" });
-    await sleep(800);
+    await sleep(4_500);
     socket.send("still here?");
     const answer = await new Promise((resolve) => socket.once("message", (data) => resolve(String(data))));
     expect(answer).toBe("still here?");

@@ -3,14 +3,14 @@ import { connect } from "node:net";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { GatewayPolicy } from "../../../contracts/desired.ts";
 import { Served } from "./served.ts";
-import { httpApp, raw, sleep, tcpApp } from "./upstreams.ts";
+import { eventually, httpApp, raw, tcpApp } from "./upstreams.ts";
 
 let served: Served;
 const policy = (wish: Partial<GatewayPolicy>): { http: GatewayPolicy } => ({
-  http: { connectTimeoutMs: 3_000, firstByteTimeoutMs: 300_000, idleTimeoutMs: 3_600_000, ...wish },
+  http: { connectTimeoutMs: 30_000, firstByteTimeoutMs: 300_000, idleTimeoutMs: 3_600_000, ...wish },
 });
 beforeAll(async () => {
-  served = await Served.start({ sweepMs: 50 });
+  served = await Served.start({ sweepMs: 50, dialTimeoutMs: 60_000 });
 });
 afterAll(() => served.stop());
 
@@ -28,17 +28,17 @@ test("an app that does not accept a connection within its time: connect_failed",
   await served.serve(app, { host: "192.0.2.1", ...policy({ connectTimeoutMs: 200 }) });
   const [answer, tookMs] = await inTime(served.ask());
   expect(answer).toMatchObject(failure("connect_failed", 502));
-  expect(tookMs).toBeLessThan(2_000);
+  expect(tookMs).toBeLessThan(20_000);
 });
 
 test("an app that is silent for longer than its first byte may take: upstream_timeout; a patient one's is awaited", async () => {
-  const slow = () => httpApp((_asked, response) => void setTimeout(() => response.end("late"), 800));
+  const slow = () => httpApp((_asked, response) => void setTimeout(() => response.end("late"), 6_000));
   await served.serve(await slow(), policy({ firstByteTimeoutMs: 200 }));
   const [answer, tookMs] = await inTime(served.ask());
   expect(answer).toMatchObject(failure("upstream_timeout", 504));
   expect(tookMs).toBeGreaterThanOrEqual(199);
-  expect(tookMs).toBeLessThan(750);
-  await served.serve(await slow(), policy({ firstByteTimeoutMs: 30_000 }));
+  expect(tookMs).toBeLessThan(5_900);
+  await served.serve(await slow(), policy({ firstByteTimeoutMs: 60_000 }));
   expect(await served.ask()).toMatchObject({ status: 200, body: "late" });
 });
 
@@ -46,14 +46,14 @@ test("a body on which nothing moves for longer than it may is cut; one that goes
   const app = await tcpApp((socket) => {
     socket.on("data", (bytes) => {
       socket.write("HTTP/1.1 200 OK\r\ncontent-length: 8\r\n\r\nfour");
-      if (bytes.includes("/goes-on")) setTimeout(() => socket.write("more"), 250);
+      if (bytes.includes("/goes-on")) setTimeout(() => socket.write("more"), 1_000);
     });
   });
-  await served.serve(app, policy({ idleTimeoutMs: 1_000 }));
+  await served.serve(app, policy({ idleTimeoutMs: 5_000 }));
   expect(await served.ask({ path: "/goes-on" })).toMatchObject({ status: 200, body: "fourmore" });
   const [, tookMs] = await inTime(expect(served.ask({ path: "/stuck" })).rejects.toThrow());
-  expect(tookMs).toBeGreaterThan(990);
-  expect(tookMs).toBeLessThan(4_000);
+  expect(tookMs).toBeGreaterThan(4_990);
+  expect(tookMs).toBeLessThan(60_000);
 });
 
 test("a declared body that is too large is refused before the app hears of it, and the connection goes on", async () => {
@@ -86,13 +86,17 @@ test("a body in chunks that grows too large ends with 413, and the app sees it b
   socket.on("data", (bytes) => (heard += bytes.toString())).on("error", () => undefined);
   const closed = new Promise((resolve) => socket.once("close", resolve));
   socket.write(await request(chunked, "5\r\n12345\r\n"));
-  await sleep(100);
+  const heardOf = (words: string[]) =>
+    eventually(
+      () => seen,
+      (all) => all.length >= words.length,
+    );
+  expect(await heardOf(["12345"])).toEqual(["12345"]);
   socket.write("6\r\n678901\r\n");
   await closed;
   expect(heard).toMatch(/^HTTP\/1\.1 413/);
   expect(heard).toContain("connection: close");
-  await sleep(50);
-  expect(seen).toEqual(["12345", "broken off"]);
+  expect(await heardOf(["12345", "broken off"])).toEqual(["12345", "broken off"]);
 });
 
 test("an answer says how long the app took, beside what the app says, and which request it was", async () => {
@@ -104,7 +108,7 @@ test("an answer says how long the app took, beside what the app says, and which 
   const plain = await served.ask();
   const dur = Number(/^berth-app;dur=([\d.]+)$/.exec(String(plain.headers["server-timing"]))?.[1]);
   expect(dur).toBeGreaterThan(55);
-  expect(dur).toBeLessThan(2_000);
+  expect(dur).toBeLessThan(60_000);
   expect(plain.headers["x-request-id"]).toBe("req-12345");
   const own = await served.ask({ path: "/own" });
   expect(own.headers["server-timing"]).toMatch(/^db;dur=3, berth-app;dur=\d/);

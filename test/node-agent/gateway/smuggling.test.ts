@@ -69,7 +69,7 @@ function exchange(pieces: readonly string[]): Promise<{ text: string; closed: bo
     };
     socket.setEncoding("latin1").on("data", (part: string) => (text += part));
     socket.on("end", () => done(true)).on("error", () => done(true));
-    socket.setTimeout(5_000, () => done(false));
+    socket.setTimeout(60_000, () => done(false));
     void (async () => {
       for (const [index, piece] of pieces.entries()) {
         if (index > 0) await sleep(2);

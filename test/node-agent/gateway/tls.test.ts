@@ -54,7 +54,7 @@ async function get(agent: Agent, path = "/", method = "GET", body = ""): Promise
 beforeAll(async () => {
   authority = await makeAuthority();
   first = await authority.issue({ names: [NAME] });
-  served = await Served.start({ headTimeoutMs: 400, lameDuckMs: 50, sweepMs: 50 });
+  served = await Served.start({ headTimeoutMs: 5_000, lameDuckMs: 50, sweepMs: 50 });
   app = await httpApp((incoming, response) => {
     if (incoming.url === "/short") {
       response.writeHead(200, { "content-length": "1000" }).write("begun");
@@ -176,6 +176,6 @@ describe("a new certificate", () => {
     const { cert, key } = await authority.issue({ names: [NAME] });
     await writeFile(join(served.gateway.dir, "next"), cert + key);
     await rename(join(served.gateway.dir, "next"), join(served.gateway.dir, TLS_FILE));
-    await expect.poll(async () => (await get(new Agent())).serial, { timeout: 5_000 }).not.toBe(before.serial);
+    await expect.poll(async () => (await get(new Agent())).serial).not.toBe(before.serial);
   });
 });

@@ -117,7 +117,7 @@ afterAll(async () => {
 
 describe("a visitor of the racks", () => {
   it("is served over TLS by every instance of the region, under the platform's hostname, a custom one and a wildcard", async () => {
-    const bodies = await Promise.all(Array.from({ length: 20 }, () => visit().then(({ body }) => body)));
+    const bodies = await Promise.all(Array.from({ length: 40 }, () => visit().then(({ body }) => body)));
     expect(new Set(bodies)).toEqual(new Set(["one GET shop.apps.test", "two GET shop.apps.test"]));
     expect((await visit({ host: "www.shop.example" })).body).toMatch(/^(one|two) GET www.shop.example$/);
     expect((await visit({ host: "a.wild.example" })).body).toBe("wild GET a.wild.example");

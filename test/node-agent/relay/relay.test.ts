@@ -13,7 +13,7 @@ let sockets: WebSocketServer;
 const left: string[] = [];
 
 beforeAll(async () => {
-  relayed = await Relayed.start({ sweepMs: 50, relayPingMs: 100, relaySilentMs: 1_000, relayDialTimeoutMs: 500 });
+  relayed = await Relayed.start({ sweepMs: 50, relayPingMs: 100, relaySilentMs: 6_000, relayDialTimeoutMs: 500 });
   app = await httpApp((asked, answer) => {
     const { pathname } = new URL(asked.url ?? "/", "http://app");
     if (pathname === "/events") {
@@ -141,7 +141,7 @@ describe("the ticket", () => {
     const good = await ticket(relayed.key, { node: HIDDEN });
     const old = await ticket(relayed.key, { node: HIDDEN, instance: instanceId(8) }, Date.now() - 3_600_000);
     const refused = await Promise.all(
-      ["", `${good.slice(0, -4)}AAAA`, old].map((value) =>
+      ["", `${good.slice(0, -8)}AAAAAAAA`, old].map((value) =>
         send(relayed.relay.port, { headers: value === "" ? {} : { "berth-ticket": value } }),
       ),
     );
@@ -158,7 +158,7 @@ describe("the ticket", () => {
 });
 
 test("the connection lives on past every time-out of its making", async () => {
-  await sleep(1_500);
+  await sleep(7_000);
   expect((await relayed.hidden.counters()).relays).toEqual([nodeId(1)]);
   expect((await relayed.ask()).status).toBe(200);
 });

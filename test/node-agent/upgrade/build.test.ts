@@ -51,4 +51,4 @@ test("a key is made once, readable by its owner alone; a signed build trusts it,
   });
   expect(bytes.includes(half.x)).toBe(true);
   expect(readFileSync(join(home, "out/launcher.mjs"), "utf8").length).toBeLessThan(40_000);
-}, 30_000);
+});

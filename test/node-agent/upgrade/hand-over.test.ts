@@ -59,7 +59,7 @@ beforeAll(async () => {
   first = spawn(process.execPath, gatewayArgs(OLD), { stdio: "ignore", detached: true });
   socket = new GatewaySocket(dir);
   await until("the first gateway serves", async () => (await socket.counters()) !== null);
-}, 30_000);
+});
 afterAll(async () => {
   socket.close();
   await endGateway(dir);
@@ -118,7 +118,7 @@ test("under load of new connections none fails; a WebSocket and a request that a
   await until("the one before ends with its last visitor", () => first.exitCode !== null, 10_000);
   expect(existsSync(join(dir, `gateway.leaving.${pid}`))).toBe(false);
   expect(await ask()).toBe(200);
-}, 30_000);
+});
 
 /** A connection on which nothing was sent yet. */
 function connectHalf(): Promise<Socket> {
