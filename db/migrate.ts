@@ -11,7 +11,7 @@ export interface MigrateOptions {
 }
 
 /** Any number, but the same for ever: two migrations of one database wait for each other. */
-const LOCK_KEY = 7_239_874_511;
+export const LOCK_KEY = 7_239_874_511;
 /** Roles belong to the whole server: a migration of another database may be changing them in this very moment. */
 const ROLE_TRIES_MAX = 10;
 

@@ -6,8 +6,10 @@ export async function within<Value>(ms: number, promise: Promise<Value>): Promis
   const late = new Promise<null>((resolve) => {
     timer = setTimeout(() => resolve(null), ms);
   });
+  // By a promise of this request in between: its timer must be able to end the wait while another's word is on its way to it.
+  const own = promise.then((value) => value);
   try {
-    return await Promise.race([promise, late]);
+    return await Promise.race([own, late]);
   } finally {
     clearTimeout(timer);
   }

@@ -15,7 +15,7 @@ import type { StackState } from "../../dev/stack/state.ts";
 import { stateOf, wipe } from "../../dev/stack/wipe.ts";
 import { REGION_FILE } from "../../node-agent/snapshot-file.ts";
 import { runBerth, type Ran } from "../cli/run-berth.ts";
-import { deployed, instancesOf, readyOf, visitorsOf } from "./nodes-support.ts";
+import { deployed, instancesOf, readyOf, servingOf, visitorsOf } from "./nodes-support.ts";
 import { createWorld, eventually, serving, versionServer, type World } from "./support.ts";
 
 let world: World;
@@ -86,7 +86,7 @@ test("the platform is back after a restore, and no visitor noticed", async () =>
   // What happens after the backup: another instance of what it knows, and an app that it does not.
   expect(await world.berth(["scale", "3", "shop"])).toMatchObject({ exitCode: 0 });
   await deployed(world, "late", "replicas = 1\n");
-  const before = (await readyOf(world, "shop")).map(({ id }) => id).toSorted();
+  const before = (await servingOf(world, "shop")).map(({ id }) => id).toSorted();
   expect(before).toHaveLength(3);
   const visitors = visitorsOf(world, "shop", 40, 0);
   await serving(world, "shop", "shop");
@@ -104,7 +104,7 @@ test("the platform is back after a restore, and no visitor noticed", async () =>
   const after = await eventually(
     () => readyOf(world, "shop"),
     (rows) => rows.length >= 2,
-    { withinMs: 60_000 },
+    { withinMs: 90_000 },
   );
   expect(before).toEqual(expect.arrayContaining(after.map(({ id }) => id)));
   expect((await instancesOf(world, "shop")).every(({ restarts }) => restarts === 0)).toBe(true);

@@ -8,11 +8,14 @@ export interface Pages {
   close(): Promise<void>;
 }
 
+/** A browser takes seconds to start on a busy machine, and a page some more. */
+const PATIENCE_MS = 120_000;
 const ARGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-dev-shm-usage"];
 
 export async function openPages(): Promise<Pages> {
-  const browser = await chromium.launch({ executablePath: "/usr/bin/chromium", args: ARGS });
+  const browser = await chromium.launch({ executablePath: "/usr/bin/chromium", args: ARGS, timeout: PATIENCE_MS });
   const context = await browser.newContext({ javaScriptEnabled: false, viewport: { width: 390, height: 844 } });
+  context.setDefaultTimeout(PATIENCE_MS);
   const faults: string[] = [];
   context.on("console", (message) => {
     if (message.text().includes("Content Security Policy")) faults.push(message.text());

@@ -39,7 +39,7 @@ describe(`${AGENTS} agents`, () => {
 
   it("are in as many cells as they need, and all of them are heard", async () => {
     expect(fleet.cells.length).toBe(Math.ceil(AGENTS / 64));
-    await expect.poll(phases, { timeout: 20_000, interval: 1_000 }).toEqual(Array(AGENTS).fill("ready"));
+    await expect.poll(phases, { timeout: 60_000, interval: 1_000 }).toEqual(Array(AGENTS).fill("ready"));
   });
 
   it("that come back at once after the control plane was away are all served within 60 s, and none is refused twice", async () => {
@@ -49,8 +49,7 @@ describe(`${AGENTS} agents`, () => {
   });
 
   it("were not held for lost because the control plane was away", async () => {
-    await sleep(1_000);
-    expect(await phases()).toEqual(Array(AGENTS).fill("ready"));
+    await expect.poll(phases, { timeout: 60_000, interval: 1_000 }).toEqual(Array(AGENTS).fill("ready"));
     const { body } = await world.api("GET", "/v1/nodes?limit=1");
     const { body: events } = await world.api("GET", `/v1/nodes/${body.items[0].id}/events`);
     expect(events.items.map((event: { type: string }) => event.type)).not.toContain("node.lost");

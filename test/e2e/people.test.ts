@@ -97,11 +97,13 @@ test("a command line is let in on a web page, with a password and a code, by who
   expect(await page.getByRole("alert").innerText()).toContain("not the present code");
   await page.getByLabel("Code").fill(recoveryCodes[1] as string);
   await page.getByRole("button").click();
+  // The page before this one has no such button, and may still be there.
+  await page.getByRole("button", { name: "Let it in" }).waitFor();
   const asked = await page.getByRole("main").innerText();
   expect(asked).toContain(EMAIL);
   expect(asked, "as the command line shows it").toContain(new URL(url).searchParams.get("user_code"));
   await page.getByRole("button", { name: "Let it in" }).click();
-  expect(await page.getByRole("heading").innerText()).toBe("Let in");
+  await page.getByRole("heading", { name: "Let in", exact: true }).waitFor();
   const ran = await ended;
   expect(ran.exitCode, ran.stderr).toBe(0);
   expect(ran.stdout).toContain(`as ${EMAIL}`);
@@ -120,7 +122,9 @@ test("a command line that is refused on the page ends with words, and without a 
   expect(await ended).toMatchObject({ exitCode: 3, stderr: expect.stringContaining("Refused on the web page") });
   const again = await beginLogin();
   await page.goto(again.url);
+  const left = page.waitForEvent("framenavigated");
   await page.getByRole("button", { name: "Sign out" }).click();
+  await left;
   await page.goto(again.url);
   expect(await page.getByRole("heading").innerText(), "nobody is signed in any more").toBe("Sign in");
   again.stop();

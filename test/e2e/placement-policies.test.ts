@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { hasFailed } from "../../dev/load/visitors.ts";
-import { command, deployed, nodesAre, nodesOf, onlyOn, readyOf, visitorsOf } from "./nodes-support.ts";
+import { command, deployed, nodesAre, nodesOf, onlyOn, servingOf, visitorsOf } from "./nodes-support.ts";
 import { SMALL, createWorld, eventually, versionServer, writeApp, type World } from "./support.ts";
 
 /** Each node has a network of its own, and so have its ports. */
@@ -23,7 +23,7 @@ afterAll(async () => await world?.end());
 
 const placed = (replicas: number, placement: string) => `replicas = ${replicas}\n[placement]\n${placement}\n`;
 const nodesWith = async (app: string) =>
-  (await readyOf(world, app)).map(({ nodeName }) => nodeName ?? "none").toSorted();
+  (await servingOf(world, app)).map(({ nodeName }) => nodeName ?? "none").toSorted();
 const refused = async (name: string, toml: string) => {
   const folder = writeApp(world.home, name, { "server.mjs": versionServer(name) }, `${toml}${SMALL}`);
   const ran = await world.berth(["deploy", folder]);
@@ -57,7 +57,7 @@ test("required failure domains: one replica in each rack, and one more than ther
   const fourth = await world.berth(["scale", "4", "wide"]);
   expect(fourth).toMatchObject({ exitCode: 1 });
   expect(fourth.stderr).toMatch(/of 4 nodes, 4 excluded by failure_domains/);
-  expect((await readyOf(world, "wide")).length).toBe(3);
+  expect((await servingOf(world, "wide")).length).toBe(3);
   expect((await world.visit("wide")).status).toBe(200);
   await destroy("wide");
 });

@@ -6,6 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { startStack } from "../../dev/stack.ts";
+import { nodesAre } from "../e2e/nodes-support.ts";
 import { SMALL, createWorld, eventually, versionServer, writeApp, type World } from "../e2e/support.ts";
 
 /** Long waits are short here: how long they are in production is in core/limits.ts. */
@@ -103,7 +104,7 @@ test("the credential key: nodes trade their credentials, and then the old one ca
     const retired = await world.berth(["keys", "retire", "credential", old]);
     if (retired.exitCode === 0) break;
     expect(retired.stderr).toMatch(/hold a credential by it|may still be shown/);
-    expect(tries).toBeLessThan(20);
+    expect(tries).toBeLessThan(60);
     await sleep(300);
   }
   expect((await stateOf("credential")).map(([, state]: string[]) => state)).toEqual(["retired", "current"]);
@@ -148,8 +149,7 @@ test("nothing was lost meanwhile: not a visit, not a call, not a heartbeat", asy
   await load.stop();
   expect(load.failures).toEqual([]);
   expect(load.asked).toBeGreaterThan(200);
-  const events = await world.api("GET", "/v1/nodes?limit=10");
-  for (const node of events.body.items) expect(node.phase ?? node.state).toBe("ready");
+  await nodesAre(world, "ready");
 });
 
 test("the key-encryption key of `npm start`: written into its state, used once it was started again", async () => {

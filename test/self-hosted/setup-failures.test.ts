@@ -27,7 +27,7 @@ test("Postgres that does not answer is named with the reason", async () => {
   expect(failed.stderr).not.toContain("secret");
 });
 
-test("a store whose key lacks a right is told by that right's name", { timeout: 60_000 }, async () => {
+test("a store whose key lacks a right is told by that right's name", { timeout: 180_000 }, async () => {
   const { refused } = world.store;
   refused.add("DELETE");
   const lacking = await world.setup();

@@ -5,7 +5,9 @@ import { existsSync, readFileSync, statSync } from "node:fs";
 import { get } from "node:http";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import pg from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { LOCK_KEY as MIGRATION_LOCK } from "../../db/migrate.ts";
 import { BIN, runBerth } from "../cli/run-berth.ts";
 import { createSetupWorld, type SetupWorld } from "./setup-world.ts";
 import { startUnit, type RunningUnit } from "./units.ts";
@@ -50,14 +52,19 @@ test("a plan says everything that will be made, and makes nothing", async () => 
 
 test(
   "a set-up that is killed half-way is finished by the same command, which keeps the keys it made",
-  { timeout: 60_000 },
+  { timeout: 180_000 },
   async () => {
+    // Its last step waits for this one: it is half-way however late the kill comes.
+    const migration = new pg.Client({ connectionString: world.postgres.url });
+    await migration.connect();
+    await migration.query("select pg_advisory_lock($1)", [MIGRATION_LOCK]);
     const environment = { ...process.env, ...world.environment, XDG_CONFIG_HOME: world.home };
     const child = spawn(process.execPath, [BIN, ...world.argsOf()], { cwd: world.home, env: environment });
     const ended = once(child, "exit");
     while (!existsSync(inFolder("secrets.env"))) await sleep(1);
     child.kill("SIGKILL");
     await ended;
+    await migration.end();
     const keys = read("secrets.env");
     const made = await world.setup();
     expect(made, made.stderr).toMatchObject({ exitCode: 0 });

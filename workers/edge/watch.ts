@@ -27,17 +27,23 @@ class Watch {
     return this.#waiting.size === 0;
   }
 
-  /** What the work comes to, or that the node's gateway answered neither in time nor a probe. */
+  /**
+   * What the work comes to, or that the node's gateway answered neither in time nor a probe. The word of the latter has a promise of
+   * its own: an answer that comes while that word is on its way from another request is taken. A promise that had been resolved by
+   * then would keep it, and workerd ends a request that has nothing of its own left to wait for.
+   */
   over<Value>(work: Promise<Value>): Promise<Value | Late> {
     return new Promise((resolve, reject) => {
-      this.#waiting.add(resolve);
+      let tell: (late: Late) => void = () => undefined;
+      void new Promise<Late>((told) => (tell = told)).then(resolve);
+      this.#waiting.add(tell);
       work.then(
         (value) => {
-          this.#waiting.delete(resolve);
+          this.#waiting.delete(tell);
           resolve(value);
         },
         (error: unknown) => {
-          this.#waiting.delete(resolve);
+          this.#waiting.delete(tell);
           reject(error as Error);
         },
       );

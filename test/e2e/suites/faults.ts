@@ -3,6 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { beforeAll, expect, test } from "vitest";
 import Docker from "dockerode";
 import { startLoad } from "../../../cli/demo/load.ts";
+import { servingOf } from "../nodes-support.ts";
 import { sharedWorld } from "../shared-world.ts";
 import { SMALL, eventually, serving, versionServer, writeApp, type World } from "../support.ts";
 
@@ -96,10 +97,8 @@ test("kill -9 of the control Worker in mid-rollout: no request fails, the rollou
   await serving(world, "kept", "second");
   // Once the old ones have drained there are three containers again, of three instances.
   await eventually(containers, (now) => now.length === 3, { withinMs: 60_000 });
-  const { items } = (await world.api("GET", "/v1/apps/kept/instances")).body;
-  const running = items.filter((row: { phase: string }) => row.phase === "ready");
-  expect(new Set(running.map((row: { ordinal: number }) => row.ordinal)).size).toBe(3);
-  expect(running).toHaveLength(3);
+  const running = await servingOf(world, "kept");
+  expect(running.map(({ ordinal }) => ordinal).toSorted((a, b) => a - b)).toEqual([0, 1, 2]);
 });
 
 test("kill -9 of the edge's workerd: it answers again by itself", async () => {

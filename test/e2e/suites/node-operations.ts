@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import Docker from "dockerode";
 import { beforeAll, expect, test } from "vitest";
-import { deployed, instancesOf, nodeIs, nodesAre, nodesOf, storyOf } from "../nodes-support.ts";
+import { deployed, nodeIs, nodesAre, nodesOf, servingOf, storyOf } from "../nodes-support.ts";
 import { sharedWorld } from "../shared-world.ts";
 import { SMALL, eventually, versionServer, writeApp, type World } from "../support.ts";
 import { signUpBy } from "../letters.ts";
@@ -13,10 +13,10 @@ beforeAll(async () => {
   await nodesAre(world, "ready");
 });
 
-const readyOf = async (app: string) => (await instancesOf(world, app)).filter(({ phase }) => phase === "ready");
+const serving = (app: string) => servingOf(world, app);
 const nodeOf = async (app: string): Promise<string> => {
   const [ready] = await eventually(
-    () => readyOf(app),
+    () => serving(app),
     (now) => now.length > 0,
   );
   return ready?.nodeName ?? "none";
@@ -54,14 +54,19 @@ test("a cordoned node keeps what it runs and gets nothing new", async () => {
   await deployed(world, "stays", "replicas = 3\n");
   expect(await world.berth(["nodes", "cordon", "node-1"])).toMatchObject({ exitCode: 0 });
   await deployed(world, "comes", "replicas = 3\n");
-  expect((await readyOf("comes")).map(({ nodeName }) => nodeName)).not.toContain("node-1");
-  expect((await readyOf("stays")).map(({ nodeName }) => nodeName)).toContain("node-1");
+  expect((await serving("comes")).map(({ nodeName }) => nodeName)).not.toContain("node-1");
+  expect((await serving("stays")).map(({ nodeName }) => nodeName)).toContain("node-1");
   expect((await world.berth(["nodes", "ls"])).stdout).toMatch(/node-1 +ready cordoned/);
   expect(await world.berth(["nodes", "uncordon", "node-1"])).toMatchObject({ exitCode: 0 });
   for (const app of ["stays", "comes"]) await world.berth(["destroy", app, "--yes"]);
 });
 
 test("a rebalance prints its plan first, and executed it frees a node without failing a request", async () => {
+  // What the apps of before leave behind would count as a node in use.
+  await eventually(
+    () => nodesOf(world),
+    (nodes) => nodes.every(({ instances }) => instances === 0),
+  );
   await deployed(world, "one", "replicas = 1\n");
   const first = await nodeOf("one");
   expect(await world.berth(["nodes", "cordon", first])).toMatchObject({ exitCode: 0 });
@@ -96,7 +101,7 @@ test("a container that nobody assigned is stopped, and the node's story says so"
   await deployed(world, "model", "replicas = 1\n");
   const name = await nodeOf("model");
   const docker = new Docker();
-  const [instance] = await readyOf("model");
+  const [instance] = await serving("model");
   const [running] = await docker.listContainers({ filters: { label: [`berth.instance=${instance?.id}`] } });
   if (running === undefined) throw new Error("the instance has no container");
   const stranger = `ins_${"0".repeat(25)}1`;
@@ -115,25 +120,25 @@ test("a container that nobody assigned is stopped, and the node's story says so"
   );
   await nodeIs(world, name, "ready");
   expect(await storyOf(world, ["nodes", "events", name], /orphan stopped/)).toContain(stranger);
-  expect(await readyOf("model")).toMatchObject([{ id: instance?.id, restarts: 0 }]);
+  expect(await serving("model")).toMatchObject([{ id: instance?.id, restarts: 0 }]);
   await world.berth(["destroy", "model", "--yes"]);
 });
 
 test("a node with a running singleton is not removed unforced; forced, the singleton runs elsewhere", async () => {
   await deployed(world, "single", 'replicas = 1\n[placement]\nsingleton = "available"\n');
   const name = await nodeOf("single");
-  const [before] = await readyOf("single");
+  const [before] = await serving("single");
   const refused = await world.berth(["nodes", "rm", name]);
   expect(refused).toMatchObject({ exitCode: 1 });
   expect(refused.stderr).toContain("single");
   expect(await world.berth(["nodes", "rm", name, "--force"])).toMatchObject({ exitCode: 2 });
-  expect(await readyOf("single")).toMatchObject([{ id: before?.id }]);
+  expect(await serving("single")).toMatchObject([{ id: before?.id }]);
 
   const removed = await world.berth(["nodes", "rm", name, "--force", "--yes"]);
   expect(removed, removed.stderr).toMatchObject({ exitCode: 0 });
   expect((await nodesOf(world)).map((node) => node.name)).not.toContain(name);
   const [now] = await eventually(
-    () => readyOf("single"),
+    () => serving("single"),
     (ready) => ready.length === 1 && ready[0]?.id !== before?.id,
   );
   expect(now?.nodeName).not.toBe(name);
