@@ -151,6 +151,8 @@ async function ask(serving: Serving, to: To, body: Body, sentAtMs: number): Prom
     const asked = fetchInstance({ endpoint, ticket }, sent);
     // What still hangs when the node is given up ends with the visitor's request.
     let result = await watch.over(asked);
+    // After a moment in which this isolate had no time both are there at once: what was answered counts.
+    if (result instanceof Late) result = await Promise.race([asked, Promise.resolve(result)]);
     if (result instanceof Late && staysWith(result, to, body))
       result = await patiently(asked, result, () => ejections.probe(endpoint, keepAlive));
     if (result instanceof Late) return { kind: "failed", page: "node_timeout", failure: "ambiguous", refresh: false };

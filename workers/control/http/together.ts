@@ -1,6 +1,7 @@
 // Requests that want the same of the same thing at the same time ask for it together: while one asks, the others wait, and the next one of
 // them asks for all. Under load that is one call where there were as many as there are connections; alone nobody waits.
 import { DatabaseUnavailable } from "../../../db/errors.ts";
+import { within } from "../../within.ts";
 
 type Turn<Share> =
   | { readonly kind: "lead" }
@@ -9,7 +10,7 @@ type Turn<Share> =
   | { readonly kind: "fault"; readonly error: unknown };
 interface Waiting<Item, Share> {
   readonly item: Item;
-  readonly call: (turn: Turn<Share>) => void;
+  call: (turn: Turn<Share>) => void;
 }
 type Line<Item, Share> = Waiting<Item, Share>[];
 
@@ -44,33 +45,24 @@ export class Together<Item, Share> {
       this.#lines.set(key, begun);
       return this.#lead(key, begun, item, living, options);
     }
-    const turn = this.#turnIn(key, line, item, options.patienceMs);
+    const waiting: Waiting<Item, Share> = { item, call: () => undefined };
+    const called = new Promise<Turn<Share>>((resolve) => (waiting.call = resolve));
+    line.push(waiting);
+    const turn = within(options.patienceMs, called);
     // Whoever is next must be there when it is called, or nobody would be after it.
     living.waitUntil(turn);
-    const called = await turn;
-    if (called.kind === "share") return called.share;
-    if (called.kind === "fault") throw called.error;
-    return called.kind === "lead" ? this.#lead(key, line, item, living, options) : askAlone(item, options);
+    const taken = (await turn) ?? this.#outOfPatience(key, line, waiting);
+    if (taken.kind === "share") return taken.share;
+    if (taken.kind === "fault") throw taken.error;
+    return taken.kind === "lead" ? this.#lead(key, line, item, living, options) : askAlone(item, options);
   }
 
-  #turnIn(key: string, line: Line<Item, Share>, item: Item, patienceMs: number): Promise<Turn<Share>> {
-    return new Promise((resolve) => {
-      const timer = setTimeout(() => {
-        const at = line.indexOf(waiting);
-        if (at >= 0) line.splice(at, 1);
-        // Nobody moves this line any more, or not in time: whoever comes next begins another one.
-        this.#leave(key, line);
-        resolve({ kind: "alone" });
-      }, patienceMs);
-      const waiting: Waiting<Item, Share> = {
-        item,
-        call(turn) {
-          clearTimeout(timer);
-          resolve(turn);
-        },
-      };
-      line.push(waiting);
-    });
+  /** Nobody moves this line any more, or not in time: whoever comes next begins another one. */
+  #outOfPatience(key: string, line: Line<Item, Share>, waiting: Waiting<Item, Share>): Turn<Share> {
+    const at = line.indexOf(waiting);
+    if (at >= 0) line.splice(at, 1);
+    this.#leave(key, line);
+    return { kind: "alone" };
   }
 
   #leave(key: string, line: Line<Item, Share>): void {
