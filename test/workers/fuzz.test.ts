@@ -6,6 +6,7 @@ import { Problem } from "../../contracts/failures.ts";
 import { mintId } from "../../db/ids.ts";
 import { authenticate } from "../../workers/control/auth/index.ts";
 import { unwrap } from "../../workers/control/http/respond.ts";
+import { within } from "../../workers/within.ts";
 import { ask, env, forEachOf, newPerson, newTeam, type Person } from "./access-world.ts";
 import { knownCaller, requestOf, wholeWorker } from "./fuzz/doors.ts";
 import { type Input, inputsOf, type Known, type Operation, type Parameter } from "./fuzz/inputs.ts";
@@ -59,8 +60,8 @@ const shown = ({ method, path, headers, body }: Input): string =>
 
 async function faultOf(send: () => Promise<Response>): Promise<string | null> {
   const beganAtMs = performance.now();
-  const answer = await Promise.race([send(), sleep(GIVEN_UP_MS)]);
-  if (answer === undefined) return `slow: no answer within ${GIVEN_UP_MS} ms`;
+  const answer = await within(GIVEN_UP_MS, send());
+  if (answer === null) return `slow: no answer within ${GIVEN_UP_MS} ms`;
   const { status } = answer;
   const type = answer.headers.get("content-type");
   const text = status >= 400 ? await answer.text() : "";
@@ -80,7 +81,6 @@ async function faultOf(send: () => Promise<Response>): Promise<string | null> {
 }
 
 type Send = (input: Input) => Promise<Response>;
-const sleep = (ms: number) => new Promise<undefined>((resolve) => setTimeout(resolve, ms));
 const faultIn = (send: Send, input: Input): Promise<string | null> =>
   faultOf(() => send(input)).catch((error: unknown) => `threw ${String(error)}`);
 
