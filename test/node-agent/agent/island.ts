@@ -46,7 +46,7 @@ export interface Island {
   close(): Promise<void>;
 }
 
-export async function startIsland(): Promise<Island> {
+export async function startIsland({ addressPool = "" } = {}): Promise<Island> {
   const [host, outside] = [`berth-h${process.pid}`, `berth-o${process.pid}`];
   const dir = mkdtempSync(join(tmpdir(), "berth-island-"));
   const within = ["nsenter", `--net=/run/netns/${host}`];
@@ -74,7 +74,8 @@ export async function startIsland(): Promise<Island> {
   begin([...away, process.execPath, "-e", NAMES_SCRIPT]);
   // A service of the host itself.
   begin([...within, "/bin/busybox", "httpd", "-f", "-p", "9000", "-h", dir]);
-  const engine = await startOwnEngine({ netns: `/run/netns/${host}`, liveRestore: true, runtimes: ["runsc"] });
+  const netns = `/run/netns/${host}`;
+  const engine = await startOwnEngine({ netns, addressPool, liveRestore: true, runtimes: ["runsc"] });
   const closers: (() => void)[] = [];
   const island: Island = {
     engine,

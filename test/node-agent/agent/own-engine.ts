@@ -33,6 +33,8 @@ function withSubordinates(dir: string): string[] {
   return ["unshare", "--mount", "--propagation", "slave", "sh", "-c", `${mounts.join("; ")}; exec "$@"`, "sh"];
 }
 
+const inside = (netns: string): string[] => (netns === "" ? [] : ["nsenter", `--net=${netns}`]);
+
 /** With live-restore it leaves its mounts for the next one. */
 async function unmountBelow(dir: string): Promise<void> {
   const mounts = readFileSync("/proc/self/mounts", "utf8")
@@ -43,11 +45,12 @@ async function unmountBelow(dir: string): Promise<void> {
   }
 }
 
-/** dataRoot: on a disk of its own, for instance. runtimes: names under which it knows runc, too. netns: the file of a network namespace that is all its own, firewall and all. userNamespaces: root in a container is FIRST_SUBUID here. */
+/** dataRoot: on a disk of its own, for instance. runtimes: names under which it knows runc, too. netns: the file of a network namespace that is all its own, firewall and all. addressPool: all that it has for networks, in /24, of which its own docker0 takes the first; only with a netns. userNamespaces: root in a container is FIRST_SUBUID here. */
 export async function startOwnEngine({
   liveRestore = false,
   dataRoot = "",
   netns = "",
+  addressPool = "",
   runtimes = [] as readonly string[],
   userNamespaces = false,
 } = {}): Promise<OwnEngine> {
@@ -66,11 +69,9 @@ export async function startOwnEngine({
   const args = ["-H", `unix://${socket}`, "--data-root", data, "--exec-root", join(dir, "exec")];
   args.push("--pidfile", join(dir, "docker.pid"));
   if (netns === "") args.push("--bridge", bridge, "--iptables=false", "--ip6tables=false");
+  if (addressPool !== "") args.push("--default-address-pool", `base=${addressPool},size=24`);
   args.push("--shutdown-timeout", "3", ...(liveRestore ? ["--live-restore"] : []));
-  const enter = [
-    ...(netns === "" ? [] : ["nsenter", `--net=${netns}`]),
-    ...(userNamespaces ? withSubordinates(dir) : []),
-  ];
+  const enter = [...inside(netns), ...(userNamespaces ? withSubordinates(dir) : [])];
   if (userNamespaces) args.push("--userns-remap", "nobody:nogroup");
   args.push(...runtimes.flatMap((name) => ["--add-runtime", `${name}=runc`]));
   const docker = new Docker({ socketPath: socket });

@@ -1,6 +1,9 @@
 // One bridge network per team: containers of different teams cannot reach each other by their own addresses.
+import { readFile } from "node:fs/promises";
+import { networkInterfaces } from "node:os";
 import type Docker from "dockerode";
 import type { NodeId } from "../../../../contracts/ids.ts";
+import { freeRange, OWN_RANGES, routesIn } from "../../../../core/networks/free-range.ts";
 import type { Firewall } from "../../firewall/firewall.ts";
 import { bridgeName } from "../../firewall/rules.ts";
 import { type Subnet, subnetOf } from "./addresses.ts";
@@ -13,8 +16,15 @@ export interface TeamNetwork {
   readonly subnet: Subnet | null;
 }
 
-/** Somebody may take the address range between our two steps; then with the next one that the Engine picks. */
+/** An address range as the Engine is told it. */
+interface Named {
+  readonly Subnet: string;
+  readonly Gateway?: string;
+}
+
 const TRIES_MAX = 5;
+/** Older Engines, and newer ones: no pool of its own has room. Docker's default ones hold about 31 networks. */
+const POOLS_SPENT = /non-overlapping IPv4 address pool|predefined address pools have been fully subnetted/i;
 /** The option of the Engine by which a bridge gets its name. */
 const BRIDGE_NAME = "com.docker.network.bridge.name";
 
@@ -83,12 +93,11 @@ export class Networks {
       if (!isOurs) this.#firewall.addForeign(known.bridge);
       if (isOurs || !(await this.#drop(found))) return known;
     }
-    for (let tries = 1; ; tries += 1) {
-      try {
-        return await this.#makeAssigned(name, team);
-      } catch (error) {
-        if (tries === TRIES_MAX || !/overlaps/i.test(messageOf(error))) throw error;
-      }
+    try {
+      return await despiteOthers(() => this.#makeAssigned(name, team));
+    } catch (error) {
+      if (!POOLS_SPENT.test(messageOf(error))) throw error;
+      return await this.#makeOwn(name, team);
     }
   }
 
@@ -97,24 +106,53 @@ export class Networks {
    * what its operator and this host use already), and the network is made again with just that.
    */
   async #makeAssigned(name: string, team: string): Promise<TeamNetwork> {
-    const Labels = { [LABEL.team]: team, [LABEL.node]: this.#node };
-    const Options = { [BRIDGE_NAME]: bridgeName(this.#node, team) };
-    const about = { Name: name, CheckDuplicate: true, Driver: "bridge", EnableIPv6: false, Options };
-    const first = await this.#docker.createNetwork({ ...about, Labels });
+    const first = await this.#docker.createNetwork(this.#about(name, team));
     const { IPAM } = (await first.inspect()) as { IPAM?: { Config?: { Subnet?: string; Gateway?: string }[] } };
     const [range] = IPAM?.Config ?? [];
     if (range?.Subnet === undefined || subnetOf(first.id, range.Subnet, range.Gateway) === null) {
       return { id: first.id, subnet: null };
     }
     await this.#drop(first.id);
-    const Config = [{ Subnet: range.Subnet, ...(range.Gateway === undefined ? {} : { Gateway: range.Gateway }) }];
-    const assigned = { ...Labels, [LABEL.addresses]: "assigned" };
-    const { id } = await this.#docker.createNetwork({
-      ...about,
-      Labels: assigned,
-      IPAM: { Driver: "default", Config },
+    const { Subnet, Gateway } = range;
+    return this.#makeNamed(name, team, { Subnet, ...(Gateway === undefined ? {} : { Gateway }) });
+  }
+
+  /** The Engine looks at nothing but its other networks where a range is named to it: what else is in use, we have to see. */
+  #makeOwn(name: string, team: string): Promise<TeamNetwork> {
+    const refused: string[] = [];
+    return despiteOthers(async () => {
+      // From anywhere: other teams' networks are made at the same time.
+      const Subnet = freeRange([...(await this.#inUse()), ...refused], Math.random());
+      if (Subnet === null)
+        throw new Error(`no address range is left in the Engine's pools, nor in ${OWN_RANGES.join()}`);
+      refused.push(Subnet);
+      return this.#makeNamed(name, team, { Subnet });
     });
+  }
+
+  async #makeNamed(name: string, team: string, range: Named): Promise<TeamNetwork> {
+    const about = this.#about(name, team);
+    const Labels = { ...about.Labels, [LABEL.addresses]: "assigned" };
+    const { id } = await this.#docker.createNetwork({ ...about, Labels, IPAM: { Driver: "default", Config: [range] } });
     return { id, subnet: subnetOf(id, range.Subnet, range.Gateway) };
+  }
+
+  #about(name: string, team: string) {
+    const Labels = { [LABEL.team]: team, [LABEL.node]: this.#node };
+    const Options = { [BRIDGE_NAME]: bridgeName(this.#node, team) };
+    return { Name: name, CheckDuplicate: true, Driver: "bridge", EnableIPv6: false, Options, Labels };
+  }
+
+  /** The address ranges of the Engine's networks, and of this host's interfaces and routes. */
+  async #inUse(): Promise<string[]> {
+    const networks = await this.#docker.listNetworks();
+    // Only Linux has it; on other systems the Engine's host is a virtual machine.
+    const routes = await readFile("/proc/net/route", "utf8").catch(() => "");
+    return [
+      ...networks.flatMap(({ IPAM }) => IPAM?.Config ?? []).map(({ Subnet }) => Subnet ?? ""),
+      ...Object.values(networkInterfaces()).flatMap((addresses) => (addresses ?? []).map(({ cidr }) => cidr ?? "")),
+      ...routesIn(routes),
+    ];
   }
 
   async #inspect(id: string): Promise<TeamNetwork & { readonly bridge: string }> {
@@ -144,5 +182,17 @@ export class Networks {
       if (statusOf(error) !== 404) throw error;
     }
     return true;
+  }
+}
+
+/** Somebody may take the address range between the look and the making, or our two steps; then with the next one. */
+async function despiteOthers<Made>(make: () => Promise<Made>): Promise<Made> {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await make();
+    } catch (error) {
+      const message = messageOf(error);
+      if (tries === TRIES_MAX || POOLS_SPENT.test(message) || !/overlap/i.test(message)) throw error;
+    }
   }
 }
