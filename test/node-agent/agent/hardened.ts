@@ -27,7 +27,7 @@ export function unconfined(info: ContainerInspectInfo): string[] {
       !["host", "default", "bridge", "none"].includes(host.NetworkMode ?? "") &&
       !host.NetworkMode?.startsWith("container:"),
     "5.10 memory": (host.Memory ?? 0) > 0 && host.MemorySwap === host.Memory && host.OomKillDisable !== true,
-    "5.11 cpu": (host.NanoCpus ?? 0) > 0 && (host.CpuShares ?? 0) > 0,
+    "5.11 cpu": (host.CpuQuota ?? 0) >= 1_000 && (host.CpuPeriod ?? 0) >= 20_000 && (host.CpuShares ?? 0) > 0,
     "5.14 restarts": host.RestartPolicy?.Name === "no",
     "5.15 host's processes": host.PidMode === "",
     "5.16 host's IPC": host.IpcMode === "private",
