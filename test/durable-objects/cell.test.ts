@@ -4,37 +4,15 @@ import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "c
 import { beforeEach, describe, expect, it } from "vitest";
 import type { PollResponse } from "../../contracts/agent-protocol.ts";
 import type { InstanceId } from "../../contracts/ids.ts";
-import type { DesiredInstance } from "../../contracts/desired.ts";
-import { Probes, Resources } from "../../contracts/release.ts";
+import { Resources } from "../../contracts/release.ts";
 import { cellsIn, eventually, FleetNode, readyNode, upgrade } from "./fleet.ts";
-import { APP_A, nodeId, TEAM_A } from "./ids.ts";
+import { APP_A, nodeId } from "./ids.ts";
+import { desiredOf } from "./placed.ts";
 import { recorded, resetRecorded } from "./recorded.ts";
 
 beforeEach(resetRecorded);
 
 const instanceId = (n: number) => `ins_01jzzzzzzze0a0000000000${String(n).padStart(3, "0")}` as InstanceId;
-
-const desiredOf = (n: number): DesiredInstance => ({
-  instance: instanceId(n),
-  generation: 1,
-  app: APP_A,
-  appName: "hello",
-  team: TEAM_A,
-  release: "rel_01jzzzzzzze0a0000000000001" as never,
-  version: 1,
-  ordinal: n,
-  intent: "run",
-  source: { kind: "image", reference: "registry.example.test/hello:v1", digest: null },
-  port: 8080,
-  resources: Resources.parse({}),
-  probes: Probes.parse({}),
-  stopGraceMs: 1_000,
-  readOnlyRoot: false,
-  hasEnvironment: false,
-  privateImage: false,
-  hostPorts: [],
-  singleton: null,
-});
 
 /** Holds room for the n-th instance in the cell, as an App would. */
 async function reserve(cell: string, n: number): Promise<void> {
@@ -53,7 +31,7 @@ const commit = (cell: string, n: number) =>
     key: `commit-${n}`,
     app: APP_A,
     seq: n,
-    instances: [desiredOf(n)],
+    instances: [desiredOf(n, { instance: instanceId(n), app: APP_A })],
     routeVersion: 0,
   });
 

@@ -8,7 +8,8 @@ import { APP_B, TEAM_A } from "./ids.ts";
 
 export const instanceId = (n: number) => `ins_01jzzzzzzze0a0000000001${String(n).padStart(3, "0")}` as InstanceId;
 
-const desiredOf = (n: number, singleton: DesiredInstance["singleton"]): DesiredInstance => ({
+/** The n-th of app B, but for what is said otherwise. */
+export const desiredOf = (n: number, over: Partial<DesiredInstance> = {}): DesiredInstance => ({
   instance: instanceId(n),
   generation: 1,
   app: APP_B,
@@ -27,7 +28,8 @@ const desiredOf = (n: number, singleton: DesiredInstance["singleton"]): DesiredI
   hasEnvironment: false,
   privateImage: false,
   hostPorts: [],
-  singleton,
+  singleton: null,
+  ...over,
 });
 
 export function reserve(node: FleetNode, n: number, leaseMs = 30_000) {
@@ -44,7 +46,7 @@ export function reserve(node: FleetNode, n: number, leaseMs = 30_000) {
 
 export async function place(node: FleetNode, n: number, singleton: DesiredInstance["singleton"] = null): Promise<void> {
   expect(await reserve(node, n)).toMatchObject({ ok: true, value: { refused: [] } });
-  const instances = [desiredOf(n, singleton)];
+  const instances = [desiredOf(n, { singleton })];
   const commit = { key: `commit-${n}`, app: APP_B, seq: n, instances, routeVersion: 0 };
   expect(await node.stub.commit(commit)).toEqual({ ok: true, value: null });
 }
