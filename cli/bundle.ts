@@ -1,6 +1,6 @@
 // A folder as a bundle: a gzipped tar whose bytes, and so whose hash, depend on the files alone.
 import { createHash } from "node:crypto";
-import { lstatSync, readFileSync, readdirSync, readlinkSync, existsSync } from "node:fs";
+import { lstatSync, readFileSync, readdirSync, readlinkSync, existsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { pack } from "tar-stream";
@@ -18,13 +18,19 @@ export interface Bundle {
   readonly files: number;
 }
 
+/** A link to a folder is one. Throws for anything else, and for what is not there. */
+export function requireFolder(folder: string): void {
+  const found = statSync(folder, { throwIfNoEntry: false });
+  if (found === undefined) throw new CommandFailure(`${folder} does not exist`, EXIT.usage);
+  if (!found.isDirectory()) throw new CommandFailure(`${folder} is not a folder`, EXIT.usage);
+}
+
 /**
  * Packs a folder. Lines of its .berthignore name files or folders (relative, no patterns but a trailing `/`) to leave out.
  * Times and owners are left at zero, entries sorted: the same files give the same hash.
  */
 export async function packFolder(folder: string): Promise<Bundle> {
-  if (!existsSync(folder) || !lstatSync(folder).isDirectory())
-    throw new CommandFailure(`${folder} is not a folder`, EXIT.usage);
+  requireFolder(folder);
   const ignored = new Set([...ALWAYS_IGNORED, ...ignoreLines(folder)]);
   const tar = pack();
   const chunks: Buffer[] = [];

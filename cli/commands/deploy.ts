@@ -5,7 +5,7 @@ import { Accepted, App } from "../../contracts/api.ts";
 import type { Rollout } from "../../contracts/api.ts";
 import { readBerthToml } from "../berth-toml.ts";
 import type { BerthToml } from "../berth-toml.ts";
-import { packFolder } from "../bundle.ts";
+import { packFolder, requireFolder } from "../bundle.ts";
 import type { Context } from "../context.ts";
 import { CommandFailure, EXIT } from "../failure.ts";
 import { bytes } from "../output.ts";
@@ -29,6 +29,7 @@ export function deployCommand() {
     .action(async (folder, options, command) => {
       const context = contextOf(command);
       const root = resolve(context.cwd, folder);
+      requireFolder(root);
       const toml = readBerthToml(root);
       const name = options.app ?? toml?.app;
       if (name === undefined)

@@ -33,6 +33,18 @@ describe("usage errors", () => {
     expect(ran.stderr).toContain("berth apps");
   });
 
+  test("a folder that is not there, or is none, is refused by its path", async () => {
+    writeFileSync(join(cwd, "file"), "");
+    for (const [name, fault] of [
+      ["shop", "does not exist"],
+      ["file", "is not a folder"],
+    ] as const) {
+      const ran = await runBerth(["deploy", name], { cwd });
+      expect(ran.exitCode).toBe(2);
+      expect(ran.stderr).toContain(`${join(cwd, name)} ${fault}`);
+    }
+  });
+
   test("a value without a name is refused without being repeated in full", async () => {
     const secret = `=${"s".repeat(80)}`;
     const ran = await runBerth(["env", "set", "--app", "hello", secret], { cwd });
