@@ -73,7 +73,9 @@ export function createApi({ apiUrl, token, team, exact = false }: ApiOptions): A
       const json =
         body === undefined ? {} : { body: JSON.stringify(body), headers: { "content-type": "application/json" } };
       const answer = await checked(path, { method, ...json });
-      return schema.parse(answer.status === 204 ? null : shown(await answer.json()));
+      if (answer.status === 204) return schema.parse(null);
+      const text = await answer.text().catch((cause: unknown) => Promise.reject(unreachable(apiUrl, cause)));
+      return schema.parse(shown(JSON.parse(text)));
     },
     async post(path, body) {
       const init = { method: "POST", body: JSON.stringify(body), headers: { "content-type": "application/json" } };

@@ -43,7 +43,8 @@ const EXIT_OF_CODE: Partial<Record<FailureCode, ExitCode>> = {
 
 const HINT_OF_CODE: Partial<Record<FailureCode, string>> = {
   unauthenticated: "Sign in with `berth login`.",
-  forbidden: "Your role in this team does not allow it: `berth whoami` shows which team and role you use.",
+  // Why is in the refusal: a role, a token's scopes, an operator's entry, a team's own sign-in.
+  forbidden: "`berth whoami` shows as whom you ask, in which team and with which role.",
   rate_limited: "Wait a minute, then try again.",
   database_unavailable: "Apps keep serving. Try again in a moment; `berth doctor` looks for the cause.",
 };

@@ -1,30 +1,15 @@
 // audit: who did what in the team, and who was refused it; for operators, the installation's own.
-import { setTimeout as sleep } from "node:timers/promises";
 import { Command, InvalidArgumentError } from "@commander-js/extra-typings";
 import pc from "picocolors";
-import { page } from "../../contracts/api.ts";
-import { AuditRecord } from "../../contracts/teams.ts";
+import type { AuditRecord } from "../../contracts/teams.ts";
 import { withNames } from "../actors.ts";
+import { lastEntries, pathOf, queryOf, type Filter } from "../audit/entries.ts";
+import { follow } from "../audit/follow.ts";
 import type { Context } from "../context.ts";
 import { duration } from "../duration.ts";
-import { EXIT } from "../failure.ts";
 import { jsonText } from "../plain-text.ts";
 import { wholeNumber } from "../whole-number.ts";
 import { contextOf } from "./run.ts";
-
-const FOLLOW_EVERY_MS = 2_000;
-const PAGE_MAX = 100;
-
-interface Filter {
-  readonly actor?: string | undefined;
-  readonly action?: string | undefined;
-  readonly subject?: string | undefined;
-  readonly outcome?: string | undefined;
-  readonly since?: number | undefined;
-  readonly from?: number | undefined;
-  readonly to?: number | undefined;
-  readonly operator?: true | undefined;
-}
 
 export function auditCommand() {
   const audit = filtered(new Command("audit").description("every write and every denial in the team, newest last"))
@@ -32,10 +17,13 @@ export function auditCommand() {
     .option("-f, --follow", "go on as entries come; Ctrl-C ends it")
     .action(async (options, command) => {
       const context = contextOf(command);
-      const entries = await lastEntries(context, options, options.last);
-      if (context.out.json && options.follow !== true) return context.out.result(entries, () => {});
-      for (const entry of entries) await tell(context, entry);
-      if (options.follow === true) await follow(context, options, entries.at(-1));
+      const { last: count } = options;
+      // One at least, to know from where on to follow.
+      const entries = await lastEntries(context, options, options.follow === true ? Math.max(1, count) : count);
+      const shown = entries.slice(entries.length - Math.min(count, entries.length));
+      if (context.out.json && options.follow !== true) return context.out.result(shown, () => {});
+      for (const entry of shown) await tell(context, entry);
+      if (options.follow === true) await follow(context, options, entries.at(-1), (entry) => tell(context, entry));
     });
   audit.addCommand(
     filtered(new Command("export").description("all of it as NDJSON on standard output, oldest first")).action(
@@ -68,52 +56,6 @@ function moment(text: string): number {
   const atMs = Date.parse(text);
   if (Number.isNaN(atMs)) throw new InvalidArgumentError("It must be a date, such as 2026-11-21T20:00:00Z.");
   return atMs;
-}
-
-const pathOf = ({ operator }: Filter): string => (operator === true ? "/v1/operator/audit" : "/v1/audit");
-
-function queryOf({ actor, action, subject, outcome, since, from, to }: Filter): URLSearchParams {
-  const fromMs = from ?? (since === undefined ? undefined : Date.now() - since);
-  const query = new URLSearchParams();
-  for (const [name, value] of Object.entries({ actor, action, subject, outcome, fromMs, toMs: to })) {
-    if (value !== undefined) query.set(name, String(value));
-  }
-  return query;
-}
-
-/** Oldest first. */
-async function lastEntries(context: Context, filter: Filter, count: number): Promise<AuditRecord[]> {
-  const entries: AuditRecord[] = [];
-  let cursor: string | null = null;
-  do {
-    const query = queryOf(filter);
-    query.set("limit", String(Math.min(PAGE_MAX, count - entries.length)));
-    if (cursor !== null) query.set("cursor", cursor);
-    if (entries.length >= count) break;
-    const path: string = `${pathOf(filter)}?${query.toString()}`;
-    const answer: { items: AuditRecord[]; nextCursor: string | null } = await context.api.call(page(AuditRecord), "GET", path); // prettier-ignore
-    entries.push(...answer.items);
-    cursor = answer.nextCursor;
-  } while (cursor !== null);
-  return entries.toReversed();
-}
-
-/** Looks again every 2 s at what came since the newest that was shown. */
-async function follow(context: Context, filter: Filter, last: AuditRecord | undefined): Promise<never> {
-  process.once("SIGINT", () => process.exit(EXIT.ok));
-  let newest = last;
-  const beganAtMs = Date.now();
-  for (;;) {
-    await sleep(FOLLOW_EVERY_MS);
-    const since = { ...filter, from: newest?.atMs ?? filter.from ?? beganAtMs };
-    const shown = newest;
-    const entries = await lastEntries(context, since, 1_000);
-    for (const entry of entries) {
-      if (shown !== undefined && entry.id <= shown.id) continue;
-      await tell(context, entry);
-      newest = entry;
-    }
-  }
 }
 
 async function tell(context: Context, entry: AuditRecord): Promise<void> {

@@ -46,11 +46,12 @@ export function authCommands() {
       const context = contextOf(command);
       const me = await context.api.call(WhoAmI, "GET", "/v1/whoami");
       context.out.result(me, () => {
-        context.out.line(`${me.user.email}${me.user.operator ? " (operator)" : ""} at ${context.api.apiUrl}`);
-        context.out.table(
-          ["TEAM", "ROLE", ""],
-          me.teams.map((team) => [team.slug, team.role, team.id === me.team.id ? "current" : ""]),
-        );
+        const by = me.via === "api_token" ? ", by an API token" : "";
+        context.out.line(`${me.user.email}${me.user.operator ? " (operator)" : ""} at ${context.api.apiUrl}${by}`);
+        const teams = me.teams.map((team) => [team.slug, team.role, team.id === me.team.id ? "current" : ""]);
+        const isMember = me.teams.some(({ id }) => id === me.team.id);
+        if (!isMember) teams.push([me.team.slug, me.team.role, "current, entered as an operator"]);
+        context.out.table(["TEAM", "ROLE", ""], teams);
       });
     });
   return [login, logout, whoami];

@@ -65,7 +65,10 @@ describe("an operator", () => {
     const { body } = await inTeam(of, of.operator, "GET", "/v1/apps");
     expect((body.items as { id: string }[]).map(({ id }) => id)).toEqual([of.app]);
     const change = await inTeam(of, of.operator, "PATCH", `/v1/apps/${of.app}`, { replicas: 2 });
-    expect(change).toMatchObject({ status: 403, text: expect.stringContaining("viewer") });
+    expect(change.status).toBe(403);
+    expect(change.body.detail, "and what to do about it").toBe(
+      `You entered this team as viewer, which does not allow app:update. Leave (berth operators leave ${of.slug}) and enter it with --role developer, if that is enough.`,
+    );
     expect(await inTeam(of, of.operator, "POST", "/v1/tokens", { name: "later" })).toMatchObject({ status: 403 });
   });
 
@@ -104,6 +107,8 @@ describe("an entry", () => {
     });
     const byOperator = await inTeam(of, of.operator, "POST", "/v1/tokens", { name: "later" });
     expect(byOperator).toMatchObject({ status: 403, text: expect.stringContaining("no tokens") });
+    const more = await inTeam(of, of.operator, "POST", "/v1/invitations", { email: "more@example.com" });
+    expect(more).toMatchObject({ status: 403, text: expect.stringContaining("an owner of the team has to do it") });
     expect(await inTeam(of, of.operator, "DELETE", `/v1/operator-entries/${body.id}`)).toMatchObject({ status: 403 });
     expect(await ask(of.owner.bearer, "DELETE", `/v1/operator-entries/${body.id}`)).toMatchObject({ status: 204 });
     expect(await inTeam(of, of.operator, "GET", "/v1/apps")).toMatchObject({ status: 404 });

@@ -95,7 +95,7 @@ function verdictOf({ subject, via, signedOn }: Caller, access: Access, facts: Th
 
 function requireVerdict(caller: Caller, access: Access, facts: ThingFacts): Verdict {
   const verdict = verdictOf(caller, access, facts);
-  if (verdict.kind === "denied") fail("forbidden", deniedText(verdict.reason, access));
+  if (verdict.kind === "denied") fail("forbidden", deniedText(verdict.reason, access, caller));
   return verdict;
 }
 
@@ -106,7 +106,7 @@ export function requireThing(c: ControlRequest, facts: ThingFacts, unknown: () =
   c.set("facts", facts);
   if (verdict.kind === "denied") {
     if (access.kind === "asks" && isHidden(caller.subject, { resource: access.resource, ...facts })) unknown();
-    fail("forbidden", deniedText(verdict.reason, access));
+    fail("forbidden", deniedText(verdict.reason, access, caller));
   }
   c.set("verdict", verdict);
 }
@@ -125,12 +125,13 @@ function requireSettled(c: ControlRequest): void {
   throw new Error(`${c.req.method} ${c.req.path} did not say which thing it is about`);
 }
 
-function deniedText(reason: DeniedReason, access: Access): string {
+function deniedText(reason: DeniedReason, access: Access, { entered, team }: Caller): string {
   const right = access.kind === "asks" ? `${access.resource}:${access.action}` : "this";
   switch (reason.kind) {
     case "operators_only":
       return "Only an operator of this installation may do this.";
     case "role":
+      if (entered) return notByEntry(reason.role, right, team.slug);
       return `Your role in this team (${reason.role}) does not allow ${right}; an owner or admin can change it.`;
     case "not_own":
       return `Your role in this team (${reason.role}) allows ${right} only for what is your own.`;
@@ -147,6 +148,13 @@ function deniedText(reason: DeniedReason, access: Access): string {
     default:
       return assertNever(reason);
   }
+}
+
+/** What nobody in the team can change: an entry's role is what the operator chose, and a developer's at most. */
+function notByEntry(role: string, right: string, team: string): string {
+  const said = `You entered this team as ${role}, which does not allow ${right}.`;
+  if (role === "developer") return `${said} No entry allows more: an owner of the team has to do it.`;
+  return `${said} Leave (berth operators leave ${team}) and enter it with --role developer, if that is enough.`;
 }
 
 const RECHECK_MS = 4_000;
