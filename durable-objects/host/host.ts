@@ -107,7 +107,7 @@ export class Host extends GuardedDurable<HostSnapshot> implements HostRpc {
       if (record === null) await this.#env.ROUTES.delete(hostKey(hostname));
       else await this.#env.ROUTES.put(hostKey(hostname), JSON.stringify(record));
     } catch (error) {
-      console.error(`the copy of ${hostname} in KV was not written: ${messageOf(error)}`);
+      console.error(JSON.stringify({ at: "kv", hostname, unwritten: messageOf(error) }));
     }
   }
 }

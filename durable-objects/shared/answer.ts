@@ -7,7 +7,7 @@ export function answer<Reply>(method: string, decide: () => Reply): Reply | { ok
   try {
     return decide();
   } catch (error) {
-    console.error(`${method} failed: ${messageOf(error)}`);
+    console.error(JSON.stringify({ at: method, error: messageOf(error) }));
     return { ok: false, failure: { code: "internal", message: `${method} failed; nothing was changed` } };
   }
 }

@@ -90,7 +90,7 @@ export class StepRunner<
     try {
       this.dispatch(tick);
     } catch (error) {
-      console.error(`the ${tick.kind} failed: ${messageOf(error)}`);
+      console.error(JSON.stringify({ at: "alarm", kind: tick.kind, error: messageOf(error) }));
     } finally {
       this.#schedule.alarmEnded(nowMs);
     }
@@ -116,7 +116,7 @@ export class StepRunner<
       const outcome = await this.#options.run(effect);
       if (outcome !== null) this.dispatch(outcome);
     } catch (error) {
-      console.error(`the effect ${effect.kind} failed: ${messageOf(error)}`);
+      console.error(JSON.stringify({ at: "effect", kind: effect.kind, error: messageOf(error) }));
     }
   }
 }

@@ -156,3 +156,33 @@ test("a forgotten password is chosen anew by letter; nobody learns who has an ac
   await done(login, "another long password");
   expect(lettersTo(world, "nobody@example.com")).toEqual([]);
 });
+
+test("break-glass by command: an operator with a second factor enters a team, sees what a viewer does, and its owner ends it", async () => {
+  const slug = JSON.parse(await done(["teams", "--json"]))[0].slug;
+  const entering = ["operators", "enter", slug, "--reason", "their deploys fail, ticket 4711"];
+  expect((await world.berth(entering)).stderr).toContain("berth account second-factor on");
+  const { password } = world.stack.operator;
+  const on = await world.berth(["account", "second-factor", "on", "--password-stdin", "--json"], password);
+  expect(await world.berth(["account", "second-factor", "confirm", codeOf(JSON.parse(on.stdout).uri)])).toMatchObject({
+    exitCode: 0,
+  });
+  const inTeam = (...args: string[]): Promise<Ran> => world.berth(["--team", slug, ...args]);
+  expect(await inTeam("apps"), "before").toMatchObject({ exitCode: 4 });
+  const entered = await world.berth([...entering, "--for", "30min"]);
+  expect(entered, entered.stderr).toMatchObject({ exitCode: 0, stdout: expect.stringContaining("as viewer until") });
+  expect((await inTeam("whoami")).stdout).toMatch(/viewer +current, entered as an operator/);
+  expect(await inTeam("apps")).toMatchObject({ exitCode: 0 });
+  const refused = await inTeam("teams", "rename", "--name", "Mine");
+  expect(refused).toMatchObject({ exitCode: 3, stderr: expect.stringContaining("You entered this team as viewer") });
+  expect(refused.stderr).not.toContain("an owner or admin can change it");
+  expect((await letterTo(world, EMAIL, "An operator entered your team")).text).toContain("ticket 4711");
+  const [entry] = JSON.parse(await done(["teams", "operator-entries", "--json"]));
+  expect(entry).toMatchObject({ email: world.stack.operator.email, role: "viewer", endedAtMs: null });
+  await done(["teams", "operator-entries", "end", entry.id]);
+  expect(await inTeam("apps"), "after").toMatchObject({ exitCode: 4 });
+  const told = await eventually(
+    () => done(["audit", "--actor", `operator:${entry.user}`]),
+    (text) => text.includes("team.rename"),
+  );
+  expect(told).toMatch(/operator_entry\.open \S+ ok[^]*app\.read \S+ ok[^]*team\.rename \S+ forbidden/);
+});

@@ -5,6 +5,7 @@ import { startStack } from "../../dev/stack.ts";
 import { stateOf } from "../../dev/stack/wipe.ts";
 import { singCanary } from "./canary.ts";
 import { environmentOf } from "./nodes-support.ts";
+import { changeVariables } from "./variables.ts";
 import { SMALL, createWorld, eventually, serving, versionServer, writeApp, type World } from "./support.ts";
 
 let world: World;
@@ -35,6 +36,9 @@ test("an image is refused with the reason that no node can run it", async () => 
 
 test("a secret that an app prints, and fails with, is in no log, table, object, file, argument or answer", () =>
   singCanary(world));
+
+test("variables are imported, removed and brought back by command, each time in one release, and never shown", () =>
+  changeVariables(world));
 
 test("another team's token gets 404 at anything of it, audited; no list, stream or log has a trace of it", async () => {
   const { body: app } = await world.api("GET", "/v1/apps/singing");

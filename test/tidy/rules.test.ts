@@ -2,6 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { deadFiles } from "./rules/dead-files.ts";
 import { importArrows } from "./rules/import-arrows.ts";
+import { logLines } from "./rules/log-lines.ts";
 import { names } from "./rules/names.ts";
 import { openingComment } from "./rules/opening-comment.ts";
 import { pins } from "./rules/pins.ts";
@@ -177,6 +178,23 @@ describe("purity", () => {
   test("takes time and randomness as arguments", () => {
     const text = "const at = new Date(nowMs); const b = effect.fetch; const c = { crypto: seed.next() };";
     expect(purity(source("core/a.ts", text))).toEqual([]);
+  });
+});
+
+describe("log lines", () => {
+  test.each([
+    ["workers/control/a.ts", "console.error(`no app ${name}`);"],
+    ["durable-objects/cell/a.ts", "console.warn(error);"],
+    ["workers/edge/a.ts", 'console.log("failed", JSON.stringify(error));'],
+    ["self-hosted/workers/a.ts", "console.log(JSON.stringify(error) + name);"],
+    ["workers/a.ts", "console.log(JSON.parse(text));"],
+  ])("%s may not say %s", (path, text) => {
+    expect(messages(logLines(source(path, text)))).toEqual(["console takes JSON.stringify(…) alone"]);
+  });
+
+  test("are JSON in a Worker, and whatever they like in a program", () => {
+    expect(logLines(source("workers/a.ts", "console.error(JSON.stringify({ error }));"))).toEqual([]);
+    expect(logLines(source("cli/a.ts", "console.error(error);"))).toEqual([]);
   });
 });
 

@@ -6,6 +6,7 @@ import { importArrows } from "./rules/import-arrows.ts";
 import { names } from "./rules/names.ts";
 import { openingComment } from "./rules/opening-comment.ts";
 import { pins } from "./rules/pins.ts";
+import { logLines } from "./rules/log-lines.ts";
 import { purity } from "./rules/purity.ts";
 import { size } from "./rules/size.ts";
 import { supply } from "./rules/supply.ts";
@@ -41,6 +42,10 @@ test("each file opens with a comment on what it owns", () => {
 
 test("core/ has no clock, randomness, I/O, logging or async", () => {
   expectNone(files.flatMap(purity));
+});
+
+test("Workers and objects log one JSON value a line, which nobody's text can end", () => {
+  expectNone(files.flatMap(logLines));
 });
 
 test("nothing is left unfinished and no test is left out", () => {

@@ -66,7 +66,13 @@ const SUBJECTS: Record<string, Subject> = {
     operator: true,
     token: { scopes: ["node:read"], projects: null },
   }),
+  "an operator's token for everything": builtIn("owner", { operator: true, token: { scopes: ["*"], projects: null } }),
 };
+/** What changes who comes in: refused to that token too, which its scopes are no reason for. */
+const IN_PERSON = [
+  ...["addOperator", "removeOperator", "enterTeam", "removeSecondFactor"],
+  ...["requireSecondFactor", "putSingleSignOn", "deleteSingleSignOn"],
+];
 
 async function bearerOf(subject: Subject): Promise<string> {
   const { role, projects, operator, token } = subject;
@@ -105,6 +111,11 @@ describe("the table of rights", () => {
       "things that anybody may ask about",
     ).toEqual([]);
     for (const { access } of operations) expect(access.deed).toMatch(/^[a-z_]+\.[a-z_]+$/);
+  });
+
+  it("lets no API token change who comes in", () => {
+    const inPerson = operations.filter(({ access }) => access.kind === "asks" && access.bySession).map(({ id }) => id);
+    expect(inPerson.toSorted()).toEqual(IN_PERSON.toSorted());
   });
 
   it("keeps the Worker from starting while a route has no line, or a line no route", () => {

@@ -63,7 +63,7 @@ export const ACCESS: Readonly<Record<string, Access>> = {
   listOperatorEntries: may("team", "read", "operator_entry.list"),
   endOperatorEntry: may("team", "update", "operator_entry.end"),
   inviteToSignUp: may("installation", "update", "user.invite"),
-  removeSecondFactor: may("installation", "update", "second_factor.remove"),
+  removeSecondFactor: inPerson("installation", "update", "second_factor.remove"),
 
   createTeam: session("team.create"),
   listTeams: signedIn("team.list"),
