@@ -2,6 +2,7 @@
 import pg from "pg";
 import { parseSqlRequest, type SqlQuery, type SqlRequest } from "./sql-request.ts";
 import { toJsonValue } from "./json-values.ts";
+import { StatementNames } from "./statement-names.ts";
 import { CONNECT_TIMEOUT_MS, type PostgresTarget } from "./target.ts";
 
 export interface SqlAnswer {
@@ -13,6 +14,8 @@ export interface SqlAnswer {
 const RESULT_BYTES_MAX = 64 * 1024 * 1024;
 const POOLS_MAX = 16;
 const CONNECTIONS_PER_POOL_MAX = 12;
+/** A connection knows its plans; to open another one in the next burst costs more than to keep it through a lull. */
+const IDLE_MS = 60_000;
 
 /** The fields of a Postgres error that the driver copies into its NeonDbError. */
 const ERROR_FIELDS = [
@@ -23,9 +26,22 @@ const ERROR_FIELDS = [
 /** All values as Postgres' own text: the driver parses them, as it does what the real proxy sends. */
 const RAW_TEXT_TYPES = { getTypeParser: () => (value: string) => value } as unknown as pg.CustomTypesConfig;
 
+/** Of one role. */
+interface RolePool {
+  readonly connections: pg.Pool;
+  readonly names: StatementNames;
+}
+interface Asked {
+  readonly body: unknown;
+  /** The connection serves nobody else. */
+  readonly spoils: boolean;
+}
+type NameOf = (text: string) => string | undefined;
+const unnamed: NameOf = () => undefined;
+
 export class SqlEndpoint {
   readonly #target: PostgresTarget;
-  readonly #pools = new Map<string, pg.Pool>();
+  readonly #pools = new Map<string, RolePool>();
 
   constructor(target: PostgresTarget) {
     this.#target = target;
@@ -34,9 +50,10 @@ export class SqlEndpoint {
   async answer(headers: Readonly<Record<string, string | string[] | undefined>>, body: string): Promise<SqlAnswer> {
     const request = parseSqlRequest(headers, body);
     if ("refusal" in request) return { status: 400, body: { message: request.refusal } };
+    const { connections, names } = this.#pool(request);
     let client: pg.PoolClient;
     try {
-      client = await this.#pool(request).connect();
+      client = await connections.connect();
     } catch (error) {
       return failed(error);
     }
@@ -44,7 +61,13 @@ export class SqlEndpoint {
     const onError = (error: Error) => (spoilt = error);
     client.on("error", onError);
     try {
-      const answer = request.batch === null ? await this.#single(client, request) : await runBatch(client, request);
+      const nameOf: NameOf = (text) => names.nameOf(text);
+      const answer = await ask(client, request, nameOf).catch((error: unknown) => {
+        if (!isOutdatedPlan(error)) throw error;
+        // Nothing of it came about. Its connection holds the old plan: it serves this once more without, and goes.
+        spoilt = error;
+        return ask(client, request, unnamed);
+      });
       if (answer.spoils) spoilt = new Error("the session's settings were changed");
       return { status: 200, body: answer.body };
     } catch (error) {
@@ -59,17 +82,10 @@ export class SqlEndpoint {
   async close(): Promise<void> {
     const pools = [...this.#pools.values()];
     this.#pools.clear();
-    await Promise.all(pools.map((pool) => pool.end()));
+    await Promise.all(pools.map(({ connections }) => connections.end()));
   }
 
-  async #single(client: pg.PoolClient, request: SqlRequest) {
-    const [query] = request.queries;
-    if (query === undefined) throw new Error("a request without a query");
-    const result = await run(client, query);
-    return { body: render(result, request), spoils: changesSession(result) };
-  }
-
-  #pool({ user, password, database }: SqlRequest): pg.Pool {
+  #pool({ user, password, database }: SqlRequest): RolePool {
     const key = JSON.stringify([user, password, database]);
     const known = this.#pools.get(key);
     if (known !== undefined) return known;
@@ -77,10 +93,10 @@ export class SqlEndpoint {
       const [oldest] = this.#pools;
       if (oldest !== undefined) {
         this.#pools.delete(oldest[0]);
-        void oldest[1].end();
+        void oldest[1].connections.end();
       }
     }
-    const pool = new pg.Pool({
+    const connections = new pg.Pool({
       host: this.#target.host,
       port: this.#target.port,
       ssl: this.#target.tls ?? false,
@@ -88,19 +104,34 @@ export class SqlEndpoint {
       password,
       database,
       max: CONNECTIONS_PER_POOL_MAX,
-      idleTimeoutMillis: 10_000,
+      idleTimeoutMillis: IDLE_MS,
       connectionTimeoutMillis: this.#target.connectTimeoutMs ?? CONNECT_TIMEOUT_MS,
       keepAlive: true,
       pipeline: true,
     });
     // An idle connection that Postgres dropped: the pool discards it, the next request opens another.
-    pool.on("error", () => {});
+    connections.on("error", () => {});
+    const pool = { connections, names: new StatementNames() };
     this.#pools.set(key, pool);
     return pool;
   }
 }
 
-async function runBatch(client: pg.PoolClient, request: SqlRequest) {
+const ask = async (client: pg.PoolClient, request: SqlRequest, nameOf: NameOf): Promise<Asked> =>
+  request.batch === null ? runSingle(client, request, nameOf) : runBatch(client, request, nameOf);
+
+async function runSingle(client: pg.PoolClient, request: SqlRequest, nameOf: NameOf) {
+  const [query] = request.queries;
+  if (query === undefined) throw new Error("a request without a query");
+  const result = await run(client, query, nameOf);
+  return { body: render(result, request), spoils: changesSession(result) };
+}
+
+/** A column that a kept plan answers with has another type since: Postgres refuses the plan rather than to answer differently. */
+const isOutdatedPlan = (error: unknown): error is pg.DatabaseError =>
+  error instanceof pg.DatabaseError && error.code === "0A000" && error.routine === "RevalidateCachedQuery";
+
+async function runBatch(client: pg.PoolClient, request: SqlRequest, nameOf: NameOf) {
   const { isolation, readOnly, deferrable } = request.batch ?? { isolation: null, readOnly: null, deferrable: null };
   const modes = [
     isolation === null ? null : `isolation level ${isolation}`,
@@ -110,7 +141,7 @@ async function runBatch(client: pg.PoolClient, request: SqlRequest) {
   // All on the wire at once. After one that fails Postgres refuses the others, and the commit rolls back.
   const ends = await Promise.allSettled([
     client.query(`begin ${modes.join(", ")}`),
-    ...request.queries.map((query) => run(client, query)),
+    ...request.queries.map((query) => run(client, query, nameOf)),
     client.query("commit"),
   ]);
   const failure = ends.find((end) => end.status === "rejected");
@@ -122,10 +153,12 @@ async function runBatch(client: pg.PoolClient, request: SqlRequest) {
   };
 }
 
-function run(client: pg.PoolClient, { query, params }: SqlQuery): Promise<pg.QueryArrayResult> {
+function run(client: pg.PoolClient, { query, params }: SqlQuery, nameOf: NameOf): Promise<pg.QueryArrayResult> {
+  const name = nameOf(query);
   // `queryMode: extended` refuses several statements in one text, as the real proxy does.
   const config = {
     text: query,
+    ...(name === undefined ? {} : { name }),
     values: [...params],
     rowMode: "array" as const,
     types: RAW_TEXT_TYPES,

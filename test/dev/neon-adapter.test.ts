@@ -95,6 +95,59 @@ describe("one query over HTTP", () => {
   });
 });
 
+describe("statements that are asked again and again", () => {
+  const prepared = async (text: string): Promise<number> => {
+    const [row] = await neon(
+      postgres.url,
+    )`select count(*)::int as n from pg_prepared_statements where statement = ${text}`;
+    return Number(row?.n);
+  };
+
+  test("are planned once, and answer for whatever values they are asked with", async () => {
+    const sql = neon(postgres.url);
+    const text = "select $1::int * 2 as doubled, $2::text as said";
+    for (let n = 0; n < 12; n += 1)
+      expect(await sql.query(text, [n, `${n}`])).toEqual([{ doubled: 2 * n, said: `${n}` }]);
+    expect(await prepared(text)).toBe(1);
+    await sql.query("select 'asked once'");
+    expect(await prepared("select 'asked once'")).toBe(0);
+  });
+
+  test("answer anew once a column has another type, alone and in a transaction", async () => {
+    const sql = neon(postgres.url);
+    await sql`create table buoy (at int)`;
+    await sql`insert into buoy values (7)`;
+    const [text, other] = ["select at from buoy", "select at, at as again from buoy"];
+    for (let n = 0; n < 8; n += 1) {
+      expect(await sql.query(text)).toEqual([{ at: 7 }]);
+      expect(await sql.transaction([sql.query(other)])).toEqual([[{ at: 7, again: 7 }]]);
+    }
+    await sql`alter table buoy alter column at type text`;
+    expect(await sql.query(text)).toEqual([{ at: "7" }]);
+    expect(await sql.transaction([sql`insert into buoy values ('8')`, sql.query(other)])).toEqual([
+      [],
+      [{ at: "7", again: "7" }, { at: "8", again: "8" }],
+    ]); // prettier-ignore
+    expect(await sql.query(text)).toEqual([{ at: "7" }, { at: "8" }]);
+  });
+
+  test("that fail leave the ones after them as they were", async () => {
+    const sql = neon(postgres.url);
+    const [fails, works] = ["select 1 / $1::int as part", "select $1::int + 1 as more"];
+    for (let n = 0; n < 8; n += 1) {
+      await expect(sql.transaction([sql.query(fails, [0]), sql.query(works, [n])])).rejects.toMatchObject({
+        code: "22012",
+      });
+      expect(await sql.transaction([sql.query(fails, [1]), sql.query(works, [n])])).toEqual([
+        [{ part: 1 }],
+        [{ more: n + 1 }],
+      ]);
+    }
+    await sql.query("select no_such_column from ship").catch(() => undefined);
+    expect(await sql.query(works, [1])).toEqual([{ more: 2 }]);
+  });
+});
+
 describe("a transaction over HTTP", () => {
   test("commits all of its queries, with the isolation asked for", async () => {
     const sql = neon(postgres.url);

@@ -2,6 +2,7 @@
 import { PATIENCE } from "../../db/connect.ts";
 
 PATIENCE.connectMs *= 10;
+PATIENCE.statementMs *= 10;
 // No more, because a file's tests are one request to workerd, and what waits for nothing any more counts until its time is over: a request
 // may have 10,000 such signals.
 const TIMES = 2;

@@ -14,7 +14,15 @@ const UNAUTHENTICATED: Failure = {
 
 /** One round trip. Bearer session or API token; header `berth-team` (slug or id) picks another of a session's teams. */
 export async function authenticate(request: Pick<Request, "headers">, env: AuthEnv): Promise<Result<Caller>> {
-  const bearer = await readBearer(request, env.BETTER_AUTH_SECRET);
+  return authenticateBearer(await readBearer(request, env.BETTER_AUTH_SECRET), request, env);
+}
+
+/** With the bearer of the request, as readBearer gave it. */
+export async function authenticateBearer(
+  bearer: Bearer | null,
+  request: Pick<Request, "headers">,
+  env: AuthEnv,
+): Promise<Result<Caller>> {
   if (bearer === null) return { ok: false, failure: UNAUTHENTICATED };
   const team = request.headers.get(TEAM_HEADER) ?? undefined;
   const record = await recordOf(bearer, team, env);

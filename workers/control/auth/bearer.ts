@@ -1,6 +1,7 @@
 // Bearers: what a client shows. A session's is the stored token and a signature over it, so that neither a row of Postgres nor a
 // guess opens anything, and a forged one is refused before Postgres is asked. An API token's is random, and stored as its hash.
 
+import { hexOf } from "../../../db/ids.ts";
 import { sessionSecrets } from "../keys/session-secrets.ts";
 
 const SESSION_PREFIX = "berth_session_";
@@ -46,7 +47,7 @@ export async function mintInvitation(): Promise<{ token: string; hash: string }>
 
 export async function sha256Hex(text: string): Promise<string> {
   const digest = await crypto.subtle.digest("SHA-256", encode(text));
-  return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("");
+  return hexOf(new Uint8Array(digest));
 }
 
 /** Equal or not, in a time that says nothing about where they differ. */

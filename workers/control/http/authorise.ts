@@ -12,7 +12,6 @@ import type { ControlContext, ControlRequest } from "./context.ts";
 import { beginDeed, endDeed } from "./deed.ts";
 import { fail } from "./problem.ts";
 import { limitedCaller } from "./rate-limit.ts";
-import { unwrap } from "./respond.ts";
 
 /** Of the thing that a request is about. */
 export interface ThingFacts {
@@ -36,7 +35,7 @@ export function requireAccess(table: AccessByRoute): MiddlewareHandler<ControlCo
       await next();
       return endDeed(c, c.error);
     }
-    const caller = await limitedCaller(c, async (request) => unwrap(await authenticate(request, c.env)));
+    const caller = await limitedCaller(c);
     if (!isOwn(c.req.path)) requireWayIn(c, caller);
     c.set("caller", caller);
     c.set("access", access);

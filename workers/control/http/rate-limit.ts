@@ -1,9 +1,13 @@
 // How many requests a customer may make: judged by the RateLimit object, which every request waits for, beside finding out who asks.
 import type { MiddlewareHandler } from "hono";
+import { readOnce } from "../../read-once.ts";
+import { authenticateBearer, TEAM_HEADER } from "../auth/authenticate.ts";
+import { readBearer, type Bearer } from "../auth/bearer.ts";
 import type { Caller } from "../auth/caller.ts";
 import type { ControlEnv } from "../env.ts";
 import type { ControlContext, ControlRequest } from "./context.ts";
 import { ApiFailure, fail } from "./problem.ts";
+import { unwrap } from "./respond.ts";
 import { Together } from "./together.ts";
 
 /** A person or a pipeline stays far below; a loop gone wild is stopped within the minute. */
@@ -34,13 +38,14 @@ const teamOfBearer = new Map<string, string>();
  * The caller, if its team has a request left in this minute. Whose a bearer was the last time is known: its request is counted while
  * Postgres is asked whether the bearer still stands, so that the limit costs no time of its own.
  */
-export async function limitedCaller(c: ControlRequest, find: (request: Request) => Promise<Caller>): Promise<Caller> {
-  const bearer = await bearerKey(c.req.raw);
-  const supposed = teamOfBearer.get(bearer);
+export async function limitedCaller(c: ControlRequest): Promise<Caller> {
+  const bearer = await readBearer(c.req.raw, c.env.BETTER_AUTH_SECRET);
+  const shown = bearerKey(bearer, c.req.header(TEAM_HEADER) ?? "");
+  const supposed = shown === null ? undefined : teamOfBearer.get(shown);
   const early = supposed === undefined ? null : take(c, supposed);
-  const caller = await find(c.req.raw);
+  const caller = unwrap(await authenticateBearer(bearer, c.req.raw, c.env));
   const { id } = caller.team;
-  if (supposed !== id) remember(teamOfBearer, bearer, id);
+  if (supposed !== id && shown !== null) remember(teamOfBearer, shown, id);
   const taken = await (early !== null && supposed === id ? early : take(c, id));
   if (taken === null) return caller;
   c.set("rate", taken);
@@ -94,11 +99,10 @@ async function inTime<Value>(work: Promise<Value>, patienceMs = PATIENCE_MS): Pr
   }
 }
 
-/** Of the header that says who asks, and of the one that says for which team; no bearer is kept. */
-async function bearerKey({ headers }: Request): Promise<string> {
-  const shown = `${headers.get("authorization") ?? ""} ${headers.get("berth-team") ?? ""}`;
-  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(shown));
-  return String.fromCharCode(...new Uint8Array(digest));
+/** Who asks, and for which team. Nothing that would open something is kept: a token's hash, a session's token without its signature. */
+function bearerKey(bearer: Bearer | null, team: string): string | null {
+  if (bearer === null) return null;
+  return `${bearer.kind} ${bearer.kind === "api_token" ? bearer.hash : bearer.token} ${team}`;
 }
 
 function remember<Value>(map: Map<string, Value>, key: string, value: Value): void {
@@ -125,8 +129,10 @@ export async function limitSignIns(env: ControlEnv, request: Request, account: s
   }
 }
 
+const tuning = readOnce((text) => JSON.parse(text) as Record<string, unknown>);
+
 export function tuned(env: ControlEnv, name: string, standard: number): number {
   if (!env.TUNING) return standard;
-  const value = (JSON.parse(env.TUNING) as Record<string, unknown>)[name];
+  const value = tuning(env.TUNING)[name];
   return typeof value === "number" && Number.isInteger(value) && value > 0 ? value : standard;
 }

@@ -8,6 +8,7 @@ import {
   type Target,
 } from "../../../core/outbound/judge.ts";
 import { DEFAULT_DOH_URL, dnsOverHttps } from "../domains/doh.ts";
+import { readOnce } from "../../read-once.ts";
 import type { ControlEnv } from "../env.ts";
 
 type Env = Pick<ControlEnv, "OUTBOUND_ALLOW" | "DOH_URL">;
@@ -100,9 +101,11 @@ export async function boundedText(answer: Response, bytesMax: number): Promise<s
   return text + decoder.decode();
 }
 
+const exceptionsIn = readOnce(readExceptions);
+
 /** A setting that cannot be read opens nothing, and stops what rests on it. */
 export function exceptionsOf({ OUTBOUND_ALLOW = "" }: Pick<ControlEnv, "OUTBOUND_ALLOW">): OutboundRules["exceptions"] {
-  const read = readExceptions(OUTBOUND_ALLOW);
+  const read = exceptionsIn(OUTBOUND_ALLOW);
   if (read.kind === "refused") throw new Error(`OUTBOUND_ALLOW: ${read.message}`);
   return read.exceptions;
 }
