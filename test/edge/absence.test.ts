@@ -19,6 +19,10 @@ describe("when nobody is there to serve", () => {
     const html = await app.send({ headers: { accept: "text/html,*/*" } });
     expect(html.headers["content-type"]).toBe("text/html; charset=utf-8");
     expect(html.body).toContain(html.headers["x-request-id"]);
+    for (const { headers } of [json, html]) {
+      expect(headers).toMatchObject({ "x-content-type-options": "nosniff", "cache-control": "no-store" });
+      expect(headers["content-security-policy"]).toMatch(/^default-src 'none'/);
+    }
     expect((await app.send({ method: "HEAD" })).body).toBe("");
   });
 

@@ -54,6 +54,23 @@ describe("adding", () => {
     expect({ status, errors: body.errors }).toMatchObject({ status: 422, errors: [{ rule: "reserved" }] });
   });
 
+  it("gives no app a hostname of the platform's, whatever its name, nor a custom domain for a request that names another host", async () => {
+    const as = { ...env, CONTROL_ORIGIN: "https://console.berth.example", RESERVED_DOMAINS: "status.berth.example" };
+    const team = await new Team("domain-takers", as).begin();
+    const hostnamesOf = async (name: string): Promise<string[]> =>
+      (await team.ask("POST", "/v1/apps", { name })).body.hostnames;
+    expect(await hostnamesOf("console")).toEqual(["console-domain-takers.berth.example"]);
+    expect(await hostnamesOf("status")).toEqual(["status-domain-takers.berth.example"]);
+    expect(await hostnamesOf("takers")).toEqual(["takers.berth.example"]);
+    // The API's own name is the configured one, at whatever host the request came in.
+    const elsewhere = { ...as, CONTROL_ORIGIN: "https://console.elsewhere.example" };
+    const own = { hostname: "console.elsewhere.example" };
+    const refused = await team.ask("POST", "/v1/apps/takers/domains", own, elsewhere);
+    expect({ status: refused.status, errors: refused.body.errors }).toMatchObject({
+      ...{ status: 422, errors: [{ rule: "reserved" }] },
+    });
+  });
+
   it("refuses what is no request for a domain, and apps of other teams", async () => {
     for (const body of [
       {},

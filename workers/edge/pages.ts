@@ -128,6 +128,8 @@ export function page(code: PageCode, request: Request, requestId: string): Respo
   const headers = new Headers({
     "content-type": browser ? "text/html; charset=utf-8" : "application/problem+json",
     "cache-control": "no-store",
+    "x-content-type-options": "nosniff",
+    "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'",
     [REQUEST_ID_HEADER]: requestId,
   });
   if (retryAfter !== undefined) headers.set("retry-after", String(retryAfter));

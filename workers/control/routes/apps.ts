@@ -8,6 +8,7 @@ import { domainLimits } from "../../../core/domains/limits.ts";
 import { createApp, destroyApp, listApps } from "../../../db/queries/apps.ts";
 import { accepted, askApp, changeApp, createObject, shownApp } from "../apps/app-object.ts";
 import { appOf, factsOf, forgetApp } from "../apps/find-app.ts";
+import { isPlatforms } from "../domains/ask-hostname.ts";
 import { inBatches } from "../http/ask.ts";
 import { askedOfEach } from "../http/authorise.ts";
 import { changeWithin } from "../quota/change-within.ts";
@@ -151,7 +152,8 @@ async function makeApp(c: ControlRequest, id: AppId, input: AppCreate): Promise<
   const base = c.env.BASE_DOMAIN;
   // A label has at most 63 characters; where the team's name does not fit beside the app's, a piece of the id does.
   const second = `${name}-${team.slug}`.length <= 63 ? `${name}-${team.slug}` : `${name.slice(0, 50)}-${id.slice(-12)}`;
-  const hostnameCandidates = [`${name}.${base}`, `${second}.${base}`, `${name.slice(0, 50)}-${id.slice(-12)}.${base}`];
+  const labels = [name, second, `${name.slice(0, 50)}-${id.slice(-12)}`];
+  const hostnameCandidates = labels.map((label) => `${label}.${base}`).filter((one) => !isPlatforms(c.env, one));
   const by = byOf(c);
   const facts = { id, team: team.id, name, regions, replicas, hostnameCandidates, within };
   const quota = quotaPolicy(c.env);
