@@ -63,9 +63,10 @@ export class SqlEndpoint {
     try {
       const nameOf: NameOf = (text) => names.nameOf(text);
       const answer = await ask(client, request, nameOf).catch((error: unknown) => {
-        if (!isOutdatedPlan(error)) throw error;
-        // Nothing of it came about. Its connection holds the old plan: it serves this once more without, and goes.
+        if (!isPlanFault(error)) throw error;
+        // Nothing of it came about. Its connection serves this once more without a kept plan, and goes.
         spoilt = error;
+        if (error.code !== OUTDATED) names.stop();
         return ask(client, request, unnamed);
       });
       if (answer.spoils) spoilt = new Error("the session's settings were changed");
@@ -128,8 +129,13 @@ async function runSingle(client: pg.PoolClient, request: SqlRequest, nameOf: Nam
 }
 
 /** A column that a kept plan answers with has another type since: Postgres refuses the plan rather than to answer differently. */
-const isOutdatedPlan = (error: unknown): error is pg.DatabaseError =>
-  error instanceof pg.DatabaseError && error.code === "0A000" && error.routine === "RevalidateCachedQuery";
+const OUTDATED = "0A000";
+/** No such name, or one that is taken: a pooler in between gave us another server than the one that we prepared it on. */
+const ELSEWHERE: readonly (string | undefined)[] = ["26000", "42P05"];
+
+const isPlanFault = (error: unknown): error is pg.DatabaseError =>
+  error instanceof pg.DatabaseError &&
+  ((error.code === OUTDATED && error.routine === "RevalidateCachedQuery") || ELSEWHERE.includes(error.code));
 
 async function runBatch(client: pg.PoolClient, request: SqlRequest, nameOf: NameOf) {
   const { isolation, readOnly, deferrable } = request.batch ?? { isolation: null, readOnly: null, deferrable: null };

@@ -13,9 +13,11 @@ const TEXT_LENGTH_MAX = 16_384;
 export class StatementNames {
   readonly #names = new Map<string, string>();
   readonly #asked = new Map<string, number>();
+  #stopped = false;
 
   /** The name to prepare it under; undefined: it is to be planned this time only. */
   nameOf(text: string): string | undefined {
+    if (this.#stopped) return undefined;
     const known = this.#names.get(text);
     if (known !== undefined || this.#names.size >= NAMES_MAX || text.length > TEXT_LENGTH_MAX) return known;
     const asked = (this.#asked.get(text) ?? 0) + 1;
@@ -27,6 +29,11 @@ export class StatementNames {
       if (oldest !== undefined) this.#asked.delete(oldest);
     }
     return undefined;
+  }
+
+  /** Where connections do not keep what is prepared on them. */
+  stop(): void {
+    this.#stopped = true;
   }
 
   #named(text: string): string {

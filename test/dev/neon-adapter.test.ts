@@ -131,6 +131,26 @@ describe("statements that are asked again and again", () => {
     expect(await sql.query(text)).toEqual([{ at: "7" }, { at: "8" }]);
   });
 
+  test("answer where the connection forgot them, as one behind a pooler does, and are planned each time from there on", async () => {
+    const own = await startNeonAdapter({ port: 0, postgres: { host: "127.0.0.1", port: postgres.port } });
+    const shared = neonConfig.fetchEndpoint;
+    neonConfig.fetchEndpoint = `http://127.0.0.1:${own.port}/sql`;
+    try {
+      const sql = neon(postgres.url);
+      const text = "select $1::int + 100 as sum";
+      for (let n = 0; n < 8; n += 1) await sql.query(text, [n]);
+      expect(await prepared(text)).toBe(1);
+      await sql.query("deallocate all");
+      expect(await sql.query(text, [1])).toEqual([{ sum: 101 }]);
+      for (let n = 0; n < 8; n += 1)
+        expect(await sql.transaction([sql.query(text, [n])])).toEqual([[{ sum: 100 + n }]]);
+      expect(await prepared(text)).toBe(0);
+    } finally {
+      neonConfig.fetchEndpoint = shared;
+      await own.close();
+    }
+  });
+
   test("that fail leave the ones after them as they were", async () => {
     const sql = neon(postgres.url);
     const [fails, works] = ["select 1 / $1::int as part", "select $1::int + 1 as more"];
