@@ -118,6 +118,18 @@ it("lets nobody take a variable from where they may not change it, nor from anot
   await as(owner).app("limited", { project: "mine" });
   const limited = as(await newPerson({ team, role: "developer", projects: [project] }));
   expect((await limited.set("limited", { references: { K: "vault.KEY" } })).status).toBe(404);
+  // Nor by going back to when somebody who may had taken it.
+  await as(owner).set("limited", { references: { K: "vault.KEY" } });
+  await as(owner).set("limited", { unset: ["K"] });
+  expect(await limited.back("limited", { K: 1 })).toMatchObject({ status: 404 });
+  expect(await as(owner).read("limited")).toMatchObject({ names: [], references: {} });
+  expect(await limited.back("limited", { K: 2 }), "what takes nothing").toMatchObject({ status: 202 });
+  expect(await as(owner).back("limited", { K: 1 })).toMatchObject({ status: 202 });
+  expect(await as(owner).read("limited")).toMatchObject({ names: ["K"], references: { K: { appName: "vault" } } });
+  await as(owner).set("vault", { unset: ["KEY"] });
+  const gone = refusal(await as(owner).back("limited", { K: 1 }));
+  expect(gone).toEqual([422, "/versions/K", expect.stringContaining("vault.KEY, which is not set")]);
+  await as(owner).set("vault", { set: { KEY: "k" } });
   const viewer = as(await newPerson({ team, role: "viewer" }));
   expect((await viewer.set("limited", { references: { K: "vault.KEY" } })).status).toBe(403);
   const stranger = as(await newPerson({ team: (await newTeam()).team, role: "owner" }));

@@ -11,13 +11,16 @@ const letter = (to: string, subject: string, ...paragraphs: readonly string[]): 
   text: `${paragraphs.map(plain).join("\n\n")}\n\nBerth\n`,
 });
 
+/** What anybody can have written to an address that may be somebody else's. */
+const unasked = (...written: Parameters<typeof letter>): Letter => ({ ...letter(...written), unasked: true });
+
 const link = (origin: string, path: string, token: string): string =>
   `${origin}${path}?token=${encodeURIComponent(token)}`;
 
 const IGNORE = "If this was not you, do nothing: without the password nobody gets further.";
 
 export function verifyAddress(to: string, origin: string, token: string): Letter {
-  return letter(
+  return unasked(
     to,
     "Confirm your address",
     "Somebody, probably you, signed up at Berth with this address. To confirm it, open this page and give the password that you chose. The link works for one hour.",
@@ -27,7 +30,7 @@ export function verifyAddress(to: string, origin: string, token: string): Letter
 }
 
 export function verifyNewAddress(to: string, origin: string, token: string): Letter {
-  return letter(
+  return unasked(
     to,
     "Confirm your new address",
     "Somebody, probably you, wants to use this address for an account at Berth. To confirm it, open this page and give the account's password. The link works for one hour.",
@@ -37,7 +40,7 @@ export function verifyNewAddress(to: string, origin: string, token: string): Let
 }
 
 export function alreadySignedUp(to: string, origin: string): Letter {
-  return letter(
+  return unasked(
     to,
     "You have an account already",
     "Somebody, probably you, tried to sign up at Berth with this address. It has an account: sign in with it, or choose a new password if you forgot it.",
@@ -47,7 +50,7 @@ export function alreadySignedUp(to: string, origin: string): Letter {
 }
 
 export function resetPassword(to: string, origin: string, token: string): Letter {
-  return letter(
+  return unasked(
     to,
     "Choose a new password",
     "Somebody, probably you, asked for a new password for this account at Berth. To choose one, open this page. The link works once, for one hour.",
@@ -57,7 +60,7 @@ export function resetPassword(to: string, origin: string, token: string): Letter
 }
 
 export function invited(to: string, origin: string): Letter {
-  return letter(
+  return unasked(
     to,
     "You are invited to Berth",
     "An operator invites you to make an account at Berth with this address. The invitation stands for seven days.",
@@ -67,7 +70,7 @@ export function invited(to: string, origin: string): Letter {
 
 /** The team's name is whatever its owner calls it: it stands in the text alone. */
 export function invitedToTeam(to: string, team: string, origin: string, token: string): Letter {
-  return letter(
+  return unasked(
     to,
     "You are invited to a team at Berth",
     `You are invited to the team "${team}" at Berth. To join it, sign in with this address (make an account first if you have none), and run this within seven days:`,

@@ -1,16 +1,20 @@
 // The way out for mail: Resend in production, the companion process of a platform on one machine, or none.
 import pRetry from "p-retry";
 import { Resend } from "resend";
+import { hasHadEnough, type LettersEnv } from "./letter-limit.ts";
 
 export interface Letter {
   readonly to: string;
   readonly subject: string;
   readonly text: string;
+  /** Anybody can have it sent, to whatever address. */
+  readonly unasked?: true;
 }
 
+type Sent = Pick<Letter, "to" | "subject" | "text">;
 /** Throws where the letter was not taken. */
 export interface Mailer {
-  send(letter: Letter): Promise<void>;
+  send(letter: Sent): Promise<void>;
 }
 
 export interface MailEnv {
@@ -73,12 +77,16 @@ const tried = (send: () => Promise<void>): Promise<void> =>
   pRetry(send, { retries: TRIES_MORE, minTimeout: 300, randomize: true });
 
 /** After the answer, so that how long it took says nothing of whether anything was sent. A letter that is lost can be asked for again. */
-export async function sendAll(env: MailEnv, letters: readonly Letter[]): Promise<void> {
+export async function sendAll(env: MailEnv & LettersEnv, letters: readonly Letter[]): Promise<void> {
   if (letters.length === 0) return;
   const mailer = mailerOf(env);
-  for (const letter of letters) {
+  for (const { unasked, ...letter } of letters) {
     if (mailer === null) continue;
     try {
+      if (unasked && (await hasHadEnough(env, letter.to, letter.subject))) {
+        console.warn(JSON.stringify({ at: "mail", unsent: letter.subject, why: "too many to this address" }));
+        continue;
+      }
       await mailer.send(letter);
     } catch (error) {
       // Neither the address nor the text: both are personal, and the text may hold a link that opens something.

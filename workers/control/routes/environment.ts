@@ -1,7 +1,13 @@
 // An app's environment: names are shown, values are sealed before they go anywhere and are never shown again.
 import { createRoute } from "@hono/zod-openapi";
 import { Accepted, page, PageQuery } from "../../../contracts/api.ts";
-import { Environment, EnvironmentVersion, EnvPatch, EnvRollback } from "../../../contracts/environment.ts";
+import {
+  Environment,
+  EnvironmentVersion,
+  EnvPatch,
+  EnvRollback,
+  readReference,
+} from "../../../contracts/environment.ts";
 import { environmentVersionsOf, listEnvironmentVersions } from "../../../db/queries/environments.ts";
 import { EnvName } from "../../../contracts/release.ts";
 import { findApp, type AppRecord } from "../../../db/queries/apps.ts";
@@ -119,6 +125,7 @@ export const environment = newApi()
       (error: unknown) => (spent.giveBack(), Promise.reject(error)),
     );
     const set: Record<string, string> = {};
+    const references: Record<string, string> = {};
     const unset: string[] = [];
     for (const [name, version] of Object.entries(versions)) {
       const mine = kept.filter((one) => one.name === name);
@@ -128,9 +135,13 @@ export const environment = newApi()
         const had = mine.length === 0 ? "was never set" : `has versions 1 to ${mine.length}`;
         failField("unprocessable", { pointer: `/versions/${name}`, rule: "version", message: `${name} ${had}` });
       }
+      const from = found.sealed === null ? null : readReference(found.sealed);
       if (found.sealed === null) unset.push(name);
+      else if (from !== null) references[name] = `${from.app}.${from.name}`;
       else set[name] = found.sealed;
     }
+    // Whoever brings a reference back takes the source's value as whoever writes one does: it is judged as a new one.
+    Object.assign(set, await checked(c, app, spent, references, "/versions"));
     const request = ["rollback", versions];
     return c.json(accepted(c, await changeEnvironment(c, app, spent, { set, unset, request })), 202);
   });
@@ -142,10 +153,16 @@ const startChange = (c: ControlRequest, named: string) =>
 type Spent = Awaited<ReturnType<typeof startRelease>>;
 
 /** Leaves the request being about the app itself again, not about those that it takes variables from. */
-async function checked(c: ControlRequest, app: AppRecord, spent: Spent, references: Readonly<Record<string, string>>) {
+async function checked(
+  c: ControlRequest,
+  app: AppRecord,
+  spent: Spent,
+  references: Readonly<Record<string, string>>,
+  pointer = "/references",
+) {
   if (Object.keys(references).length === 0) return {};
   try {
-    return await checkReferences(c, app, references);
+    return await checkReferences(c, app, references, pointer);
   } catch (error) {
     spent.giveBack();
     throw error;

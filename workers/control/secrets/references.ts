@@ -18,6 +18,8 @@ const WIDTH = 6;
 interface Wanting {
   readonly app: Pick<AppRecord, "id" | "name" | "team">;
   readonly name: string;
+  /** Where the request names it. */
+  readonly pointer: string;
 }
 
 /**
@@ -28,13 +30,14 @@ export async function checkReferences(
   c: ControlRequest,
   app: AppRecord,
   written: Readonly<Record<string, string>>,
+  pointer: string,
 ): Promise<Record<string, string>> {
   const kept: Record<string, string> = {};
   for (const [name, text] of Object.entries(written)) {
     const [source = "", variable = ""] = text.split(".");
     const from = await appOf(c, source);
     const reference = { app: from.id, name: variable };
-    await valueOf(c, { app, name }, reference, []);
+    await valueOf(c, { app, name, pointer: `${pointer}/${name}` }, reference, []);
     kept[name] = referenceText(reference);
   }
   return kept;
@@ -46,7 +49,8 @@ export async function resolveReferences(
   unresolved: Readonly<Record<string, string>>,
 ): Promise<Resolved> {
   const resolved = await inBatches(Object.entries(unresolved), WIDTH, async ([name, text]) => {
-    const value = await valueOf(c, { app, name }, readReference(text)!, []);
+    const wanting = { app, name, pointer: `/references/${name}` };
+    const value = await valueOf(c, wanting, readReference(text)!, []);
     const sealed = await seal(c.env.SECRETS_KEYS, { team: app.team, scope: app.id, name }, value);
     return [name, { reference: text, sealed }] as const;
   });
@@ -56,9 +60,8 @@ export async function resolveReferences(
 async function valueOf(c: ControlRequest, wanting: Wanting, to: Reference, way: readonly string[]): Promise<string> {
   const here = `${wanting.app.name}.${wanting.name}`;
   const gone = [...way, here];
-  const first = gone[0]!.split(".").at(-1)!;
-  const refuse = (rule: string, message: string): never =>
-    failField("unprocessable", { pointer: `/references/${first}`, rule, message });
+  const { pointer } = wanting;
+  const refuse = (rule: string, message: string): never => failField("unprocessable", { pointer, rule, message });
   const from = await sourceOf(c, wanting.app.team, to);
   if (from === null)
     return refuse("app", `${here} is to come from an app that is not there any more: unset it, or set it anew`);
@@ -71,7 +74,7 @@ async function valueOf(c: ControlRequest, wanting: Wanting, to: Reference, way: 
   if (text === undefined)
     return refuse("variable", `${here} is to come from ${next}, which is not set: berth env set ${to.name}=… --app ${from.name}`); // prettier-ignore
   const further = readReference(text);
-  if (further !== null) return valueOf(c, { app: from, name: to.name }, further, gone);
+  if (further !== null) return valueOf(c, { app: from, name: to.name, pointer }, further, gone);
   return open(c.env.SECRETS_KEYS, { team: from.team, scope: from.id, name: to.name }, text);
 }
 
