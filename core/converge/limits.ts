@@ -118,6 +118,12 @@ export const AGENT_LIMITS = {
    */
   logBurstBytesMax: 32 * 1024 * 1024,
   logBytesPerSecondMax: 1024 * 1024,
+  /**
+   * How often the kernel may end processes of a container for want of memory before the container itself is ended: a pool that loses
+   * a worker goes on, a program that fills and loses its memory all the time costs its neighbours more than its limits say.
+   */
+  memoryKillsMax: 3,
+  memoryKillsPerMinuteMax: 1,
   /** A longer line is cut: one line may not fill a reader's memory. */
   logLineBytesMax: 16 * 1024,
   /** A failure carries this many of the last lines. */

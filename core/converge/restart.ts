@@ -39,7 +39,7 @@ export function crashesAfter(crashesBefore: number, readyForMs: number, limits: 
 /** cause: what ended it, where it was not the instance's own doing. */
 export interface End {
   readonly code: InstanceFailure["code"];
-  readonly cause: "engine" | "missing" | "disk" | "logs" | null;
+  readonly cause: "engine" | "missing" | "disk" | "logs" | "memory" | null;
   readonly readyForMs: number;
 }
 

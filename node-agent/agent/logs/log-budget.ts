@@ -1,4 +1,5 @@
-// What a program may print: so much at once, and so much for ever. Its lines cost the Engine's processor time and disk, which no limit of the program's own bounds.
+// What a program may print. Its lines cost the Engine's processor time and disk, which no limit of the program's own bounds.
+import { Budget } from "../runtime/budget.ts";
 
 /** Each line costs its handling, however short it is. */
 const LINE_COST_BYTES = 100;
@@ -9,22 +10,14 @@ export interface LogBudgetLimits {
 }
 
 export class LogBudget {
-  readonly #limits: LogBudgetLimits;
-  #left: number;
-  #atMs: number;
+  readonly #bytes: Budget;
 
-  constructor(limits: LogBudgetLimits, nowMs: number) {
-    this.#limits = limits;
-    this.#left = limits.logBurstBytesMax;
-    this.#atMs = nowMs;
+  constructor({ logBurstBytesMax: burst, logBytesPerSecondMax: perSecond }: LogBudgetLimits, nowMs: number) {
+    this.#bytes = new Budget({ burst, perSecond }, nowMs);
   }
 
   /** False: it has printed more than it may. */
   take(lineBytes: number, nowMs: number): boolean {
-    const { logBurstBytesMax, logBytesPerSecondMax } = this.#limits;
-    const earned = (Math.max(0, nowMs - this.#atMs) / 1_000) * logBytesPerSecondMax;
-    this.#left = Math.min(logBurstBytesMax, this.#left + earned) - lineBytes - LINE_COST_BYTES;
-    this.#atMs = Math.max(this.#atMs, nowMs);
-    return this.#left >= 0;
+    return this.#bytes.take(lineBytes + LINE_COST_BYTES, nowMs);
   }
 }

@@ -29,14 +29,14 @@ export interface RuntimePlace {
 /**
  * Why a run ended. exitCode is null where nobody was there to see it; endedAtMs is by this host's wall clock. cause: engine,
  * it went down with the Engine that ran it; missing, somebody removed its container; disk, it wrote more than it may (why); logs, it printed
- * more than it may.
+ * more than it may; memory, it ran out of it more often than it may.
  */
 export interface Exit {
   readonly endedAtMs?: number;
   readonly exitCode: number | null;
   readonly signal: string | null;
   readonly outOfMemory: boolean;
-  readonly cause?: "engine" | "missing" | "disk" | "logs";
+  readonly cause?: "engine" | "missing" | "disk" | "logs" | "memory";
   readonly why?: string;
 }
 

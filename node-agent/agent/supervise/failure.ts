@@ -38,8 +38,12 @@ export function exitFailure(
 ): InstanceFailure {
   const tail = logTail.slice(-logTailLines).map((line) => line.slice(0, failureTextMax));
   const end = { exitCode, signal, logTail: tail };
+  const limit = memoryBytes === null ? "its limit" : `its limit of ${Math.round(memoryBytes / MIB)} MiB`;
+  if (cause === "memory") {
+    const message = `processes of it were killed for using more memory than ${limit}: ${why ?? "more often than it may"}`;
+    return { code: "out_of_memory", message, ...end };
+  }
   if (outOfMemory) {
-    const limit = memoryBytes === null ? "its limit" : `its limit of ${Math.round(memoryBytes / MIB)} MiB`;
     return { code: "out_of_memory", message: `it was killed for using more memory than ${limit}`, ...end };
   }
   if (cause === "disk") return { code: "out_of_disk", message: why ?? "it wrote more than its disk holds", ...end };

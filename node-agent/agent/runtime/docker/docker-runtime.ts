@@ -85,10 +85,11 @@ export class DockerRuntime implements Runtime {
     const parts = { networks: this.#networks, addresses: this.#addresses, bundleImage: this.#bundleImage };
     this.#containers = new Containers({ docker, node, ...parts, confiner: this.#confiner });
     const over = (id: string, message: string) => this.#ends.condemn(id, { cause: "disk", why: message });
-    this.#ends = new Ends(docker, this.#containers, () => this.#events.answers());
+    this.#ends = new Ends(docker, this.#containers, limits, () => this.#events.answers());
     this.#written = new Written({ docker, node, lookMs: limits.writtenLookMs, over });
     this.#events = new EngineEvents(docker, node, {
       died: (id) => void this.#ends.look(id),
+      outOfMemory: (id) => this.#ends.outOfMemory(id),
       engine: (change) => {
         this.#onEngine(change);
         if (change.kind === "away") return;

@@ -2,6 +2,7 @@
 import type Docker from "dockerode";
 import type { Exit, Unit } from "../runtime.ts";
 import type { Containers } from "./containers.ts";
+import { type MemoryKillLimits, MemoryKills } from "./memory-kills.ts";
 
 /** Somebody took the container away: how it ended is not to be known any more. */
 const REMOVED: Exit = { exitCode: null, signal: null, outOfMemory: false, cause: "missing" };
@@ -10,7 +11,7 @@ const TOLD_MAX = 10_000;
 
 /** why: in words. */
 export interface Why {
-  readonly cause: "disk" | "logs";
+  readonly cause: "disk" | "logs" | "memory";
   readonly why: string;
 }
 
@@ -20,17 +21,20 @@ export class Ends {
   readonly #engineAnswers: () => Promise<boolean>;
   /** Lives whose end was told, so that the event stream and a listing tell it once. */
   readonly #told = new Set<string>();
-  /** Containers that were ended for what they wrote (the next run begins without it) or printed, and why. */
+  /** Containers that were ended for what they wrote (the next run begins without it), printed or did with their memory, and why. */
   readonly #condemned = new Map<string, Why>();
+  readonly #kills: MemoryKills;
   onExit: (unit: Unit, exit: Exit) => void = () => undefined;
 
-  constructor(docker: Docker, containers: Containers, engineAnswers: () => Promise<boolean>) {
+  constructor(docker: Docker, containers: Containers, limits: MemoryKillLimits, engineAnswers: () => Promise<boolean>) {
     this.#docker = docker;
     this.#containers = containers;
     this.#engineAnswers = engineAnswers;
+    const over = (id: string, why: string) => void this.condemn(id, { cause: "memory", why });
+    this.#kills = new MemoryKills({ limits, over, nowMs: () => performance.now() });
   }
 
-  /** Ends a container that wrote or printed more than it may. */
+  /** Ends a container that wrote or printed more than it may, or ran out of memory too often. */
   async condemn(id: string, why: Why): Promise<void> {
     this.#condemned.set(id, why);
     // 409: it has ended by itself meanwhile. Whatever else: it is found over its limit again at the next look.
@@ -63,7 +67,13 @@ export class Ends {
     return unit;
   }
 
+  /** The kernel ended a process of it, and maybe not the first one. */
+  outOfMemory(id: string): void {
+    this.#kills.happened(id);
+  }
+
   async look(id: string): Promise<void> {
+    this.#kills.forget(id);
     const seen = this.#containers.seen(id);
     const unit = await this.#containers.unit(id).catch(() => undefined);
     if (unit) {

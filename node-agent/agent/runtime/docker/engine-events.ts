@@ -1,4 +1,4 @@
-// The Engine's event stream, kept open: which containers of this node ended, and whether the Engine is there at all.
+// The Engine's event stream, kept open: which containers of this node ended or ran out of memory, and whether the Engine is there at all.
 import { Agent } from "node:http";
 import Docker from "dockerode";
 import { backoffMs, pause } from "../../link/pause.ts";
@@ -7,6 +7,8 @@ import { LABEL } from "./labels.ts";
 
 export interface EventPorts {
   readonly died: (container: string) => void;
+  /** The kernel ended a process of it for want of memory; the container may live on. */
+  readonly outOfMemory: (container: string) => void;
   /** Told once for each change. After "back" what happened meanwhile is to be found out by listing. */
   readonly engine: (change: EngineChange) => void;
 }
@@ -55,7 +57,7 @@ export class EngineEvents {
       try {
         await this.#patient.ping();
         const stream = await this.#docker.getEvents({
-          filters: { type: ["container"], event: ["die"], label: [`${LABEL.node}=${this.#node}`] },
+          filters: { type: ["container"], event: ["die", "oom"], label: [`${LABEL.node}=${this.#node}`] },
         });
         this.#stream = stream as { destroy?: () => void };
         // The end may have come while the Engine was answering.
@@ -124,7 +126,10 @@ export class EngineEvents {
       rest = lines.pop() ?? "";
       for (const line of lines) {
         const event = line === "" ? null : (JSON.parse(line) as EngineEvent);
-        if (event?.Actor?.ID !== undefined) this.#ports.died(event.Actor.ID);
+        const container = event?.Actor?.ID;
+        if (container === undefined) continue;
+        if (event?.Action === "oom") this.#ports.outOfMemory(container);
+        else this.#ports.died(container);
       }
     }
   }
