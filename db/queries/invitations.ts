@@ -36,6 +36,8 @@ const refused = (code: Failure["code"], message: string): { ok: false; failure: 
 export interface Invite extends By {
   readonly id: InvitationId;
   readonly team: TeamId;
+  /** Whoever the token acts for where an API token invites: it stands and falls with them. The audit has the token. */
+  readonly inviter: UserId;
   readonly email: string;
   readonly role: string;
   readonly projectIds: ProjectId[] | null;
@@ -47,7 +49,7 @@ export interface Invite extends By {
 
 /** An open one to the same address is replaced: one link at most is valid. The same id again replaces a link that nobody was shown. */
 export function invite(db: Database, input: Invite): Promise<Result<Invitation>> {
-  const { id, team, email, role, projectIds, hash, expiresAtMs } = input;
+  const { id, team, inviter, email, role, projectIds, hash, expiresAtMs } = input;
   return db.transaction({ kind: "team", team }, async (tx) => {
     if (!(await isRole(tx, team, role))) return refused("unprocessable", `the team has no role ${role}`);
     // Held, so that many at once are counted one after the other.
@@ -62,7 +64,7 @@ export function invite(db: Database, input: Invite): Promise<Result<Invitation>>
       .where(and(eq(invitations.teamId, team), isOpen));
     if ((open?.all ?? 0) >= input.openMax)
       return refused("conflict", `the team has ${input.openMax} open invitations: revoke some first`);
-    const row = { teamId: team, email, role, projectIds, hash, invitedBy: input.actor, expiresAtMs };
+    const row = { teamId: team, email, role, projectIds, hash, invitedBy: `user:${inviter}`, expiresAtMs };
     await tx
       .insert(invitations)
       .values({ id, ...row })

@@ -28,7 +28,7 @@ export function isTeamNamed(team: string): SQL {
   return id.success ? eq(teams.id, id.data) : eq(teams.slug, team);
 }
 
-/** team: a slug or id. Null: that operator has no way into it now. */
+/** team: a slug or id. Null: that operator has no way into it now; nor without the second factor that it was opened with. */
 export async function findOpenEntry(db: Database, user: UserId, team: string): Promise<TeamOfUser | null> {
   const [found] = await db.run({ kind: "auth" }, (statements) =>
     statements
@@ -41,6 +41,7 @@ export async function findOpenEntry(db: Database, user: UserId, team: string): P
       })
       .from(operatorEntries)
       .innerJoin(teams, eq(teams.id, operatorEntries.teamId))
+      .innerJoin(users, and(eq(users.id, operatorEntries.userId), users.twoFactorEnabled))
       .where(and(eq(operatorEntries.userId, user), isTeamNamed(team), isOpen)),
   );
   return found ?? null;

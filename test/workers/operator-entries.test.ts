@@ -143,6 +143,20 @@ describe("an entry", () => {
     expect(await inTeam(of, of.operator, "GET", "/v1/apps")).toMatchObject({ status: 404 });
   });
 
+  it("is shut while the operator has no second factor: a password alone goes on with nothing", async () => {
+    const of = await world();
+    expect(await enter(of)).toMatchObject({ status: 201 });
+    const factor = (on: boolean) =>
+      authDatabase.run({ kind: "auth" }, (statements) =>
+        statements.update(users).set({ twoFactorEnabled: on }).where(eq(users.id, of.operator.user)),
+      );
+    await factor(false);
+    expect(await inTeam(of, of.operator, "GET", "/v1/apps")).toMatchObject({ status: 404 });
+    expect(await ask(of.operator.bearer, "GET", "/v1/whoami"), "their own goes on").toMatchObject({ status: 200 });
+    await factor(true);
+    expect(await inTeam(of, of.operator, "GET", "/v1/apps")).toMatchObject({ status: 200 });
+  });
+
   it("is one, however many are asked for at once", async () => {
     const of = await world();
     const all = await Promise.all(Array.from({ length: 8 }, () => enter(of)));

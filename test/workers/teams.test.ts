@@ -82,7 +82,7 @@ describe("an invitation", () => {
         email: person.email,
         role: "viewer",
         projectIds: null,
-        actor: "system",
+        ...{ actor: "system", inviter: owner.user },
         openMax: 9,
       },
       ...{ hash: await sha256Hex(late.token), expiresAtMs: late.expiresAtMs },
@@ -126,15 +126,15 @@ describe("members", () => {
   it("take their tokens and their open invitations with them, at once", async () => {
     const admin = await newPerson({ team, role: "admin" });
     const { token } = (await inTeam(admin, "POST", "/v1/tokens", { name: "t" })).body;
-    const late = await stranger();
+    const [late, later] = [await stranger(), await stranger()];
     const invitation = (await inTeam(admin, "POST", "/v1/invitations", { email: late.email })).body;
-    expect((await ask(token, "GET", "/v1/apps")).status).toBe(200);
+    const byToken = (await ask(token, "POST", "/v1/invitations", { email: later.email })).body;
     expect((await inTeam(owner, "DELETE", `/v1/members/${admin.user}`)).status).toBe(204);
     expect(codes([await ask(token, "GET", "/v1/apps"), await inTeam(admin, "GET", "/v1/apps")])).toEqual([
       "unauthenticated",
       "not_found",
     ]);
-    expect(codes([await accept(late, invitation.token)])).toEqual(["gone"]);
+    expect(codes([await accept(late, invitation.token), await accept(later, byToken.token)])).toEqual(["gone", "gone"]);
   });
 
   it("may leave, all but the last owner, who can not step down either", async () => {

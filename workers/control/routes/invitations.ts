@@ -91,10 +91,12 @@ export const invitations = newApi()
       fail("unprocessable", "An owner is not limited to projects: give another role.");
     const act = async (id: string) => {
       const { token, hash } = await mintInvitation();
-      const input = { id: id as InvitationId, team: c.get("caller").team.id, email, role, projectIds: ids, hash };
+      const { team, user } = c.get("caller");
+      const facts = { email, role, projectIds: ids, hash };
+      const input = { id: id as InvitationId, team: team.id, inviter: user.id, ...facts };
       const limits = { expiresAtMs: Date.now() + INVITATION_TTL_MS, openMax: OPEN_INVITATIONS_MAX };
       const made = unwrap(await invite(databaseOf(c.env), { ...byOf(c), ...input, ...limits }));
-      askedOf(c).post([invitedToTeam(email, c.get("caller").team.name, originOf(c.env), token)]);
+      askedOf(c).post([invitedToTeam(email, team.name, originOf(c.env), token)]);
       return { ...made, token };
     };
     const input = { email, role, projects };
