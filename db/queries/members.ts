@@ -101,7 +101,7 @@ export function changeMember(
     if (before.role === "owner" && after.role !== "owner" && held.value.otherOwners === 0)
       return refused(...LAST_OWNER);
     await tx.update(memberships).set(after).where(ofTeam(team, user));
-    await endInvitations(tx, team, user);
+    await endInvitations(tx, team, [user]);
     const { otherOwners: _, ...was } = before;
     await insertAudit(tx, { ...input, action: "member.update", subject: user, before: was, after });
     return { ok: true, value: null };
@@ -117,7 +117,7 @@ export function removeMember(db: Database, input: OfMember): Promise<Result<null
     const { otherOwners, ...before } = held.value;
     if (before.role === "owner" && otherOwners === 0) return refused(...LAST_OWNER);
     await tx.delete(memberships).where(ofTeam(team, user));
-    await endInvitations(tx, team, user);
+    await endInvitations(tx, team, [user]);
     await insertAudit(tx, { ...input, action: "member.remove", subject: user, before });
     return { ok: true, value: null };
   });
@@ -151,10 +151,11 @@ export async function isRole(tx: Transaction, team: TeamId, role: string): Promi
 }
 
 /** Whoever may less, or nothing, has nobody join on a word of before. */
-async function endInvitations(tx: Transaction, team: TeamId, user: UserId): Promise<void> {
+export async function endInvitations(tx: Transaction, team: TeamId, users: readonly UserId[]): Promise<void> {
+  const inviters = users.map((user) => `user:${user}`);
   const open = and(isNull(invitations.acceptedAtMs), isNull(invitations.revokedAtMs));
   await tx
     .update(invitations)
     .set({ revokedAtMs: Date.now() })
-    .where(and(eq(invitations.teamId, team), eq(invitations.invitedBy, `user:${user}`), open));
+    .where(and(eq(invitations.teamId, team), inArray(invitations.invitedBy, inviters), open));
 }

@@ -1,10 +1,11 @@
 // A team's own roles: each a name and its policies.
 import { and, asc, count, eq, isNull } from "drizzle-orm";
 import type { Failure, Result } from "../../contracts/failures.ts";
-import type { TeamId } from "../../contracts/ids.ts";
-import type { Database } from "../connect.ts";
+import type { TeamId, UserId } from "../../contracts/ids.ts";
+import type { Database, Transaction } from "../connect.ts";
 import { invitations, memberships, roles, type StoredPolicy } from "../schema/teams.ts";
 import { insertAudit, type By } from "./audit.ts";
+import { endInvitations } from "./members.ts";
 
 export interface RoleRecord {
   readonly name: string;
@@ -39,7 +40,7 @@ interface OfRole extends By {
   readonly judged: readonly StoredPolicy[] | null;
 }
 
-/** It counts at once for everyone who has it. */
+/** It counts at once for everyone who has it. The invitations that they made by what it allowed before end. */
 export function putRole(
   db: Database,
   input: OfRole & { readonly policies: readonly StoredPolicy[]; readonly rolesMax: number },
@@ -57,10 +58,16 @@ export function putRole(
       .onConflictDoUpdate({ target: [roles.teamId, roles.name], set: { policies, updatedAtMs: Date.now() } })
       .returning(shown);
     if (row === undefined) throw new Error(`the role ${name} was not stored`);
+    if (before !== undefined) await endInvitations(tx, team, await holdersOf(tx, team, name));
     const was = before === undefined ? {} : { before: { policies: before.policies } };
     await insertAudit(tx, { ...input, action: "role.put", subject: name, ...was, after: { policies } });
     return { ok: true, value: row };
   });
+}
+
+async function holdersOf(tx: Transaction, team: TeamId, name: string): Promise<UserId[]> {
+  const holds = and(eq(memberships.teamId, team), eq(memberships.role, name));
+  return (await tx.select({ user: memberships.userId }).from(memberships).where(holds)).map(({ user }) => user);
 }
 
 /** conflict: somebody has it, or is invited to it. */

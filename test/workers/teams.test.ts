@@ -175,6 +175,19 @@ describe("a role of the team's own", () => {
     expect((await inTeam(owner, "DELETE", "/v1/roles/scaler")).status).toBe(204);
   });
 
+  it("that is changed ends the invitations of those who have it, which were made by what it allowed before", async () => {
+    const put = (policies: object[]) => inTeam(owner, "PUT", "/v1/roles/lead", { policies });
+    expect((await put([{ resource: "*", actions: ["*"] }])).status).toBe(200);
+    const lead = await newPerson({ team, role: "lead" });
+    const [one, other] = [await stranger(), await stranger()];
+    const token = async (who: Person, by: Person): Promise<string> =>
+      (await inTeam(by, "POST", "/v1/invitations", { email: who.email, role: "admin" })).body.token;
+    const [byLead, byOwner] = [await token(one, lead), await token(other, owner)];
+    expect((await put([{ resource: "app", actions: ["read"] }])).status).toBe(200);
+    expect(codes([await accept(one, byLead)])).toEqual(["gone"]);
+    expect(await accept(other, byOwner)).toMatchObject({ status: 200 });
+  });
+
   it("lets nobody raise themselves: neither by their role nor by making another", async () => {
     await put(owner, "hr", [{ resource: "member", actions: ["*"] }, { resource: "role", actions: ["*"] }]); // prettier-ignore
     const hr = await newPerson({ team, role: "hr" });

@@ -1,12 +1,15 @@
 // Secrets in an app's own output: the values of its variables are replaced before a line is kept, shown or reported.
 import { SECRET_NAMES } from "../runtime/platform-environment.ts";
+import { spansOf } from "./spans.ts";
 
 /** Shorter ones (a port, `true`, a region) are ordinary words: replacing them would make logs unreadable and hide nothing. */
 const VALUE_CHARS_MIN = 8;
-/** Of all values together: what is beyond could not be looked for in every line at a bearable price. */
+/**
+ * Of all values together: what is beyond would cost the agent too much memory. The shortest count first, so that one
+ * long value (a bundle of certificates) costs no password its place; of the long one its lines are looked for still.
+ */
 const PATTERN_CHARS_MAX = 256 * 1024;
 
-const SPECIAL = /[\\^$.*+?()[\]{}|]/g;
 const UNSAID = "[a line whose secrets are not known any more]";
 
 export type Redact = (line: string) => string;
@@ -23,12 +26,20 @@ export function redactorOf(environment: ReadonlyMap<string, string> | null): Red
     for (const form of formsOf(environment.get(name) ?? ""))
       if (form.length >= VALUE_CHARS_MIN && !found.has(form)) found.set(form, name);
   if (found.size === 0) return (line) => line;
-  // The longest first: a value may hold another one.
-  const forms = [...found.keys()].sort((one, other) => other.length - one.length);
   let chars = 0;
-  const kept = forms.filter((form) => (chars += form.length) <= PATTERN_CHARS_MAX);
-  const pattern = new RegExp(kept.map((form) => form.replace(SPECIAL, "\\$&")).join("|"), "g");
-  return (line) => line.replace(pattern, (form) => `[${found.get(form)} redacted]`);
+  const kept = [...found.keys()]
+    .sort((one, other) => one.length - other.length)
+    .filter((form) => (chars += form.length) <= PATTERN_CHARS_MAX);
+  const find = spansOf(kept);
+  return (line) => {
+    let told = "";
+    let at = 0;
+    for (const { start, end, text } of find(line)) {
+      told += `${line.slice(at, start)}[${found.get(text)} redacted]`;
+      at = end;
+    }
+    return at === 0 ? line : told + line.slice(at);
+  };
 }
 
 /** As programs write a value: as it is, each of its lines, within JSON, a URL or base64, and the password of a URL. */
