@@ -142,8 +142,11 @@ export interface Accept extends By {
 export function acceptInvitation(db: Database, input: Accept): Promise<Result<TeamOfUser>> {
   return db.transaction({ kind: "auth" }, async (tx) => {
     const [found] = await tx.select().from(invitations).where(eq(invitations.hash, input.hash)).for("update");
-    if (found === undefined || found.email !== input.email.toLowerCase())
+    if (found === undefined || found.email !== input.email.toLowerCase()) {
+      const deed = { ...input, team: null, action: "invitation.accept", subject: input.email };
+      await insertAudit(tx, { ...deed, outcome: "not_found" });
       return refused("not_found", "there is no such invitation to the e-mail address that you are signed in with");
+    }
     const repeated = found.acceptedBy === input.user;
     if (!repeated) {
       if (found.acceptedAtMs !== null) return refused("gone", "this invitation was accepted already");

@@ -6,7 +6,7 @@ import type { Failure, Result } from "../../contracts/failures.ts";
 import { JoinTokenId, type NodeId, type RegionName } from "../../contracts/ids.ts";
 import type { Database } from "../connect.ts";
 import { joinTokens } from "../schema/nodes.ts";
-import { insertAudit, recordAudit, type By } from "./audit.ts";
+import { insertAudit, okIfExists, recordAudit, type By } from "./audit.ts";
 import { decodeCursor, pageOf, type Page, type PageRequest } from "./page.ts";
 
 type JoinToken = Omit<JoinTokenCreated, "token">;
@@ -75,7 +75,10 @@ export async function revokeJoinToken(db: Database, input: By & { id: JoinTokenI
       .update(joinTokens)
       .set({ expiresAtMs: sql`least(${joinTokens.expiresAtMs}, now())` })
       .where(and(eq(joinTokens.id, id), isNull(joinTokens.usedAtMs))),
-    insertAudit(statements, { ...input, team: null, action: "join_token.revoke", subject: id }),
+    insertAudit(statements, {
+      ...{ ...input, team: null, action: "join_token.revoke", subject: id },
+      outcome: okIfExists(statements.select({ id: joinTokens.id }).from(joinTokens).where(eq(joinTokens.id, id))),
+    }),
     statements.select(shown).from(joinTokens).where(eq(joinTokens.id, id)),
   ]);
   return row ?? null;

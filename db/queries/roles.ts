@@ -76,7 +76,10 @@ export function deleteRole(db: Database, input: OfRole): Promise<Result<null>> {
   return db.transaction({ kind: "team", team }, async (tx) => {
     // Held against those who are given it meanwhile: they look for it with the same hold.
     const [role] = await tx.select(shown).from(roles).where(named(team, name)).for("update");
-    if (role === undefined) return refused("not_found", `the team has no role ${name} of its own`);
+    if (role === undefined) {
+      await insertAudit(tx, { ...input, action: "role.delete", subject: name, outcome: "not_found" });
+      return refused("not_found", `the team has no role ${name} of its own`);
+    }
     if (JSON.stringify(role.policies) !== JSON.stringify(judged)) return refused(...CHANGED);
     const [members] = await tx
       .select({ all: count() })

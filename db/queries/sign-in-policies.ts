@@ -78,9 +78,10 @@ export async function putSingleSignOn(
 export async function deleteSingleSignOn(db: Database, input: OfTeam): Promise<boolean> {
   return db.transaction(AUTH, async (tx) => {
     const [before] = await tx.delete(singleSignOns).where(eq(singleSignOns.teamId, input.team)).returning(shown);
+    const deed = { ...input, action: "single_sign_on.delete", subject: input.team };
+    await insertAudit(tx, before === undefined ? { ...deed, outcome: "not_found" } : { ...deed, before });
     if (before === undefined) return false;
     await forgetPeople(tx, input.team);
-    await insertAudit(tx, { ...input, action: "single_sign_on.delete", subject: input.team, before });
     return true;
   });
 }

@@ -33,6 +33,7 @@ const nothing = {
   invitation: mintId("inv"),
   entry: mintId("entry"),
   session: mintId("sess"),
+  joinToken: mintId("join"),
   team: mintId("team"),
   role: "nobodys",
   hostname: "nobodys.example.org",
@@ -142,14 +143,23 @@ describe("nobody", () => {
 });
 
 describe.each(Object.entries(SUBJECTS))("%s", (_name, subject) => {
-  it("gets 403 exactly where the table says so, and each is in the audit", async () => {
+  it("gets 403 exactly where the table says so, and each write and denial is in the audit", async () => {
     const bearer = await bearerOf(subject);
     const bad: string[] = [];
     const denied: string[] = [];
+    const told: string[] = [];
     await forEachOf(operations, async (operation) => {
       const { id, method, path, access } = operation;
       if (access.kind === "public") return;
-      const { status, text } = await ask(bearer, method, filled(path, nothing), method === "GET" ? undefined : {});
+      const { status, text, body } = await ask(
+        bearer,
+        method,
+        filled(path, nothing),
+        method === "GET" ? undefined : {},
+      );
+      const outcome = status < 400 ? "ok" : body.code;
+      if (method === "GET" ? outcome === "not_found" : !UNTOLD.includes(outcome))
+        told.push(`${access.deed} ${outcome}`);
       const allowed = isAllowed(subject, operation);
       if (!allowed) denied.push(access.deed);
       const right = allowed ? status !== 403 && status !== 401 && status < 500 : status === 403;
@@ -158,8 +168,25 @@ describe.each(Object.entries(SUBJECTS))("%s", (_name, subject) => {
     expect(bad).toEqual([]);
     expect(denied.length, "so that both are seen").toBeLessThan(operations.length - 4);
     expect(await forbidden(bearer)).toEqual(denied.toSorted());
+    const lines = await linesOf(bearer);
+    expect(told.filter((line) => !lines.includes(line))).toEqual([]);
   });
 });
+
+/** Refused before anything was meant by them. */
+const UNTOLD = ["invalid_request", "malformed_json", "unsupported_media_type", "payload_too_large"];
+/** What the audits have of this caller. */
+async function linesOf(bearer: string): Promise<string[]> {
+  const { body } = await ask(bearer, "GET", "/v1/whoami");
+  const actor = body.via === "session" ? `user:${body.user.id}` : await tokenOf(bearer);
+  const lines: string[] = [];
+  for (const of of [team, null]) {
+    const page = await listAudit(appDatabase, of, { limit: 1_000, actor });
+    if (!page.ok) throw new Error(page.failure.message);
+    lines.push(...page.value.items.map(({ action, outcome }) => `${action} ${outcome}`));
+  }
+  return lines;
+}
 
 /** The actions that the audit says were refused to this caller: in the team's or, of the installation's things, in the operators'. */
 async function forbidden(bearer: string): Promise<string[]> {

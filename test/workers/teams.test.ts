@@ -2,6 +2,7 @@
 import { beforeEach, describe, expect, it, vi } from "vitest";
 import type { TeamId } from "../../contracts/ids.ts";
 import { mintId } from "../../db/ids.ts";
+import { listAudit } from "../../db/queries/audit.ts";
 import { invite } from "../../db/queries/invitations.ts";
 import { sha256Hex } from "../../workers/control/auth/bearer.ts";
 import { appDatabase, ask, env, newPerson, newTeam, type Answered, type Person } from "./access-world.ts";
@@ -67,6 +68,10 @@ describe("an invitation", () => {
       "not_found",
       "not_found",
     ]);
+    const tried = await listAudit(appDatabase, null, { limit: 9, actor: `user:${other.user}` });
+    expect(tried, "who tried is in the installation's audit").toMatchObject({
+      value: { items: [{ action: "invitation.accept", outcome: "not_found", subject: other.email }] },
+    });
     const { token } = (await inTeam(person, "POST", "/v1/tokens", { name: "t" })).body;
     expect(codes([await ask(token, "POST", "/v1/invitations/accept", { token: first.token })])).toEqual(["forbidden"]);
     const second = (await invited(person)).body;

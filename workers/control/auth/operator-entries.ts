@@ -47,18 +47,15 @@ export function leaveTeam(team: string, by: Caller, asked: Asked): Promise<Resul
 }
 
 /** By the team. not_found: no open one of this team. */
-export async function endOperatorEntry(id: OperatorEntryId, by: Caller, asked: Asked): Promise<Result<null>> {
+export function endOperatorEntry(id: OperatorEntryId, by: Caller, asked: Asked): Promise<Result<null>> {
   const action = "operator_entry.end";
   const { team, actor } = by;
-  const ended = await atDesk(asked, async ({ tx }) => {
+  return atDesk(asked, async ({ tx }) => {
     const entry = await queries.endEntry(tx, { team: team.id, id }, actor);
-    if (entry !== null) await tell(tx, asked, { entry, action, teamsActor: actor, actor });
-    else await insertAudit(tx, { team: team.id, actor, action, subject: id, outcome: "not_found", ...asked.by });
-    return entry;
+    if (entry === null) return refuse("not_found", `no entry ${id} of this team is open`);
+    await tell(tx, asked, { entry, action, teamsActor: actor, actor });
+    return null;
   });
-  if (!ended.ok) return ended;
-  if (ended.value !== null) return { ok: true, value: null };
-  return { ok: false, failure: { code: "not_found", message: `no entry ${id} of this team is open` } };
 }
 
 /** In the team's audit, of whatever an operator does there. */

@@ -7,7 +7,7 @@ import { whence, type Deed } from "./deed.ts";
 export function askedOf(c: ControlRequest): Asked {
   // What succeeds is told in the transaction of the deed.
   const deed: Deed | undefined = c.get("deed");
-  if (deed !== undefined) deed.handed = true;
+  if (deed?.handed === "no") deed.handed = "desk";
   return {
     env: c.env,
     headers: c.req.raw.headers,

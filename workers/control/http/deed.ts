@@ -20,8 +20,11 @@ export interface Deed {
   subject: string | null;
   before: Record<string, unknown> | null;
   after: Record<string, unknown> | null;
-  /** The transaction of the deed writes the line of its success itself. */
-  handed: boolean;
+  /**
+   * The transaction of the deed writes the line of its success itself. query: and the one of there being nothing to do it to; desk: not
+   * that one, because what Berth refuses at a desk is undone, its lines too.
+   */
+  handed: "no" | "query" | "desk";
 }
 
 const TEXT_CHARS_MAX = 256;
@@ -36,7 +39,7 @@ export function beginDeed(c: ControlRequest, access: Access, caller: Caller | nu
     actor: caller?.actor ?? "anonymous",
     team: ofInstallation ? null : caller.team.id,
     entered: !ofInstallation && caller.entered,
-    ...{ subject: null, before: null, after: null, handed: false },
+    ...{ subject: null, before: null, after: null, handed: "no" },
   });
 }
 
@@ -50,7 +53,7 @@ export function aboutDeed(
 
 /** For a query that writes the audit in its own transaction: success is then its to tell. */
 export function byOf(c: ControlRequest): By & { readonly actor: string } {
-  c.get("deed").handed = true;
+  c.get("deed").handed = "query";
   return { actor: c.get("caller").actor, requestId: c.get("requestId"), ...whence(c) };
 }
 
@@ -97,7 +100,8 @@ function isTold(deed: Deed, code: FailureCode | null, method: string): boolean {
   if (code !== null && UNTOLD.has(code)) return false;
   if (method === "GET") return deed.entered || (code !== null && DENIALS.has(code));
   // Its query says for itself that there was nothing to do it to.
-  if (deed.handed) return code !== null && code !== "not_found";
+  if (deed.handed === "query") return code !== null && code !== "not_found";
+  if (deed.handed === "desk") return code !== null;
   return true;
 }
 
