@@ -94,28 +94,32 @@ function configure(adapter: string | undefined): void {
   neonConfig.pipelineConnect = false;
 }
 
+/** What the driver reads of an answer. */
+type Answer = Pick<Response, "ok" | "status" | "json" | "text">;
+
 /**
- * What the driver reads of an answer, which came whole within PATIENCE.statementMs. The limit ends with the answer: a signal of
- * AbortSignal.timeout keeps its request and answer for as long as it would have waited, and under load a Worker then spends a tenth of a
- * second on end, every few seconds, to sort that out of its memory.
+ * The whole answer, within PATIENCE.statementMs. What comes later is left to itself rather than aborted: a signal, and all the more one of
+ * AbortSignal.timeout, keeps each request and its answer in memory beyond their end, and under load a Worker then stands still for a tenth of
+ * a second, every few seconds, to sort that out.
  */
-async function fetchInTime(
-  input: string,
-  init: RequestInit,
-): Promise<Pick<Response, "ok" | "status" | "json" | "text">> {
-  const limit = new AbortController();
-  const late = setTimeout(
-    () => limit.abort(new DOMException("Postgres did not answer in time", "TimeoutError")),
-    PATIENCE.statementMs,
-  );
+async function fetchInTime(input: string, init: RequestInit): Promise<Answer> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    const end = () => reject(new DOMException("Postgres did not answer in time", "TimeoutError"));
+    timer = setTimeout(end, PATIENCE.statementMs);
+  });
   try {
-    const answer = await fetch(input, { ...init, signal: limit.signal });
-    const { ok, status } = answer;
-    const text = await answer.text();
-    return { ok, status, text: async () => text, json: async () => JSON.parse(text) };
+    return await Promise.race([fetchWhole(input, init), late]);
   } finally {
-    clearTimeout(late);
+    clearTimeout(timer);
   }
+}
+
+async function fetchWhole(input: string, init: RequestInit): Promise<Answer> {
+  const answer = await fetch(input, init);
+  const { ok, status } = answer;
+  const text = await answer.text();
+  return { ok, status, text: async () => text, json: async () => JSON.parse(text) };
 }
 
 async function inTransaction<Value>(

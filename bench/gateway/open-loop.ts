@@ -8,6 +8,8 @@ export interface OpenLoop {
   readonly ratePerSecond: number;
   readonly seconds: number;
   readonly cpu: number;
+  /** It stands for other machines, whose processors nobody here takes: it goes before everything else on its core. */
+  readonly first?: boolean;
 }
 
 export interface OpenLoopResult {
@@ -23,9 +25,10 @@ export interface OpenLoopResult {
 
 const run = promisify(execFile);
 
-export async function openLoop({ cpu, ...wish }: OpenLoop): Promise<OpenLoopResult> {
+export async function openLoop({ cpu, first = false, ...wish }: OpenLoop): Promise<OpenLoopResult> {
   const entry = new URL("./open-loop-process.ts", import.meta.url).pathname;
   const command = ["-c", String(cpu), process.execPath, entry, JSON.stringify(wish)];
-  const { stdout } = await run("taskset", command, { timeout: (wish.seconds + 30) * 1_000 });
+  const [program, ...rest] = first ? ["nice", "-n", "-15", "taskset", ...command] : ["taskset", ...command];
+  const { stdout } = await run(program as string, rest, { timeout: (wish.seconds + 30) * 1_000 });
   return JSON.parse(stdout) as OpenLoopResult;
 }

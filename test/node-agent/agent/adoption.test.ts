@@ -1,5 +1,6 @@
 // Ends and returns of the agent, its control plane and its gateway: what runs, runs on, once.
 import { readFileSync } from "node:fs";
+import { constants, getPriority } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 import { readStat } from "../../../node-agent/agent/state/process-id.ts";
@@ -43,6 +44,9 @@ test("after kill -9 the next agent adopts the same container and gateway, and re
   await until("the gateway answers", healthy);
   const [before] = await ours();
   const gateway = gatewayPid();
+  // It goes before what tenants run; only root may say so.
+  expect(getPriority(gateway)).toBe(process.getuid?.() === 0 ? constants.priority.PRIORITY_ABOVE_NORMAL : 0);
+  expect(getPriority((await docker.getContainer(before!.Id).inspect()).State.Pid)).toBe(0);
   await world.killAgent("SIGKILL");
   expect(await healthy()).toBe(true);
   const beats = peer.beats.length;
