@@ -48,7 +48,7 @@ test("one that fills and loses its memory all the time is ended with words; one 
   expect(ended.failure).toMatchObject({
     code: "out_of_memory",
     message:
-      "processes of it were killed for using more memory than its limit of 24 MiB: more than 3 times at once, and than 1 times a minute",
+      "processes of it were killed for using more memory than its limit of 24 MiB: more than 3 of them at once, and than 1 a minute",
   });
   await until("it is begun anew", () => (peer.observed(hog.instance)?.restarts ?? 0) > 0, 60_000);
   await untilStatus(world, mishap.instance, "ready");

@@ -27,7 +27,7 @@ export class MemoryKills {
     const { memoryKillsMax: burst, memoryKillsPerMinuteMax: perMinute } = limits;
     const budget = this.#budgets.get(id) ?? new Budget({ burst, perSecond: perMinute / 60 }, nowMs());
     this.#budgets.set(id, budget);
-    if (!budget.take(1, nowMs())) over(id, `more than ${burst} times at once, and than ${perMinute} times a minute`);
+    if (!budget.take(1, nowMs())) over(id, `more than ${burst} of them at once, and than ${perMinute} a minute`);
   }
 
   /** Its life is over; the next one begins with all of it. */
