@@ -64,8 +64,8 @@ const signedOnBySession = sql<boolean>`(${sessions.signOnTeam} is not null)`;
 const lacksBySession = sql<boolean>`coalesce(${teams.secondFactorRequired} and not ${sessions.secondFactor} and ${sessions.signOnTeam} is null, false)`;
 
 /**
- * token: of the sessions table. team: a slug or id; absent, the user's first team. Null: no such session, or it has expired, or it
- * is older than the account's second factor. A session of a team's single sign-on sees that team alone.
+ * token: of the sessions table. team: a slug or id; absent, the first that the user made or accepted in person. Null: no such session,
+ * or it has expired, or it is older than the account's second factor. A session of a team's single sign-on sees that team alone.
  */
 export async function findCallerBySession(
   db: Database,
@@ -105,8 +105,11 @@ export async function findCallerBySession(
 const isReached = sql`(${sessions.signOnTeam} is null or ${sessions.signOnTeam} = ${memberships.teamId})`;
 const hasShownEnough = sql`(${sessions.secondFactor} or not ${users.twoFactorEnabled} or ${sessions.signOnTeam} is not null)`;
 
-function isTeam(team: string | undefined): SQL | undefined {
-  if (team === undefined) return undefined;
+/** A provider can name anybody: its team is not where the things go of who comes in by themselves and names no team. */
+const isChosen = sql`(${sessions.signOnTeam} is not null or not ${memberships.bySignOn})`;
+
+function isTeam(team: string | undefined): SQL {
+  if (team === undefined) return isChosen;
   const id = TeamId.safeParse(team);
   if (id.success) return eq(memberships.teamId, id.data);
   return sql`${memberships.teamId} = (select ${teams.id} from ${teams} where ${teams.slug} = ${team})`;

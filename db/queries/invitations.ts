@@ -137,7 +137,7 @@ export interface Accept extends By {
 
 /**
  * As berth_auth: the user is not in the team yet. not_found: no such token, or it was sent to another address. gone: expired, revoked
- * or used. Who is a member already stays what they are.
+ * or used. Who is a member already keeps their role.
  */
 export function acceptInvitation(db: Database, input: Accept): Promise<Result<TeamOfUser>> {
   return db.transaction({ kind: "auth" }, async (tx) => {
@@ -176,7 +176,12 @@ async function join(
   await tx
     .insert(memberships)
     .values({ teamId, userId: input.user, role, projectIds })
-    .onConflictDoNothing({ target: [memberships.teamId, memberships.userId] });
+    .onConflictDoUpdate({
+      target: [memberships.teamId, memberships.userId],
+      // As of now, so that it does not go before what they joined in the meantime.
+      set: { bySignOn: false, createdAtMs: sql`now()` },
+      setWhere: eq(memberships.bySignOn, true),
+    });
   await tx.update(invitations).set({ acceptedAtMs: Date.now(), acceptedBy: input.user }).where(eq(invitations.id, id));
   const after = { user: input.user, role, projects: projectIds };
   await insertAudit(tx, { ...input, team: teamId, action: "invitation.accept", subject: id, after });

@@ -88,7 +88,14 @@ export async function createPersonalTeam(
   throw new Error(`no slug is free: ${input.slugs.join(", ")}`);
 }
 
-/** As the least that a member can be; harmless where they are one already. */
-export async function addMember(tx: Transaction, team: TeamId, user: UserId): Promise<void> {
-  await tx.insert(memberships).values({ teamId: team, userId: user, role: "viewer" }).onConflictDoNothing();
+/** Whether there is one that they made or were invited to. */
+export async function hasChosenTeam(tx: Transaction, user: UserId): Promise<boolean> {
+  const isChosen = and(eq(memberships.userId, user), eq(memberships.bySignOn, false));
+  return (await tx.select({ team: memberships.teamId }).from(memberships).where(isChosen).limit(1)).length > 0;
+}
+
+/** By the word of the team's provider, as the least that a member can be; harmless where they are one already. */
+export async function addMemberBySignOn(tx: Transaction, team: TeamId, user: UserId): Promise<void> {
+  const row = { teamId: team, userId: user, role: "viewer", bySignOn: true };
+  await tx.insert(memberships).values(row).onConflictDoNothing();
 }

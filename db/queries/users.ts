@@ -35,6 +35,14 @@ export async function markVerified(tx: Transaction, user: UserId): Promise<void>
   await tx.update(users).set({ emailVerified: true }).where(eq(users.id, user));
 }
 
+/** Nobody else holds the row until this transaction ends. */
+export async function holdUser(tx: Transaction, user: UserId): Promise<{ email: string; name: string }> {
+  const shown = { email: users.email, name: users.name };
+  const [found] = await tx.select(shown).from(users).where(eq(users.id, user)).for("no key update");
+  if (found === undefined) throw new Error(`the user ${user} vanished`);
+  return found;
+}
+
 export async function showUser(tx: Transaction, user: UserId) {
   const [found] = await tx
     .select({ email: users.email, emailVerified: users.emailVerified, secondFactor: users.twoFactorEnabled })

@@ -25,7 +25,10 @@ export const teams = pgTable(
   (table) => [authPolicy("teams"), teamReadPolicy("teams", table.id), teamChangePolicy("teams", "update", table.id)],
 );
 
-/** role: a built-in one, or the name of one of the team's own (`member` in rows of old: developer). projectIds: these alone; null: all of the team. */
+/**
+ * role: a built-in one, or the name of one of the team's own (`member` in rows of old: developer). projectIds: these alone; null: all
+ * of the team. bySignOn: the team's own provider named them, and they have accepted nothing in person.
+ */
 export const memberships = pgTable(
   "memberships",
   {
@@ -37,6 +40,7 @@ export const memberships = pgTable(
       .references(() => users.id, { onDelete: "cascade" }),
     role: text("role").notNull(),
     projectIds: projectIds(),
+    bySignOn: boolean("by_sign_on").notNull().default(false),
     createdAtMs: atMs("created_at")
       .notNull()
       .default(sql`now()`),

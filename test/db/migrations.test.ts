@@ -59,6 +59,32 @@ describe("migrate", () => {
     }
   });
 
+  it("marks who was a member by single sign-on alone, and neither founders nor whom an invitation brought", async () => {
+    const adminUrl = await emptyDatabase();
+    await migrate({ adminUrl, passwords });
+    const [team, founder, invited, named] = Array.from({ length: 4 }, () => crypto.randomUUID());
+    const admin = new pg.Client({ connectionString: adminUrl });
+    const owner = new pg.Client({ connectionString: urlFor(adminUrl, "berth_owner", passwords.owner) });
+    await Promise.all([admin.connect(), owner.connect()]);
+    await admin.query(`insert into teams (id, slug, name, created_at) values ('${team}', 't', 'T', '2026-01-01')`);
+    for (const user of [founder, invited, named]) {
+      await admin.query(`insert into users (id, email, name) values ('${user}', '${user}@example.com', 'P')`);
+      const joined = user === founder ? "2026-01-01" : "2026-01-02";
+      await admin.query(`insert into memberships (team_id, user_id, role, created_at) values ('${team}', '${user}', 'viewer', '${joined}')`); // prettier-ignore
+      await admin.query(`insert into accounts (id, user_id, provider_id, account_id) values (gen_random_uuid(), '${user}', 'sso-${team}', '${user}')`); // prettier-ignore
+    }
+    await admin.query(`insert into invitations (id, team_id, email, role, hash, invited_by, expires_at, accepted_by)
+      values (gen_random_uuid(), '${team}', 'i', 'viewer', '', 'i', now(), '${invited}')`);
+    const statements = readFileSync("db/migrations/0017_members_by_sign_on.sql", "utf8").split(
+      "--> statement-breakpoint",
+    );
+    // What comes after the column, which is there already.
+    for (const statement of statements.slice(1)) await owner.query(statement);
+    const { rows } = await admin.query("select user_id from memberships where by_sign_on");
+    await Promise.all([admin.end(), owner.end()]);
+    expect(rows).toEqual([{ user_id: named }]);
+  });
+
   it("says what the schema says: generating again finds nothing to add", async () => {
     const out = mkdtempSync(join(tmpdir(), "berth-migrations-"));
     try {

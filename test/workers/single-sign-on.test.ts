@@ -1,79 +1,42 @@
 // Signing in through others: a real OpenID provider on loopback, for a team and in Google's place; and what GitHub would answer.
-import { createExecutionContext, waitOnExecutionContext } from "cloudflare:test";
-import { beforeEach, describe, expect, inject, it } from "vitest";
-import type { TeamId } from "../../contracts/ids.ts";
-import { app } from "../../workers/control/app.ts";
-import { sessionBearer } from "../../workers/control/auth/bearer.ts";
-import type { ControlEnv } from "../../workers/control/env.ts";
-import { ask, env as plainEnv, newPerson, newTeam, type Person } from "./access-world.ts";
-
-const { issuer, githubUrl } = inject("outside");
-const ORIGIN = "https://berth.test";
-const SECRET = "a secret of at least thirty-two letters";
-const env: ControlEnv = {
-  ...{ ...plainEnv, CONTROL_ORIGIN: ORIGIN, SIGN_UP: "open", OUTBOUND_ALLOW: "127.0.0.0/8" },
-  ...{ GOOGLE_CLIENT_ID: "berth", GOOGLE_CLIENT_SECRET: SECRET, GOOGLE_URL: issuer },
-  ...{ GITHUB_CLIENT_ID: "berth", GITHUB_CLIENT_SECRET: SECRET, GITHUB_URL: githubUrl },
-};
-
-/** A browser of one person: cookies of each origin, and no redirect followed by itself. */
-class Browser {
-  readonly #jars = new Map<string, Map<string, string>>();
-
-  jar(origin: string): Map<string, string> {
-    return this.#jars.get(origin) ?? this.#jars.set(origin, new Map()).get(origin)!;
-  }
-
-  async get(address: string): Promise<{ status: number; location: string | null; text: string }> {
-    const url = new URL(address, ORIGIN);
-    const jar = this.jar(url.origin);
-    const headers = {
-      cookie: [...jar].map(([name, value]) => `${name}=${value}`).join("; "),
-      "cf-connecting-ip": "192.0.2.9",
-    };
-    const answer = await (url.origin === ORIGIN
-      ? here(new Request(url, { headers, redirect: "manual" }))
-      : fetch(url, { headers, redirect: "manual" }));
-    for (const cookie of answer.headers.getSetCookie()) {
-      const [pair = ""] = cookie.split(";", 1);
-      const at = pair.indexOf("=");
-      jar.set(pair.slice(0, at), pair.slice(at + 1));
-    }
-    const location = answer.headers.get("location");
-    return { status: answer.status, location: location && new URL(location, url).href, text: await answer.text() };
-  }
-
-  /** To the provider, as `who`, and up to the address that it sends back to. */
-  async back(path: string, who: string, change: (url: URL) => void = () => {}): Promise<string> {
-    const begun = await this.get(path);
-    const url = new URL(begun.location ?? expect.fail(`${begun.status}: ${begun.text}`));
-    url.searchParams.set("login_hint", who);
-    url.searchParams.set("login", who);
-    change(url);
-    let { location } = await this.get(url.href);
-    while (location !== null && !location.startsWith(ORIGIN)) ({ location } = await this.get(location));
-    return location ?? expect.fail("the provider sent nobody back");
-  }
-
-  /** The session that the cookies of here hold, as the API takes it; null: none. */
-  async bearer(): Promise<string | null> {
-    const cookie = this.jar(ORIGIN).get("__Host-berth.session_token");
-    if (!cookie) return null;
-    const token = decodeURIComponent(cookie).split(".")[0] ?? "";
-    return sessionBearer(token, env.BETTER_AUTH_SECRET);
-  }
-}
-
-async function here(request: Request): Promise<Response> {
-  const context = createExecutionContext();
-  const answer = await app.fetch(request, env, context);
-  const whole = new Response(await answer.arrayBuffer(), answer);
-  await waitOnExecutionContext(context);
-  return whole;
-}
+import { inArray } from "drizzle-orm";
+import { beforeEach, describe, expect, it } from "vitest";
+import type { TeamId, UserId } from "../../contracts/ids.ts";
+import { listTeamsOf } from "../../db/queries/teams.ts";
+import { memberships } from "../../db/schema/teams.ts";
+import { answerDevice } from "../../workers/control/auth/devices.ts";
+import * as auth from "../../workers/control/auth/index.ts";
+import { readBearer } from "../../workers/control/auth/bearer.ts";
+import { ask, authDatabase, newPerson, newTeam, type Person } from "./access-world.ts";
+import { Browser, env, issuer, SECRET } from "./browser.ts";
+import { ORIGIN, password, People, valueOf } from "./people.ts";
 
 let number = 0;
 const newAddress = (domain = "corp.test"): string => `p${Date.now()}-${(number += 1)}@${domain}`;
+const people = new People(env);
+const teamsOf = async (bearer: string): Promise<string[]> =>
+  (await ask(bearer, "GET", "/v1/teams", undefined, env)).body.items.map(({ slug }: { slug: string }) => slug);
+async function byProvider(email: string, provider: string): Promise<string> {
+  const browser = new Browser();
+  const done = await browser.get(await browser.back(`/account/sign-in/${provider}`, `${email} verified`));
+  return (await browser.bearer()) ?? expect.fail(done.text);
+}
+/** A session as `berth login` has it, let in by this one. */
+async function commandLineOf(bearer: string, user: UserId) {
+  const { deviceCode, userCode } = valueOf(await auth.beginDeviceLogin(people.asked()));
+  const approver = await readBearer(people.asked(bearer), env.BETTER_AUTH_SECRET);
+  const { token } = approver?.kind === "session" ? approver : expect.fail("no session");
+  valueOf(await answerDevice({ userCode, letIn: true, token, user }, people.asked()));
+  return valueOf(await auth.askDeviceLogin({ deviceCode }, people.asked()));
+}
+async function byLetter(email: string): Promise<string> {
+  valueOf(await auth.signUp({ email, password, name: "P" }, people.asked()));
+  expect(people.letters.findLast(({ to }) => to === email)?.subject).toBe("You have an account already");
+  valueOf(await auth.askPasswordReset({ email }, people.asked()));
+  valueOf(await auth.finishPasswordReset({ token: people.tokenFor(email), password }, people.asked()));
+  const twice = [1, 2].map(() => auth.signIn({ email, password }, people.asked()));
+  return valueOf((await Promise.all(twice))[0]!).token;
+}
 const whoAmI = async (bearer: string | null) => ask(bearer, "GET", "/v1/whoami", undefined, env);
 
 describe("a provider of the operator's", () => {
@@ -83,7 +46,8 @@ describe("a provider of the operator's", () => {
     const back = await browser.back(`/account/sign-in/${provider}?user_code=ABCD`, `${email} verified`);
     const done = await browser.get(back);
     expect(done, done.text).toMatchObject({ status: 303, location: `${ORIGIN}/account/device?user_code=ABCD` });
-    expect(await whoAmI(await browser.bearer())).toMatchObject({ status: 200, body: { user: { email } } });
+    const me = await whoAmI(await browser.bearer());
+    expect(me).toMatchObject({ status: 200, body: { user: { email }, teams: [{ role: "owner" }] } });
     const account = await ask(await browser.bearer(), "GET", "/v1/account", undefined, env);
     expect(account.body).toMatchObject({ waysIn: [provider], emailVerified: true });
     const unproven = new Browser();
@@ -168,6 +132,51 @@ describe("a team's own provider", () => {
     });
     const again = await signOn(newAddress());
     expect((await whoAmI(again)).body.teams, "a new person has no team of their own").toHaveLength(1);
+  });
+
+  it.each(["a password by letter", "google", "github"])(
+    "makes its team nobody's own who comes in by themselves, not even once it is gone itself: %s",
+    async (way) => {
+      await set();
+      const email = newAddress();
+      const vouched = await signOn(email);
+      const { id } = (await whoAmI(vouched)).body.user;
+      expect(await commandLineOf(vouched, id)).toMatchObject({ session: { team: { slug } } });
+      expect(await listTeamsOf(authDatabase, id), "nothing of a sign-on makes a team").toHaveLength(1);
+      // Then nothing says any more where the account came from.
+      if (way !== "google") await policy(owner, "DELETE", "/single-sign-on");
+      const comeIn = way.startsWith("a password") ? byLetter : byProvider;
+      const bearer = await comeIn(email, way);
+      const { user, team: own } = (await whoAmI(bearer)).body;
+      expect([user, own], "the same account, in a team of its own").toMatchObject([{ email }, { role: "owner" }]);
+      expect(own.slug).not.toBe(slug);
+      const { body: made } = await ask(bearer, "POST", "/v1/tokens", { name: "t", scopes: ["*"] }, env);
+      expect((await whoAmI(made.token)).body.team.id, "nor do tokens go to the other").toBe(own.id);
+      const named = await ask(bearer, "GET", "/v1/whoami", undefined, env, { "berth-team": slug });
+      expect(named.body.team, "which is reached by its name").toMatchObject({ id: team, role: "viewer" });
+      expect(await teamsOf(await comeIn(email, way)), "and none is made a second time").toEqual([slug, own.slug]);
+      if (way === "google") expect(await teamsOf(await signOn(email)), "and by its sign-on").toEqual([slug]);
+    },
+  );
+
+  it("gives the person the team once they accept an invitation to it, and says what to do where they have none", async () => {
+    const [person, other] = [await newPerson({ team, role: "viewer" }), await newPerson({ team, role: "viewer" })];
+    await authDatabase.run({ kind: "auth" }, (statements) =>
+      statements
+        .update(memberships)
+        .set({ bySignOn: true })
+        .where(inArray(memberships.userId, [person.user, other.user])),
+    );
+    const none = await whoAmI(person.bearer);
+    expect(none).toMatchObject({ status: 404, text: expect.stringContaining("sign in again, which makes you one") });
+    expect(await commandLineOf(other.bearer, other.user)).toMatchObject({ session: { team: { role: "owner" } } });
+    const invitation = { email: person.email, role: "developer" };
+    const { body: sent } = await ask(owner.bearer, "POST", "/v1/invitations", invitation, env);
+    const body = { token: sent.token };
+    expect(await ask(person.bearer, "POST", "/v1/invitations/accept", body, env, { "berth-team": slug })).toMatchObject(
+      { status: 200 },
+    );
+    expect((await whoAmI(person.bearer)).body.team).toMatchObject({ id: team, role: "viewer" });
   });
 
   it("never speaks for an operator", async () => {

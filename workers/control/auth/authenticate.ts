@@ -12,6 +12,10 @@ const UNAUTHENTICATED: Failure = {
   message: "sign in, or send an API token as `authorization: Bearer …`",
 };
 
+/** Of a session from before they left their last team, or were in none but by single sign-on. */
+const NO_TEAM =
+  "you are in no team that you made or were invited to: name one that you sign on to, or sign in again, which makes you one";
+
 /** One round trip. Bearer session or API token; header `berth-team` (slug or id) picks another of a session's teams. */
 export async function authenticate(request: Pick<Request, "headers">, env: AuthEnv): Promise<Result<Caller>> {
   return authenticateBearer(await readBearer(request, env.BETTER_AUTH_SECRET), request, env);
@@ -28,7 +32,10 @@ export async function authenticateBearer(
   const record = await recordOf(bearer, team, env);
   if (record === null) return { ok: false, failure: UNAUTHENTICATED };
   if (record.team === null || (team !== undefined && team !== record.team.id && team !== record.team.slug)) {
-    return { ok: false, failure: { code: "not_found", message: `you are in no team ${team ?? "at all"}` } };
+    return {
+      ok: false,
+      failure: { code: "not_found", message: team === undefined ? NO_TEAM : `you are in no team ${team}` },
+    };
   }
   return { ok: true, value: callerOf(record, record.team, bearer.kind) };
 }

@@ -10,6 +10,7 @@ import { CLI_CLIENT, originOf, refusalCode } from "./accounts.ts";
 import { ADDRESS_HEADER, plainHeaders, sessionHeaders, type Asked } from "./asked.ts";
 import { atDesk, note, refuse } from "./at-desk.ts";
 import { opened } from "./opened.ts";
+import { ensureOwnTeam } from "./own-team.ts";
 
 const GRANT = "urn:ietf:params:oauth:grant-type:device_code";
 /** After a poll that came too soon. */
@@ -64,6 +65,7 @@ export async function askDeviceLogin(
     const found = await (await auth.$context).internalAdapter.findSession(token);
     if (found === null) throw new Error("the device's session ended");
     const user = found.user.id as UserId;
+    if (reach.signOnTeam === null) await ensureOwnTeam(tx, user);
     await note({ tx, asked }, user, "device.sign_in");
     outgoing.push(letters.notice(found.user.email, "device_signed_in", originOf(asked.env)));
     return { kind: "let_in", token };

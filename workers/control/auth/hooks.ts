@@ -3,17 +3,16 @@ import { APIError } from "better-auth/api";
 import type { BetterAuthOptions } from "better-auth/types";
 import type { TeamId, UserId } from "../../../contracts/ids.ts";
 import type { Transaction } from "../../../db/connect.ts";
-import { mintId } from "../../../db/ids.ts";
 import { insertAudit } from "../../../db/queries/audit.ts";
 import { takeInvitation } from "../../../db/queries/sign-up-invitations.ts";
-import { addMember, createPersonalTeam } from "../../../db/queries/teams.ts";
+import { addMemberBySignOn } from "../../../db/queries/teams.ts";
 import { isOperator, showUser } from "../../../db/queries/users.ts";
 import * as letters from "../mail/letters.ts";
 import type { Letter } from "../mail/mailer.ts";
 import type { AuthEnv } from "./caller.ts";
+import { ensureOwnTeam, makeOwnTeam } from "./own-team.ts";
 import { signUpPolicy } from "./policy.ts";
 import { signOnTeamOf } from "./providers/providers.ts";
-import { personalSlugs } from "./slugs.ts";
 
 interface HooksInput {
   readonly tx: Transaction;
@@ -24,6 +23,7 @@ interface HooksInput {
 }
 
 const CALLBACK = "/callback/:id";
+const DEVICE_PATH = "/device/token";
 const SECOND_FACTOR_PATHS = ["/two-factor/verify-totp", "/two-factor/verify-backup-code"];
 
 type Context = { readonly path?: string; readonly params?: unknown } | null;
@@ -58,13 +58,8 @@ export function accountHooks(input: HooksInput): NonNullable<BetterAuthOptions["
         },
         async after(user, context) {
           const owner = user.id as UserId;
-          const vouching = vouchingTeamOf(context);
-          const team = vouching ?? mintId<TeamId>("team");
           made.add(owner);
-          if (vouching === null) {
-            const name = user.name === "" ? (user.email.split("@")[0] ?? "") : user.name;
-            await createPersonalTeam(tx, { id: team, slugs: personalSlugs(user.email, team), name, owner });
-          }
+          const team = vouchingTeamOf(context) ?? (await makeOwnTeam(tx, owner, user));
           await insertAudit(tx, { team, actor: `user:${owner}`, action: "user.sign_up", subject: owner });
         },
       },
@@ -84,6 +79,11 @@ export function accountHooks(input: HooksInput): NonNullable<BetterAuthOptions["
             },
           };
         },
+        async after(session, context) {
+          // A device's session is whatever its approver's was: devices.ts.
+          if (context?.path === DEVICE_PATH || vouchingTeamOf(context) !== null) return;
+          await ensureOwnTeam(tx, session.userId as UserId);
+        },
       },
     },
     account: {
@@ -95,7 +95,7 @@ export function accountHooks(input: HooksInput): NonNullable<BetterAuthOptions["
         async after(account, context) {
           const user = account.userId as UserId;
           const vouching = vouchingTeamOf(context);
-          if (vouching !== null) await addMember(tx, vouching, user);
+          if (vouching !== null) await addMemberBySignOn(tx, vouching, user);
           if (providerOf(context) !== null && !made.has(user)) await tellLinked(input, user, account.providerId);
         },
       },
