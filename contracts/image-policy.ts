@@ -19,6 +19,8 @@ function isSafe(text: string): boolean {
   return url.protocol === "https:" || (url.protocol === "http:" && LOOPBACK.has(url.hostname));
 }
 
+const SCANNER_TIME = "must be between 100 ms and 30 s";
+
 /**
  * Asked by POST (ScanRequest → ScanAnswer) before a release of an image is accepted. ifAway: what becomes of releases while it does not
  * answer within the time-out, or not in words that are known.
@@ -27,7 +29,7 @@ export const Scanner = z.strictObject({
   url: z.string().max(1_024).refine(isSafe, {
     message: "must be an https URL without a user or password; http only for this very machine (http://localhost:8080)",
   }),
-  timeoutMs: z.int().min(100).max(30_000).default(10_000),
+  timeoutMs: z.int().min(100, { message: SCANNER_TIME }).max(30_000, { message: SCANNER_TIME }).default(10_000),
   ifAway: z.enum(["refuse", "accept"]).default("refuse"),
 });
 export type Scanner = z.infer<typeof Scanner>;

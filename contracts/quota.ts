@@ -44,11 +44,9 @@ const Limits = z.record(QuotaName, z.int().nonnegative().nullable());
 export const Plan = z.object({ name: z.string(), description: z.string(), limits: Limits });
 export type Plan = z.infer<typeof Plan>;
 
-const PlanName = z.string().regex(/^[a-z][a-z0-9-]{0,30}$/, { message: "must be the name of a plan" });
-
 /** PUT /v1/teams/{team}/quota. plan null: the installation's default. overrides replace all that were set before; null: without a limit. */
 export const QuotaPut = z.strictObject({
-  plan: PlanName.nullable(),
+  plan: z.string().max(64).nullable(),
   overrides: z.partialRecord(QuotaName, z.int().nonnegative().max(Number.MAX_SAFE_INTEGER).nullable()).default({}),
 });
 export type QuotaPut = z.infer<typeof QuotaPut>;

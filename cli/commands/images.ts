@@ -45,6 +45,9 @@ export function imagesCommand() {
     )
     .action(async ({ installation, registry, requireDigest = false, bundles, ...scan }, command) => {
       const context = contextOf(command);
+      // It would allow everything, which has a word of its own.
+      if (registry.length === 0 && !requireDigest && bundles && Object.keys(scan).length === 0)
+        throw new CommandFailure("No rule to set", EXIT.usage, "Give one: `berth images policy set --help`. `berth images policy clear` allows every image."); // prettier-ignore
       const rules = { ...(registry.length === 0 ? {} : { registries: registry }), requireDigest, bundles };
       const scanner = scannerOf(scan);
       if (scanner !== null && !installation)

@@ -62,29 +62,48 @@ function quotaCommand() {
     .option("--disk <size>", "such as 100GB")
     .option("--domains <n>")
     .option("--releases <n>", "a day")
-    .action(async (team, { plan = "default", ...given }, command) => {
+    .action(async (team, { plan: named, ...given }, command) => {
       const context = contextOf(command);
+      if (named === undefined && Object.keys(given).length === 0) throw new CommandFailure("Nothing to set", EXIT.usage, TAKE_BACK); // prettier-ignore
       const overrides: QuotaPut["overrides"] = {};
       for (const [flag, name] of Object.entries(FLAGS) as [keyof typeof FLAGS, QuotaName][]) {
         const text = given[flag];
         if (text !== undefined) overrides[name] = limitOf(flag, text);
       }
-      const body: QuotaPut = { plan: plan === "default" ? null : plan, overrides };
+      const body: QuotaPut = { plan: named === undefined || named === "default" ? null : named, overrides };
       print(context, await context.api.call(TeamQuota, "PUT", pathOf(team), body));
     });
   return quota;
 }
 
+const TAKE_BACK =
+  "Give --plan or a limit; what was set before is replaced, and `--plan default` alone takes all of it back.";
 const pathOf = (team: string): string => `/v1/teams/${encodeURIComponent(team)}/quota`;
 
 function limitOf(flag: keyof typeof FLAGS, text: string): number | null {
   if (text === "none") return null;
-  const bytes = flag === "memory" || flag === "disk" ? size.safeParse(text) : null;
-  const number = bytes?.success ? bytes.data : flag === "cpu" ? Math.round(Number(text) * 1_000) : Number(text);
-  if (text.trim() !== "" && Number.isSafeInteger(number) && number >= 0) return number;
-  const example = bytes === null ? "a number" : "a size such as 4GB";
+  const { read, example } = READERS[flag] ?? COUNT;
+  const amount = read(text.trim());
+  if (Number.isSafeInteger(amount)) return amount;
   throw new CommandFailure(`--${flag} ${text} is not ${example}, nor none`, EXIT.usage);
 }
+
+interface Reader {
+  readonly example: string;
+  /** NaN: it is none. */
+  readonly read: (text: string) => number;
+}
+const COUNT: Reader = { example: "a whole number", read: (text) => (/^\d+$/.test(text) ? Number(text) : Number.NaN) };
+const CORES: Reader = {
+  example: "a number of cores such as 2 or 0.5",
+  read: (text) => (/^\d+(\.\d{1,3})?$/.test(text) ? Math.round(Number(text) * 1_000) : Number.NaN),
+};
+// A number without a unit would be bytes, which nobody means.
+const SIZE: Reader = {
+  example: "a size such as 4GB",
+  read: (text) => (text === "0" ? 0 : (size.safeParse(text).data ?? Number.NaN)),
+};
+const READERS: Partial<Record<keyof typeof FLAGS, Reader>> = { cpu: CORES, memory: SIZE, disk: SIZE };
 
 function print(context: Context, quota: TeamQuota): void {
   context.out.result(quota, () => {

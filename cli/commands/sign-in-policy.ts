@@ -40,8 +40,10 @@ function addSignOn(signOn: Command): void {
     .option("--enforce", "members come in through it alone; owners beside it, with a second factor")
     .action(async ({ issuer, clientId, domain = [], enforce = false }, command) => {
       const context = contextOf(command);
-      const clientSecret = (await readStdin()).trim();
-      if (clientSecret === "") throw new CommandFailure("No client secret on standard input", EXIT.usage);
+      // On a terminal it would wait without a word, and show what is typed.
+      const clientSecret = process.stdin.isTTY ? "" : (await readStdin()).trim();
+      if (clientSecret === "")
+        throw new CommandFailure("No client secret on standard input", EXIT.usage, "Put it in a file, and add `< secret.txt` to the line."); // prettier-ignore
       const body = { issuer, clientId, clientSecret, domains: domain, enforced: enforce };
       shown(context, await context.api.call(SignInPolicy, "PUT", `${PATH}/single-sign-on`, body));
     });

@@ -30,6 +30,8 @@ export function spend(plan: TeamPlan, used: Amounts, asked: Amounts): Spending {
 /** `The team's plan "starter" allows 10 apps: 10 are used and 1 more was asked for. Destroy an app …` */
 function refusalText({ quota, plan, used, asked, limit }: QuotaRefusal): string {
   const what = `The team's plan "${plan}" allows ${amount(quota, limit)}: ${number(quota, used)} used, ${number(quota, asked)} more asked for.`;
+  // Where none are allowed, the next day brings none.
+  if (quota === "releasesPerDay" && limit === 0) return `${what} Ask the operator of this installation for more.`;
   return `${what} ${remedy(quota)}, or ask the operator of this installation for more.`;
 }
 
@@ -57,7 +59,7 @@ function amount(quota: QuotaName, value: number): string {
     case "apps":
     case "instances":
     case "domains":
-      return `${value} ${quota}`;
+      return `${value} ${value === 1 ? quota.slice(0, -1) : quota}`;
     case "cpuMilli":
       return `${number(quota, value)} of CPU`;
     case "memoryBytes":
@@ -65,7 +67,7 @@ function amount(quota: QuotaName, value: number): string {
     case "diskBytes":
       return `${number(quota, value)} of disk`;
     case "releasesPerDay":
-      return `${value} releases a day`;
+      return `${value} ${value === 1 ? "release" : "releases"} a day`;
     default:
       return assertNever(quota);
   }

@@ -53,6 +53,24 @@ describe("usage errors", () => {
   });
 });
 
+test.each([
+  ["quota set ours --memory 4", "--memory 4 is not a size such as 4GB, nor none"],
+  ["quota set ours --apps 0x10", "--apps 0x10 is not a whole number, nor none"],
+  ["quota set ours --cpu 0.0001", "--cpu 0.0001 is not a number of cores such as 2 or 0.5, nor none"],
+  ["quota set ours", "`--plan default` alone takes all of it back"],
+  ["images policy set", "`berth images policy clear` allows every image"],
+  ["images policy set --scanner https://scan.example/", "An operator sets it: add --installation"],
+  ["images policy set --if-away accept", "add --scanner <url>"],
+  ["teams require-second-factor maybe", "Allowed choices are on, off"],
+  ["teams single-sign-on set --issuer https://idp.example --client-id berth", "No client secret on standard input"],
+  ["teams single-sign-on remove", "ends every session that came through the team's provider: give --yes"],
+  ["operators add ann@example.com", "gives ann@example.com the whole installation"],
+])("berth %s is refused before it is sent, with what is missing", async (line, words) => {
+  const ran = await runBerth([...line.split(" "), "--api", NOWHERE], { cwd });
+  expect(ran).toMatchObject({ exitCode: 2, stdout: "" });
+  expect(ran.stderr).toContain(words);
+});
+
 describe("without a terminal", () => {
   test("login names the flag instead of asking", async () => {
     const ran = await runBerth(["login", "--api", NOWHERE], { cwd });

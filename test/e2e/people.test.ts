@@ -2,11 +2,12 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Page } from "playwright-core";
 import { beginBerth, runBerth, type Ran } from "../cli/run-berth.ts";
 import { codeOf } from "../workers/totp.ts";
 import { openPages, type Pages } from "./browser.ts";
+import { castOf, changeOperators, limitTeam, requireSecondFactor, setImagePolicy, setSingleSignOn, type Cast } from "./commands-of-policies.ts"; // prettier-ignore
 import { letterTo, lettersTo, tokenIn } from "./letters.ts";
 import { createWorld, eventually, type World } from "./support.ts";
 
@@ -185,4 +186,17 @@ test("break-glass by command: an operator with a second factor enters a team, se
     (text) => text.includes("team.rename"),
   );
   expect(told).toMatch(/operator_entry\.open \S+ ok[^]*app\.read \S+ ok[^]*team\.rename \S+ forbidden/);
+});
+
+describe("by command, with what is printed, refused and then holds", () => {
+  let cast: Cast;
+  beforeAll(async () => {
+    cast = await castOf(world);
+  });
+
+  test("an operator gives a team another plan and limits of its own", () => limitTeam(cast));
+  test("a team and an operator say which images may run", () => setImagePolicy(cast));
+  test("a team asks its members for a second factor", () => requireSecondFactor(cast));
+  test("a team's own provider is the only way in", () => setSingleSignOn(cast));
+  test("operators are added and removed", () => changeOperators(cast));
 });

@@ -3,6 +3,7 @@ import { createExecutionContext, waitOnExecutionContext } from "cloudflare:test"
 import { beforeAll, describe, expect, it, vi } from "vitest";
 import { SIGN_IN_LIMITS } from "../../core/sign-in/throttle.ts";
 import { NOTHING } from "../../core/quota/holding.ts";
+import { limitsOf } from "../../core/quota/plans.ts";
 import { Problem } from "../../contracts/failures.ts";
 import { TeamQuota, type QuotaName } from "../../contracts/quota.ts";
 import { grantHolding } from "../../db/queries/app-holdings.ts";
@@ -14,6 +15,7 @@ import { API_REQUESTS_PER_MINUTE } from "../../workers/control/http/rate-limit.t
 import { networkOf } from "../../workers/control/http/sign-in-throttle.ts";
 import { databaseOf } from "../../workers/control/http/database.ts";
 import { quotaPolicy } from "../../workers/control/quota/policy.ts";
+import { outOfQuota } from "../../workers/control/quota/refuse.ts";
 import { sweepHoldings } from "../../workers/control/quota/sweep.ts";
 import { env, Team } from "./domain-world.ts";
 import { clockGoesOn, notOverMidnight, stillClock } from "./still-clock.ts";
@@ -89,6 +91,16 @@ describe("a team's quota", () => {
     expect((await usedBy(team)).memoryBytes).toBe(64 * MIB);
     expect((await release(128 * MIB)).status).toBe(409);
     expect(await usedBy(team)).toMatchObject({ releasesPerDay: 1, apps: 1, instances: 1 });
+  });
+
+  it("of releases a day is worth waiting for until the next one, but where none are allowed", () => {
+    const told = (limit: number) => {
+      const limits = limitsOf("starter", { releasesPerDay: limit });
+      const amounts = (releasesPerDay: number) => ({ releasesPerDay });
+      return outOfQuota({ plan: "starter", limits, used: amounts(limit), asked: amounts(1), allowed: false }, 1);
+    };
+    expect(told(1)).toMatchObject({ retryAfterMs: 86_399_999 });
+    expect(told(0)).not.toHaveProperty("retryAfterMs");
   });
 
   it("of releases a day counts what was made: not what was refused, nor the same request again", async () => {

@@ -32,6 +32,17 @@ describe("a spending", () => {
     expect(cores).toMatchObject({ message: expect.stringContaining("8 cores of CPU: 8 cores used, 0.25 cores more") });
   });
 
+  it("is told to wait for the next day where that brings releases, and not where none are allowed", () => {
+    const release = (limit: number) => {
+      const spending = spend({ name: "p", limits: limitsOf("starter", { releasesPerDay: limit }) }, { releasesPerDay: limit }, { releasesPerDay: 1 }); // prettier-ignore
+      return spending.kind === "refused" ? spending.message : expect.fail("allowed");
+    };
+    expect(release(1)).toMatch(/allows 1 release a day: .* Wait until the day ends/);
+    expect(release(0)).toMatch(
+      /allows 0 releases a day: .* asked for\. Ask the operator of this installation for more\.$/,
+    );
+  });
+
   it(announced("never lets a team beyond a limit, and never refuses what stays within all of them"), () => {
     const amount = fc.integer({ min: 0, max: 50 });
     const amounts = fc.record(Object.fromEntries(QUOTAS.map((quota) => [quota, amount])));

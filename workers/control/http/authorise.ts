@@ -131,6 +131,9 @@ function deniedText(reason: DeniedReason, access: Access, { entered, team }: Cal
       return "Only an operator of this installation may do this.";
     case "role":
       if (entered) return notByEntry(reason.role, right, team.slug);
+      // An admin has everything but this, and can give it to nobody.
+      if (right === "team:delete")
+        return `Your role in this team (${reason.role}) does not allow this; it is an owner's.`;
       return `Your role in this team (${reason.role}) does not allow ${right}; an owner or admin can change it.`;
     case "not_own":
       return `Your role in this team (${reason.role}) allows ${right} only for what is your own.`;

@@ -12,7 +12,8 @@ export function outOfQuota({ plan: name, limits, used, asked }: QuotaFacts, nowM
   if (spending.kind === "allowed") throw new Error(`the plan ${name} was judged in two ways`);
   const { message, refusal } = spending;
   const failure = { code: "quota_exceeded", message, quota: refusal } as const;
-  return refusal.quota === "releasesPerDay" ? { ...failure, retryAfterMs: dayEndsAtMs(nowMs) - nowMs } : failure;
+  const isOverByDay = refusal.quota === "releasesPerDay" && refusal.limit > 0;
+  return isOverByDay ? { ...failure, retryAfterMs: dayEndsAtMs(nowMs) - nowMs } : failure;
 }
 
 /** Runs what spends in a transaction of its own. */
