@@ -20,6 +20,8 @@ const FIRST = [
   "e2e/placement-policies",
   "e2e/backup",
   "e2e/agent-upgrade",
+  "e2e/people",
+  "e2e/control-killed",
   "e2e/self-healing",
   "node-agent/agent/strict",
   "node-agent/agent/link",
