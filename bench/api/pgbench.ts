@@ -8,7 +8,7 @@ import type { AppId, TeamId } from "../../contracts/ids.ts";
 import { connect } from "../../db/connect.ts";
 import { spendReleases } from "../../db/queries/app-holdings.ts";
 import { findCallerByApiToken } from "../../db/queries/callers.ts";
-import { sha256Hex } from "../../workers/control/auth/bearer.ts";
+import { sha256Hex } from "../../workers/control/sha256.ts";
 import { quotaPolicy } from "../../workers/control/quota/policy.ts";
 
 interface Query {

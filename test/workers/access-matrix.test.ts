@@ -9,7 +9,7 @@ import { listAudit } from "../../db/queries/audit.ts";
 import { putRole } from "../../db/queries/roles.ts";
 import { apiTokens } from "../../db/schema/teams.ts";
 import { app } from "../../workers/control/app.ts";
-import { sha256Hex } from "../../workers/control/auth/bearer.ts";
+import { sha256Hex } from "../../workers/control/sha256.ts";
 import { ACCESS, fillAccess } from "../../workers/control/http/access.ts";
 import { newApi } from "../../workers/control/http/context.ts";
 import {

@@ -4,7 +4,7 @@ import type { TeamId } from "../../contracts/ids.ts";
 import { mintId } from "../../db/ids.ts";
 import { listAudit } from "../../db/queries/audit.ts";
 import { invite } from "../../db/queries/invitations.ts";
-import { sha256Hex } from "../../workers/control/auth/bearer.ts";
+import { sha256Hex } from "../../workers/control/sha256.ts";
 import { appDatabase, ask, env, newPerson, newTeam, type Answered, type Person } from "./access-world.ts";
 
 let team: TeamId;

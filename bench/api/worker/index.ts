@@ -8,7 +8,7 @@ import { findApp, listApps, type AppRecord } from "../../../db/queries/apps.ts";
 import { findCallerByApiToken } from "../../../db/queries/callers.ts";
 import { listDomains } from "../../../db/queries/domains.ts";
 import { findRegistry } from "../../../db/queries/registries.ts";
-import { sha256Hex } from "../../../workers/control/auth/bearer.ts";
+import { sha256Hex } from "../../../workers/control/sha256.ts";
 import { authDatabase } from "../../../workers/control/auth/databases.ts";
 import type { ControlEnv } from "../../../workers/control/env.ts";
 import { databaseOf } from "../../../workers/control/http/database.ts";

@@ -13,7 +13,7 @@ import { fail, failField } from "../http/problem.ts";
 import { unwrap } from "../http/respond.ts";
 import { exceptionsOf } from "../outbound/guarded-fetch.ts";
 import { issueCredential } from "./credential.ts";
-import { joinTokenHash } from "./join-token.ts";
+import { sha256Hex } from "../sha256.ts";
 import { verifyProof } from "./proof.ts";
 import { bodyOf, parseAgentBody } from "./read-agent-request.ts";
 import { ticketKeys } from "./ticket-keys.ts";
@@ -36,7 +36,7 @@ export async function enrol(c: ControlRequest): Promise<EnrolResponse> {
 
   const database = databaseOf(c.env);
   const { region, name, failureDomain } = request;
-  const hash = await joinTokenHash(request.token);
+  const hash = await sha256Hex(request.token);
   const fresh = { hash, node: mintId<NodeId>("node"), jkt: proven.jkt, region, requestId: c.get("requestId") };
   const { node, createdBy } = unwrap(await consumeJoinToken(database, fresh));
   const { cell } = unwrap(

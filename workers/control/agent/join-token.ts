@@ -1,4 +1,5 @@
 // A join token: 256 random bits that enrol one node; only its hash is stored.
+import { sha256Hex } from "../sha256.ts";
 import { base64url } from "jose";
 
 const PREFIX = "berth_join_";
@@ -6,10 +7,5 @@ const PREFIX = "berth_join_";
 /** hash: SHA-256 in hexadecimal digits; the bits are random, so it needs no salt. */
 export async function makeJoinToken(): Promise<{ token: string; hash: string }> {
   const token = PREFIX + base64url.encode(crypto.getRandomValues(new Uint8Array(32)));
-  return { token, hash: await joinTokenHash(token) };
-}
-
-export async function joinTokenHash(token: string): Promise<string> {
-  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(token));
-  return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("");
+  return { token, hash: await sha256Hex(token) };
 }

@@ -1,8 +1,8 @@
 // Bearers: what a client shows. A session's is the stored token and a signature over it, so that neither a row of Postgres nor a
 // guess opens anything, and a forged one is refused before Postgres is asked. An API token's is random, and stored as its hash.
 
-import { hexOf } from "../../../db/ids.ts";
 import { sessionSecrets } from "../keys/session-secrets.ts";
+import { sha256Hex } from "../sha256.ts";
 
 const SESSION_PREFIX = "berth_session_";
 const API_TOKEN_PREFIX = "berth_";
@@ -43,11 +43,6 @@ export async function mintApiToken(): Promise<{ token: string; hash: string; pre
 export async function mintInvitation(): Promise<{ token: string; hash: string }> {
   const token = `invite_${base64url(crypto.getRandomValues(new Uint8Array(32)))}`;
   return { token, hash: await sha256Hex(token) };
-}
-
-export async function sha256Hex(text: string): Promise<string> {
-  const digest = await crypto.subtle.digest("SHA-256", encode(text));
-  return hexOf(new Uint8Array(digest));
 }
 
 /** Equal or not, in a time that says nothing about where they differ. */

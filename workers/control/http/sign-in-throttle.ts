@@ -1,5 +1,6 @@
 // Guessing passwords: five wrong ones from an address within 15 minutes, and strangers at one account made to wait. Answers tell nobody
 // whether an account is there.
+import { sha256Hex } from "../sha256.ts";
 import type { Result } from "../../../contracts/failures.ts";
 import type { ControlEnv } from "../env.ts";
 import { fail } from "./problem.ts";
@@ -20,10 +21,10 @@ export async function guardSignIn<Value>(
 ): Promise<Result<Value>> {
   const id = crypto.randomUUID();
   const address = networkOf(request.headers.get("cf-connecting-ip"));
-  const network = address === null ? null : await hashed(address);
-  const from = device === undefined ? network : await hashed(`device ${device}`);
+  const network = address === null ? null : await sha256Hex(address);
+  const from = device === undefined ? network : await sha256Hex(`device ${device}`);
   const failuresMax = tuned(env, "signInFailuresMax", SIGN_IN_LIMITS.failuresMax);
-  const ofAccount = env.RATE_LIMIT.getByName(`sign-in:account:${await hashed(account.toLowerCase())}`);
+  const ofAccount = env.RATE_LIMIT.getByName(`sign-in:account:${await sha256Hex(account.toLowerCase())}`);
   const atAccount = await ofAccount.beginSignIn({ of: "account", id, from, failuresMax });
   if (atAccount.kind === "refused") return tooMany(atAccount.retryAfterMs);
   const isFree = network === null || atAccount.known;
@@ -64,9 +65,4 @@ export function networkOf(address: string | null): string | null {
     .slice(0, 4)
     .map((group) => (Number.parseInt(group, 16) || 0).toString(16));
   return groups.join(":");
-}
-
-async function hashed(text: string): Promise<string> {
-  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
-  return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }

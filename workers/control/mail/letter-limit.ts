@@ -1,4 +1,5 @@
 // How many letters an address gets that anybody can ask for (invitations, resets, confirmations): nobody's mailbox is to be buried in ours.
+import { sha256Hex } from "../sha256.ts";
 import type { RateLimitRpc } from "../../../durable-objects/rpc.ts";
 
 export interface LettersEnv {
@@ -13,8 +14,7 @@ export const UNASKED_LETTERS_MAX = 5;
 
 /** Counts this one. While the object is away, nobody has. */
 export async function hasHadEnough({ RATE_LIMIT }: LettersEnv, to: string, subject: string): Promise<boolean> {
-  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(`${subject}\n${to.toLowerCase()}`));
-  const name = Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("");
+  const name = await sha256Hex(`${subject}\n${to.toLowerCase()}`);
   // Counted as attempts to sign in are, of which none ever turns out right.
   const counted = { of: "address", id: crypto.randomUUID(), from: null, failuresMax: UNASKED_LETTERS_MAX } as const;
   const verdict = await RATE_LIMIT.getByName(`letters:${name}`)
